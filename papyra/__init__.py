@@ -1,0 +1,94 @@
+"""
+Persistence for actor systems that counts what it does, exactly, and shows it to Prometheus.
+
+    store = papyra.open_store("json:actors.ndjson")
+    store.append(papyra.Record("event", data={"actor": "local:42", "what": "started"}))
+    print(store.read(limit=10), store.metrics.snapshot())
+
+Names load with their first use, so that `import papyra` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from papyra.anomaly import Anomaly
+    from papyra.backend import PersistenceBackend
+    from papyra.backends.files.json_file import JsonBackend
+    from papyra.backends.memory import MemoryBackend
+    from papyra.errors import (
+        CorruptRecordError,
+        ForkedStoreError,
+        NotAStoreError,
+        NotPublishedError,
+        PapyraError,
+        RecordError,
+        StoreClosedError,
+        StoreFailedError,
+        StoreIOError,
+        StoreLockedError,
+        StoreNotFoundError,
+        StoreURLError,
+        UnsupportedError,
+    )
+    from papyra.metrics import COUNTERS, PersistenceMetrics, PersistenceMetricsMixin
+    from papyra.record import Record
+    from papyra.reports import CompactionReport, RecoveryReport, ScanReport
+    from papyra.retention import Retention
+    from papyra.store_url import open_counters, open_store
+
+__all__ = [
+    "COUNTERS",
+    "Anomaly",
+    "CompactionReport",
+    "CorruptRecordError",
+    "ForkedStoreError",
+    "JsonBackend",
+    "MemoryBackend",
+    "NotAStoreError",
+    "NotPublishedError",
+    "PapyraError",
+    "PersistenceBackend",
+    "PersistenceMetrics",
+    "PersistenceMetricsMixin",
+    "Record",
+    "RecordError",
+    "RecoveryReport",
+    "Retention",
+    "ScanReport",
+    "StoreClosedError",
+    "StoreFailedError",
+    "StoreIOError",
+    "StoreLockedError",
+    "StoreNotFoundError",
+    "StoreURLError",
+    "UnsupportedError",
+    "open_counters",
+    "open_store",
+]
+
+_MODULES = {
+    "papyra.anomaly": ["Anomaly"],
+    "papyra.backend": ["PersistenceBackend"],
+    "papyra.backends.files.json_file": ["JsonBackend"],
+    "papyra.backends.memory": ["MemoryBackend"],
+    "papyra.errors": [name for name in __all__ if name.endswith("Error")],
+    "papyra.metrics": ["COUNTERS", "PersistenceMetrics", "PersistenceMetricsMixin"],
+    "papyra.record": ["Record"],
+    "papyra.reports": ["CompactionReport", "RecoveryReport", "ScanReport"],
+    "papyra.retention": ["Retention"],
+    "papyra.store_url": ["open_counters", "open_store"],
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is of
+    if name not in _HOMES:
+        raise AttributeError(f"module 'papyra' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

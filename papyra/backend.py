@@ -1,0 +1,376 @@
+"""
+The public operations of every store: the one place where they are counted.
+
+A store gives five primitives that know bytes only (see `papyra.primitives`); encoding, numbering,
+retention, filters and every count lie here and above. Public operations never call one another,
+and retries live inside a primitive, so nothing is counted twice.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from time import monotonic
+from typing import Any, Final, Self, final
+
+from papyra.anomaly import Anomaly
+from papyra.commit import Call
+from papyra.log import warn
+from papyra.primitives import Primitives
+from papyra.record import Record, encode
+from papyra.reports import (
+    CompactionReport,
+    Findings,
+    RecoveryReport,
+    Rewritten,
+    ScanReport,
+)
+from papyra.selection import Query, Sorter, newest, stream
+from papyra.sifting import examine
+
+#: The operations that a store inherits as they are, and the primitive that it implements.
+_FINAL: Final = {
+    "append": "_append",
+    "append_many": "_append",
+    "read": "_lines",
+    "records": "_lines",
+    "scan": "_check",
+    "recover": "_rewrite",
+    "compact": "_rewrite",
+    "close": "_close",
+}
+#: Addresses of damage that one log line names.
+_MOST_LOGGED: Final = 5
+
+
+class PersistenceBackend(Primitives):
+    """
+    A store of records that counts what it does.
+
+    A subclass implements `_append`, `_lines`, `_check`, `_rewrite` and `_close`, which know
+    bytes only, and declares `kind`; it inherits everything else, and may use it from any number
+    of threads. `_append` is never called by two threads at once; the others may be.
+
+    Args:
+        retention: What is kept; by default everything.
+        sync: When written records are brought to the disk: "none" leaves it to the operating
+            system, "interval" does it once a second, "always" before a write is acknowledged.
+        lock_timeout: Seconds that a call waits for other threads and processes.
+
+    Attributes:
+        metrics: The counters of this object.
+        name: What exporters call the store, unless told otherwise: the kind, or a file's stem.
+        source: Where it is, for messages: a file's path, or the name.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  object's own signature
+        """Refuse a subclass that replaces an operation: it would not be counted."""
+        super().__init_subclass__(**kwargs)
+        for operation, primitive in _FINAL.items():
+            if getattr(cls, operation) is not getattr(PersistenceBackend, operation):
+                raise TypeError(
+                    f"{cls.__name__}.{operation}: the operations are final, since they count;"
+                    f" implement {primitive} instead"
+                )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @final
+    def append(self, record: Record) -> str:
+        """
+        Store *record* and return its id.
+
+        Raises:
+            RecordError: if it cannot be stored as it is.
+            StoreLockedError: if somebody else held the store for too long.
+            StoreFailedError: if an earlier failure made the store read-only.
+            StoreIOError: if the operating system refused, as on a full disk.
+            StoreClosedError: after close().
+        """
+        try:
+            if not self._prepared:
+                self._prepare()
+            bodies = (encode(record),)
+        except Exception:
+            self.metrics.increment("write_errors")
+            raise
+        call = Call(bodies, monotonic() + self._lock_timeout)
+        self._queue.commit(self, call)
+        return f"{self._queue.writer}-{call.first}"
+
+    @final
+    def append_many(self, records: Iterable[Record]) -> list[str]:
+        """
+        Store *records* in one batch, all or none, and return their ids.
+
+        It is one call: if it fails, that is one write error. A crash in the middle may leave
+        the first records of a batch that was not acknowledged.
+
+        Raises:
+            RecordError, StoreLockedError, StoreFailedError, StoreIOError, StoreClosedError: as
+                `append`.
+        """
+        try:
+            bodies = [encode(record) for record in records]
+            if not bodies:
+                return []
+            if not self._prepared:
+                self._prepare()
+        except Exception:
+            self.metrics.increment("write_errors")
+            raise
+        call = Call(bodies, monotonic() + self._lock_timeout)
+        self._queue.commit(self, call)
+        writer, first = self._queue.writer, call.first
+        return [f"{writer}-{number}" for number in range(first, first + len(bodies))]
+
+    @final
+    def read(
+        self,
+        *,
+        kind: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+        strict: bool = False,
+    ) -> list[Record]:
+        """
+        Return the records that the retention keeps, oldest first.
+
+        Args:
+            kind: Only records of this kind.
+            since: Only records with a timestamp from this one on, in seconds since the epoch.
+            limit: Only the newest so many of these; what lies before them is not looked at.
+            strict: Raise at the first damaged line. Otherwise damage is passed over, counted
+                as anomalies and logged once.
+
+        Raises:
+            CorruptRecordError: if *strict* and a line is damaged.
+            StoreLockedError, StoreIOError, StoreClosedError: as `append`.
+        """
+        findings = Findings()
+        try:
+            query = self._query(kind, since, limit, strict=strict)
+            if limit is not None or self._retention.counts:
+                found = newest(self._lines, self._retention, query, time.time(), findings)
+            else:
+                found = list(stream(self._lines, self._retention, query, time.time(), findings))
+        except BaseException:
+            self.metrics.increment("read_errors")
+            self._met_reading(findings)
+            raise
+        self.metrics.increment("records_read", len(found))
+        self._met_reading(findings)
+        return found
+
+    @final
+    def records(
+        self,
+        *,
+        kind: str | None = None,
+        since: float | None = None,
+        limit: int | None = None,
+        strict: bool = False,
+    ) -> Iterator[Record]:
+        """
+        Yield what `read` returns, without holding it all.
+
+        It counts once, when it ends: used up or closed, the records handed over; raised, one
+        read error and no records.
+        """
+        try:
+            query = self._query(kind, since, limit, strict=strict)
+        except BaseException:
+            self.metrics.increment("read_errors")
+            raise
+        return self._stream(query)
+
+    def _stream(self, query: Query) -> Iterator[Record]:
+        findings = Findings()
+        handed_over = 0
+        now = time.time()
+        try:
+            if query.limit is not None:
+                found: Iterable[Record] = newest(self._lines, self._retention, query, now, findings)
+            else:
+                found = stream(self._lines, self._retention, query, now, findings)
+            for record in found:
+                handed_over += 1
+                yield record
+        except GeneratorExit:  # perhaps the garbage collector: no lock, no log
+            self.metrics._defer("records_read", handed_over)
+            self.metrics._defer("anomaly_detected", findings.found)
+            raise
+        except BaseException:
+            self.metrics.increment("read_errors")
+            self._met_reading(findings)
+            raise
+        self.metrics.increment("records_read", handed_over)
+        self._met_reading(findings)
+
+    @final
+    def scan(self) -> ScanReport:
+        """
+        Look at everything and report what is damaged; nothing is changed or created.
+
+        Raises:
+            StoreLockedError, StoreIOError, StoreClosedError: as `append`.
+        """
+        self.metrics.increment("scan_operations")
+        findings = Findings()
+        try:
+            return self._look(findings)
+        finally:
+            self.metrics.increment("anomaly_detected", findings.found)
+
+    @final
+    def recover(self, *, dry_run: bool = False) -> RecoveryReport:
+        """
+        Take damage out of the store; what is removed is saved in the quarantine first.
+
+        Args:
+            dry_run: Only report what would be removed; it counts as a scan, not as an attempt.
+
+        Raises:
+            NotAStoreError: if the file is none of papyra's.
+            StoreLockedError, StoreIOError, StoreClosedError: as `append`.
+        """
+        if dry_run:
+            return self._plan_recovery()
+        self.metrics.increment("recovery_attempts")
+        try:
+            self._check_usable()
+            self._prepare()
+            report = self._recover()
+        except BaseException:
+            self.metrics.increment("recovery_failures")
+            raise
+        if any(anomaly.type != "unexpected_file" for anomaly in report.remaining):
+            self.metrics.increment("recovery_failures")
+        return report
+
+    @final
+    def compact(self) -> CompactionReport:
+        """
+        Drop what the retention does not keep, for good, and move damage to the quarantine.
+
+        Raises:
+            NotAStoreError: if the file is none of papyra's.
+            StoreLockedError, StoreIOError, StoreClosedError: as `append`.
+        """
+        self.metrics.increment("compactions_triggered")
+        sorter = Sorter(self._lines, self._retention, time.time())
+        try:
+            self._check_usable()
+            self._prepare()
+            done = self._rewrite(sorter)
+        except BaseException:
+            self.metrics.increment("compaction_errors")
+            raise
+        finally:
+            self.metrics.increment("anomaly_detected", sorter.findings.found)
+        return CompactionReport(
+            kept=sorter.kept,
+            dropped=sorter.dropped,
+            bytes_before=done.bytes_before,
+            bytes_after=done.bytes_after,
+            anomalies=tuple(sorter.findings.listed),
+            found=sorter.findings.found,
+            quarantine=done.quarantine,
+        )
+
+    @final
+    def close(self) -> None:
+        """
+        Write out what *sync* asks for and let go of everything; closing again does nothing.
+
+        Raises:
+            StoreIOError: if the last sync failed; everything is let go of all the same.
+        """
+        with self._queue.lock:
+            self._closed = True
+            if self._released:
+                return
+            try:
+                self._close()
+            except Exception:
+                self._released = True
+                raise
+            self._released = True
+
+    def _query(
+        self, kind: str | None, since: float | None, limit: int | None, *, strict: bool
+    ) -> Query:
+        self._check_usable()
+        if limit is not None and (type(limit) is not int or limit < 0):
+            raise ValueError(f"limit is {limit!r}: a whole number from 0 on is needed, or None")
+        if since is not None and (isinstance(since, bool) or not isinstance(since, (int, float))):
+            raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
+        return Query(kind, since, limit, strict)
+
+    def _look(self, findings: Findings) -> ScanReport:
+        self._check_usable()
+        for anomaly in self._check():
+            findings.add(anomaly)
+        records, size = examine(self._lines(newest_first=False), findings)
+        return ScanReport(records, size, tuple(findings.listed), findings.found)
+
+    def _plan_recovery(self) -> RecoveryReport:
+        self.metrics.increment("scan_operations")
+        findings = Findings()
+        try:
+            self._look(findings)
+        finally:
+            self.metrics.increment("anomaly_detected", findings.found)
+        listed = tuple(findings.listed)
+        return RecoveryReport(
+            dry_run=True,
+            anomalies=listed,
+            found=findings.found,
+            removed=findings.bytes_removable,
+            quarantine=None,
+            remaining=listed,
+        )
+
+    def _recover(self) -> RecoveryReport:
+        self.metrics.increment("scan_operations")
+        findings = Findings()
+        sorter = Sorter(self._lines, None, time.time())
+        done = Rewritten(0, 0)
+        try:
+            self._look(findings)
+            if any(anomaly.type != "unexpected_file" for anomaly in findings.listed):
+                done = self._rewrite(sorter)
+        finally:
+            findings.merge(sorter.findings)
+            self.metrics.increment("anomaly_detected", findings.found)
+        remaining = Findings()
+        self._look(remaining)
+        return RecoveryReport(
+            dry_run=False,
+            anomalies=tuple(findings.listed),
+            found=findings.found,
+            removed=done.removed,
+            quarantine=done.quarantine,
+            remaining=tuple(remaining.listed),
+        )
+
+    def _met(self, findings: Sequence[Anomaly]) -> None:
+        """Count and log damage that an append met."""
+        self.metrics.increment("anomaly_detected", len(findings))
+        warn("an append met damage and went on behind it: %s", "; ".join(map(str, findings)))
+
+    def _met_reading(self, findings: Findings) -> None:
+        if not findings.found:
+            return
+        self.metrics.increment("anomaly_detected", findings.found)
+        places = "; ".join(map(str, findings.listed[:_MOST_LOGGED]))
+        more = findings.found - min(findings.found, _MOST_LOGGED)
+        warn(
+            "%s: a read met %d damaged places, which scan() lists and recover() mends: %s%s",
+            self.source,
+            findings.found,
+            places,
+            f"; and {more} more" if more else "",
+        )

@@ -1,0 +1,1 @@
+"""Stores made of NDJSON files, and the parts that they are made of."""

@@ -1,0 +1,166 @@
+"""The file that appends go to, kept open together with its lock."""
+
+import os
+from time import monotonic
+from typing import Final
+
+from papyra.anomaly import Anomaly
+from papyra.backends.files.layout import Layout
+from papyra.backends.files.reading import last_line
+from papyra.damage import Flaw
+from papyra.sifting import anomaly_at, pieces_of
+from papyra.system import (
+    LOCK_EXCLUSIVE,
+    OPEN_FLAGS,
+    lock,
+    open_or_create,
+    read_at,
+    sync_data,
+    sync_directory,
+    try_lock,
+)
+
+#: What a new lock file holds: the highest number of a rotated segment ever used, and a newline.
+#: Every byte more is one generation.
+_FIRST_GENERATION: Final = b"000000000000\n"
+#: Seconds between two looks whether somebody who knows no generations moved the files away.
+_LOOK_EVERY: Final = 0.05
+_NONE: Final = -1
+
+
+class ActiveFile:
+    """
+    Descriptors of the active file and of its lock, and what is known of both.
+
+    Attributes:
+        descriptor: Of the active file, for appending and reading; -1 before the first append.
+        lock: Of the lock file; -1 before the first append.
+        end: Where the active file ended after this object's last append; -1 before.
+    """
+
+    __slots__ = (
+        "_due",
+        "_generation",
+        "_identity",
+        "_layout",
+        "_look_at",
+        "descriptor",
+        "end",
+        "lock",
+    )
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.descriptor = self.lock = self.end = self._generation = _NONE
+        self._identity = (_NONE, _NONE)
+        self._look_at = 0.0
+        self._due = True
+
+    def acquire(self, *, deadline: float, timeout: float) -> None:
+        """
+        Lock the store against every other writer; the caller unlocks `lock`.
+
+        Raises:
+            StoreLockedError: when the deadline has passed.
+        """
+        while True:
+            if self.lock == _NONE:
+                layout = self._layout
+                self.lock = open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
+            if not try_lock(self.lock, LOCK_EXCLUSIVE):
+                lock(
+                    self.lock,
+                    LOCK_EXCLUSIVE,
+                    deadline=deadline,
+                    timeout=timeout,
+                    source=self._layout.path,
+                )
+            self._due = monotonic() >= self._look_at
+            if not self._due or _is_at(self.lock, self._layout.lock):
+                return
+            # Somebody removed the lock file: what is held keeps nobody out.
+            os.close(self.lock)
+            self.lock = _NONE
+
+    def prepare(self) -> tuple[int, bytes, list[Anomaly]]:
+        """
+        Open what an append must go to; return its end, what must be written first, and damage.
+
+        A newline must, where the last line has none: a record then keeps its own line, and a
+        torn one does not swallow the next. The lock is held.
+        """
+        generation = os.lseek(self.lock, 0, os.SEEK_END)
+        if self._due or generation != self._generation:
+            self._open(generation)
+        end = os.lseek(self.descriptor, 0, os.SEEK_END)
+        if end == self.end or not end or read_at(self.descriptor, 1, end - 1) == b"\n":
+            return end, b"", []
+        place, line = last_line(self.descriptor, end, self._layout.path)
+        findings = [
+            anomaly_at(place, piece, piece.content)
+            for piece in pieces_of(line)
+            if isinstance(piece.content, Flaw)
+        ]
+        return end, b"\n", findings
+
+    def is_open_as(self, descriptor: int) -> bool:
+        """Tell whether *descriptor* is of the active file."""
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def _open(self, generation: int) -> None:
+        """Open the file at the path, or make it, unless it is the one that is open."""
+        if generation < len(_FIRST_GENERATION):
+            os.lseek(self.lock, 0, os.SEEK_SET)
+            os.write(self.lock, _FIRST_GENERATION)
+            sync_data(self.lock)
+            generation = os.lseek(self.lock, 0, os.SEEK_END)
+        status = self._layout.stat()
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            self._release_file()
+            new = os.O_CREAT | os.O_EXCL if status is None else 0
+            flags = os.O_RDWR | os.O_APPEND | new | OPEN_FLAGS
+            self.descriptor = os.open(self._layout.path, flags, 0o600)
+            if new:
+                sync_directory(self._layout.directory)
+            opened = os.fstat(self.descriptor)
+            self._identity = (opened.st_dev, opened.st_ino)
+        self._generation = generation
+        self._look_at = monotonic() + _LOOK_EVERY
+
+    def _release_file(self) -> None:
+        descriptor, self.descriptor = self.descriptor, _NONE
+        self.end = _NONE
+        self._identity = (_NONE, _NONE)
+        if descriptor != _NONE:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close both descriptors, which unlocks nothing that another process holds."""
+        self._release_file()
+        descriptor, self.lock = self.lock, _NONE
+        if descriptor != _NONE:
+            os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Tell whether the open file is the one at *path*."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
+
+
+def bump_generation(lock_descriptor: int) -> None:
+    """
+    Tell all writers to open the file anew; the lock is held, exclusive.
+
+    It stands on the disk before what it announces: a crash between the two costs each writer
+    one look, the other order would have it write into a file that nobody reads.
+    """
+    if os.lseek(lock_descriptor, 0, os.SEEK_END) < len(_FIRST_GENERATION):
+        os.lseek(lock_descriptor, 0, os.SEEK_SET)
+        os.write(lock_descriptor, _FIRST_GENERATION)
+    os.write(lock_descriptor, b".")
+    sync_data(lock_descriptor)

@@ -1,0 +1,39 @@
+"""Whether a file is a papyra store at all, before anything beside it is made or changed."""
+
+import os
+from typing import Final
+
+from papyra.backends.files.layout import Layout
+from papyra.errors import NotAStoreError
+from papyra.record import Record
+from papyra.sifting import pieces_of
+from papyra.system import OPEN_FLAGS, read_at
+
+#: A file in whose first bytes no record stands is somebody else's.
+_HEAD: Final = 64 * 1024
+_BLANK: Final = b" \t\r\n\0"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+def check_ownership(layout: Layout) -> None:
+    """
+    Refuse a file that is none of papyra's; a missing or blank one, or one of NULs, may become one.
+
+    Raises:
+        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning.
+        StoreIOError: if it is no regular file.
+    """
+    if layout.stat() is None:
+        return
+    descriptor = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+    try:
+        head = read_at(descriptor, _HEAD, 0)
+    finally:
+        os.close(descriptor)
+    core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
+    if not core or core.startswith(b"{"):
+        return
+    for line in head.splitlines(keepends=True):
+        if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
+            return
+    raise NotAStoreError(layout.path)

@@ -1,0 +1,103 @@
+"""Lines out of a file, from the front and from the back, never more than a few blocks at a time."""
+
+import errno
+from collections.abc import Iterator
+from io import BytesIO
+from typing import Final
+
+from papyra.errors import StoreIOError
+from papyra.record import MAX_LINE
+from papyra.sifting import Line
+from papyra.system import read_at
+
+_BLOCK: Final = 256 * 1024
+#: The first block from the back: the newest ten records are most often in it.
+_FIRST_BLOCK: Final = 8 * 1024
+#: A file is somebody's own if no record begins in so many bytes.
+HEAD: Final = 64 * 1024
+
+
+def forward(descriptor: int, size: int, source: str) -> Iterator[Line]:
+    """Yield the lines in the first *size* bytes, each with its newline, oldest first."""
+    at = offset = 0  # where to read next, and where the line in `rest` begins
+    rest = b""
+    while at < size:
+        block = _read(descriptor, min(_BLOCK, size - at), at, source)
+        at += len(block)
+        lines = BytesIO(rest + block if rest else block).readlines()
+        rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
+        for line in lines:
+            yield (source, offset), line if len(line) <= MAX_LINE else len(line)
+            offset += len(line)
+        if len(rest) > MAX_LINE:
+            end = _line_end(descriptor, size, at, source)
+            yield (source, offset), end - offset
+            at = offset = end
+            rest = b""
+    if rest:
+        yield (source, offset), rest
+
+
+def backward(descriptor: int, size: int, source: str) -> Iterator[Line]:
+    """Yield the lines in the first *size* bytes, each with its newline, newest first."""
+    begin = size  # of what was read
+    rest = b""  # the end of a line that begins before
+    length = _FIRST_BLOCK
+    while begin > 0:
+        start = max(0, begin - length)
+        data = _read(descriptor, begin - start, start, source) + rest
+        length = min(length * 4, _BLOCK)
+        begin = start
+        # The newline at the very end closes the last line; it does not begin one.
+        first = data.find(b"\n", 0, len(data) - 1) + 1 if start else 0
+        if start and not first:
+            rest = data
+            if len(rest) > MAX_LINE:
+                begin = _line_begin(descriptor, start, source)
+                yield (source, begin), start + len(rest) - begin
+                rest = b""
+            continue
+        rest = data[:first]
+        offset = start + len(data)
+        for line in reversed(BytesIO(data[first:]).readlines()):
+            offset -= len(line)
+            yield (source, offset), line if len(line) <= MAX_LINE else len(line)
+
+
+def last_line(descriptor: int, size: int, source: str) -> Line:
+    """Return the last line of a file that is not empty."""
+    return next(backward(descriptor, size, source))
+
+
+def _read(descriptor: int, count: int, offset: int, source: str) -> bytes:
+    block = read_at(descriptor, count, offset)
+    while len(block) < count:
+        more = read_at(descriptor, count - len(block), offset + len(block))
+        if not more:
+            raise StoreIOError(
+                errno.EIO, "somebody cut the file while it was read; read it again", source
+            )
+        block += more
+    return block
+
+
+def _line_end(descriptor: int, size: int, at: int, source: str) -> int:
+    """Return where the line that runs through *at* ends, its newline included."""
+    while at < size:
+        block = _read(descriptor, min(_BLOCK, size - at), at, source)
+        newline = block.find(b"\n")
+        if newline >= 0:
+            return at + newline + 1
+        at += len(block)
+    return size
+
+
+def _line_begin(descriptor: int, at: int, source: str) -> int:
+    """Return where the line that runs through the byte before *at* begins."""
+    while at > 0:
+        start = max(0, at - _BLOCK)
+        newline = _read(descriptor, at - start, start, source).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        at = start
+    return 0

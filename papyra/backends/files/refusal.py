@@ -1,0 +1,44 @@
+"""What the operating system refused, in words that help."""
+
+import errno
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Final
+
+from papyra.errors import StoreIOError
+
+_CURES: Final = {
+    errno.ENOSPC: "free some space and try again",
+    errno.EDQUOT: "free some of the quota and try again",
+    errno.EFBIG: "raise the limit for the size of files (ulimit -f), or use rotating:",
+    errno.EACCES: "let this user read and write the store and its directory",
+    errno.EPERM: "let this user read and write the store and its directory",
+    errno.EROFS: "the file system is read-only: reading works, nothing else does",
+    errno.ENOENT: "make the directory first, or correct the path",
+    errno.ENOTDIR: "a part of the path is a file; correct the path",
+    errno.EISDIR: "it is a directory; name a file in it",
+    errno.ELOOP: "it is a link to itself, or became a link meanwhile; name the file itself",
+    errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n)",
+    errno.ENFILE: "the system has too many files open",
+    errno.EIO: "the disk fails; look at the system's log before anything else",
+}
+
+
+def refusal(error: OSError, path: str, doing: str) -> StoreIOError:
+    """Return *error* with the place, what was being done, and what to do."""
+    place = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else path
+    cure = _CURES.get(error.errno or 0, "see the operating system's message")
+    reason = error.strerror or str(error)
+    return StoreIOError(error.errno, f"{doing}: {reason}; {cure}", place)
+
+
+@contextmanager
+def refusals(path: str, doing: str) -> Generator[None]:
+    """Raise what the operating system refuses within as a `StoreIOError` of *path*."""
+    try:
+        yield
+    except StoreIOError:
+        raise
+    except OSError as error:
+        raise refusal(error, path, doing) from error

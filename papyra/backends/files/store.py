@@ -1,0 +1,160 @@
+"""What all stores made of files do alike: appends, locks, published counters, syncing, forks."""
+
+import os
+from collections.abc import Iterable, Sequence
+from threading import Lock
+
+from papyra.anomaly import Anomaly
+from papyra.backend import PersistenceBackend
+from papyra.backends.files.active import ActiveFile
+from papyra.backends.files.layout import Layout
+from papyra.backends.files.ownership import check_ownership
+from papyra.backends.files.refusal import refusal, refusals
+from papyra.backends.files.syncing import sync_soon
+from papyra.errors import ForkedStoreError, PapyraError, StoreFailedError, StoreIOError
+from papyra.log import warn
+from papyra.primitives import Sync
+from papyra.published import publish, unpublish
+from papyra.retention import Retention
+from papyra.system import LOCK_NONE, flock, sync_data
+
+
+class FileBackend(PersistenceBackend):
+    """
+    A store whose newest records are in one file that all appends go to.
+
+    Any number of processes may use one store at once. On Windows, where there is no flock,
+    only one may, and its counters are not published.
+
+    Args:
+        path: The active file; made by the first append, in a directory that exists.
+        retention: What is kept; by default everything.
+        sync: When written records are brought to the disk (see `PersistenceBackend`).
+        lock_timeout: Seconds that a call waits for other threads and processes.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        retention: Retention | None = None,
+        sync: Sync = "interval",
+        lock_timeout: float = 5.0,
+    ) -> None:
+        super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
+        self._layout = Layout(path)
+        self.source = self._layout.path
+        self.name = os.path.splitext(os.path.basename(self.source))[0]
+        self._active = ActiveFile(self._layout)
+        self._failure = ""
+        self._dirty = False
+        self._forked = False
+        self._prepared = False
+        self._preparing = Lock()
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+        if self._failure:
+            raise StoreFailedError(f"{self.source}: {self._failure}")
+        active = self._active
+        try:
+            active.acquire(deadline=deadline, timeout=self._lock_timeout)
+            start, prefix, findings = active.prepare()
+            data = prefix + b"".join(lines)
+            before = self._stored
+            try:
+                _write_all(active.descriptor, data)
+                if self._sync == "always":
+                    self._sync_active()
+                active.end, self._stored = start + len(data), before + len(lines)
+            except BaseException:
+                # A bare call of C, right here: an interrupt at the next instruction comes too late
+                # to keep it from running.
+                if self._stored == before and not self._failure:
+                    try:
+                        os.ftruncate(active.descriptor, start)
+                    except OSError as error:
+                        self._failure = f"what was half written cannot be taken back: {error}"
+                        raise StoreFailedError(f"{self.source}: {self._failure}") from error
+                raise
+        except StoreIOError:
+            raise
+        except OSError as error:
+            raise refusal(error, self.source, "nothing was stored") from error
+        finally:
+            if active.lock >= 0:
+                flock(active.lock, LOCK_NONE)
+        if self._sync == "interval" and not self._dirty:
+            sync_soon(self)
+            self._dirty = True
+        return findings
+
+    def _sync_active(self) -> None:
+        try:
+            sync_data(self._active.descriptor)
+        except OSError as error:
+            self._failure = f"written records could not be brought to the disk: {error}"
+            raise StoreFailedError(f"{self.source}: {self._failure}") from error
+
+    def _sync_written(self) -> None:
+        self._dirty = False
+        try:
+            # No lock: who closes the file, or replaces it, has synced it.
+            descriptor = os.dup(self._active.descriptor)
+        except OSError:
+            return
+        try:
+            if self._active.is_open_as(descriptor):
+                sync_data(descriptor)
+        except OSError as error:
+            self._failure = f"written records could not be brought to the disk: {error}"
+        finally:
+            os.close(descriptor)
+
+    def _prepare(self) -> None:
+        self._check_usable()
+        with self._preparing, refusals(self.source, "nothing was changed"):
+            if self._prepared:
+                return
+            check_ownership(self._layout)
+            try:
+                publish(self._layout.metrics, self._layout.owner, self.metrics)
+            except FileNotFoundError:
+                return  # no directory for the store either, which the operation will say
+            except (OSError, PapyraError) as error:
+                warn("%s: other processes will not see its counters: %s", self.source, error)
+            self._prepared = True
+
+    def _check(self) -> Iterable[Anomaly]:
+        with refusals(self.source, "scanning"):
+            return list(self._layout.strays())
+
+    def _check_usable(self) -> None:
+        if self._forked:
+            raise ForkedStoreError(
+                f"{self.source}: opened before a fork; open it in the child, after the fork"
+            )
+        super()._check_usable()
+
+    def _close(self) -> None:
+        try:
+            if self._sync != "none" and self._active.descriptor >= 0 and not self._failure:
+                with refusals(self.source, "the last records may not be on the disk"):
+                    sync_data(self._active.descriptor)
+        finally:
+            unpublish(self.metrics)
+            self._active.close()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._forked = True
+        self._preparing = Lock()
+        self._dirty = False
+        # The parent's locks live as long as any copy of their descriptors; closing one here
+        # unlocks nothing.
+        self._active.close()
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])

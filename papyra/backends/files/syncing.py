@@ -1,0 +1,61 @@
+"""The one thread of a process that brings written records to the disk, a second later."""
+
+import threading
+import time
+from typing import Final, Protocol
+
+from papyra.system import forget_in_child
+
+#: Seconds between two rounds: what `sync="interval"` may lose in a power cut, and one sync more.
+INTERVAL: Final = 1.0
+
+
+class Dirty(Protocol):
+    """A store with written records that are not on the disk yet."""
+
+    def _sync_written(self) -> None:
+        """Bring them there; raise nothing."""
+
+
+class _Syncer:
+    """Dirty stores, held until they are synced, and the thread that does it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._dirty: list[Dirty] = []
+        self._thread: threading.Thread | None = None
+        self._something = threading.Event()
+        forget_in_child(self)
+
+    def add(self, store: Dirty) -> None:
+        """Have *store* synced within a second."""
+        with self._lock:
+            self._dirty.append(store)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
+                self._thread.start()
+        self._something.set()
+
+    def _run(self) -> None:
+        while True:
+            self._something.wait()
+            time.sleep(INTERVAL)
+            self._something.clear()
+            with self._lock:
+                dirty, self._dirty = self._dirty, []
+            while dirty:
+                dirty.pop()._sync_written()
+
+    def _after_fork(self) -> None:
+        self._lock = threading.Lock()
+        self._dirty = []
+        self._thread = None
+        self._something = threading.Event()
+
+
+_syncer = _Syncer()
+
+
+def sync_soon(store: Dirty) -> None:
+    """Have *store* synced within a second, by the one thread of this process."""
+    _syncer.add(store)

@@ -1,0 +1,94 @@
+"""A store in memory: the same bytes, errors and answers as the others."""
+
+import time
+from collections.abc import Iterator, Sequence
+
+from papyra.anomaly import Anomaly
+from papyra.backend import PersistenceBackend
+from papyra.primitives import Sync
+from papyra.record import MAX_LINE
+from papyra.reports import Rewritten
+from papyra.retention import Retention
+from papyra.selection import Judge, Sorter
+from papyra.sifting import Line
+
+#: Lines beyond twice those kept last time before the retention is applied again.
+_SLACK = 1000
+
+
+class MemoryBackend(PersistenceBackend):
+    """
+    Keeps encoded lines in a list; gone with the object, and with the process.
+
+    It is a test double for the other stores: the same records are accepted, numbered and
+    checksummed, and damage put into it is found. What the retention does not keep is dropped as
+    appends go on, so memory stays bounded; `compact()` does it at once and counts nothing.
+    *sync* changes nothing: there is no disk.
+    """
+
+    kind = "memory"
+    unsupported = frozenset({"compactions_triggered", "compaction_errors"})
+
+    def __init__(
+        self,
+        *,
+        retention: Retention | None = None,
+        sync: Sync = "interval",
+        lock_timeout: float = 5.0,
+    ) -> None:
+        super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
+        # The lines and how many of them stand: what lies beyond is of an append under way. They
+        # are replaced together, so a view of one moment needs no lock.
+        self._held: tuple[list[bytes], int] = [], 0
+        self._trim_at = _SLACK
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  nobody else can hold it
+        held, end = self._held
+        count = len(lines)
+        try:
+            del held[end:]
+            held.extend(lines)
+            self._held, self._stored = (held, end + count), self._stored + count
+        except BaseException:
+            if self._held[1] == end:
+                del held[end:]  # else they would be kept in memory until the next append
+            raise
+        if self._trim_at < end + count and not self._retention.keeps_all:
+            self._sort(Sorter(self._lines, self._retention, time.time()))
+            self._trim_at = 2 * self._held[1] + _SLACK
+        return []
+
+    def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        held, end = self._held
+        lines = held[:end]
+        numbered = enumerate(lines)
+        for number, line in reversed(list(numbered)) if newest_first else numbered:
+            yield (self.source, str(number)), line if len(line) <= MAX_LINE else len(line)
+
+    def _check(self) -> tuple[()]:
+        return ()
+
+    def _rewrite(self, judge: Judge) -> Rewritten:
+        with self._queue.lock:
+            return self._sort(judge)
+
+    def _sort(self, judge: Judge) -> Rewritten:
+        """Keep what *judge* keeps; the queue's lock is held."""
+        held, end = self._held
+        kept: list[bytes] = []
+        removed = 0
+        for number, line in enumerate(held[:end]):
+            parts = judge((self.source, str(number)), line if len(line) <= MAX_LINE else len(line))
+            removed += sum(part.stop - part.start for part in parts if part.anomaly)
+            kept += [_whole(line[p.start : p.stop]) for p in parts if not p.anomaly]
+        judge.finish()
+        before = sum(map(len, held[:end]))
+        self._held = kept, len(kept)
+        return Rewritten(before, sum(map(len, kept)), removed)
+
+    def _close(self) -> None:
+        self._held = [], 0
+
+
+def _whole(line: bytes) -> bytes:
+    return line if line.endswith(b"\n") else line + b"\n"

@@ -1,0 +1,264 @@
+"""
+The queue that every write call of a store passes.
+
+Whoever finds the store free leads: takes what waits as one batch, numbers it, has it written once,
+and tells every call in it what became of it. So a hundred threads cost one fdatasync, and a
+lone caller little more than two locks.
+
+An interrupt (Ctrl-C, or whatever a signal's handler raises) may strike between any two calls.
+Three rules make the outcome exact all the same:
+
+- What became of a batch is asked of the store, whose number of stored records moves in one
+  assignment; nothing is concluded from the exception.
+- A call leaves the queue only after its outcome stands, so a batch that was rolled back is
+  still in its place. Settling can be repeated, and whoever leads next does what was left.
+- Nobody depends on being woken: who waits looks again now and then. A wake-up that an
+  interrupt swallowed costs a twentieth of a second, not a hang.
+"""
+
+import os
+from collections import deque
+from collections.abc import Sequence
+from threading import Lock
+from time import monotonic
+from typing import Final, Protocol
+
+from papyra.anomaly import Anomaly
+from papyra.errors import StoreLockedError
+from papyra.metrics import PersistenceMetrics
+from papyra.record import seal
+
+#: The most that one batch takes; one call alone may be larger.
+_BATCH_CALLS: Final = 1024
+_BATCH_BYTES: Final = 1024 * 1024
+#: Seconds after which a waiting caller looks again, woken or not.
+_LOOK_AGAIN: Final = 0.05
+
+
+class Store(Protocol):
+    """What the queue needs of the store that it writes for."""
+
+    metrics: PersistenceMetrics
+    source: str
+    #: Records stored by this object; moved by `_append` in one assignment.
+    _stored: int
+    _lock_timeout: float
+
+    def _check_usable(self) -> None: ...
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]: ...
+
+    def _met(self, findings: Sequence[Anomaly]) -> None: ...
+
+
+class Call:
+    """
+    One write call on its way.
+
+    Args:
+        bodies: Its encoded records, at least one.
+        deadline: When it gives up waiting, as `time.monotonic` has it.
+
+    Attributes:
+        done: Its outcome stands and is counted.
+        error: Why it failed; None if it did not.
+        first: The number of its first record, once it is stored.
+    """
+
+    __slots__ = ("bodies", "deadline", "done", "error", "first", "gate", "size")
+
+    def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
+        self.bodies = bodies
+        self.deadline = deadline
+        self.size = sum(map(len, bodies)) if len(bodies) > 1 else len(bodies[0])
+        self.done = False
+        self.error: Exception | None = None
+        self.first = 0
+        self.gate: Lock | None = None
+
+
+class _Batch:
+    """The calls that a leader has taken, and what it knows of their outcome."""
+
+    __slots__ = ("before", "calls", "error")
+
+    def __init__(self, calls: Sequence[Call], before: int) -> None:
+        self.calls = calls
+        self.before = before
+        self.error: Exception | None = None
+
+    def fail(self, metrics: PersistenceMetrics, error: Exception) -> None:
+        """Count *error* as that of every call that it ends."""
+        calls = self.calls
+        if isinstance(error, StoreLockedError):  # who has time left waits on
+            now = monotonic()
+            calls = [call for call in calls if call.deadline <= now] or calls[:1]
+        for call in calls:
+            if not call.done:
+                call.error = error
+        metrics._settle_failed(calls)
+
+
+class CommitQueue:
+    """
+    The write calls of one store object, in order.
+
+    The store is passed in and not kept: it holds the queue, and a cycle would leave a dropped
+    store to the garbage collector.
+
+    Attributes:
+        writer: The first half of the ids that are given here: 64 random bits.
+        lock: Held while a batch is written, and by whoever must not meet one.
+    """
+
+    __slots__ = ("_batch", "_door", "_pending", "lock", "writer")
+
+    def __init__(self) -> None:
+        self.writer = os.urandom(8).hex()
+        self.lock = Lock()
+        self._pending: deque[Call] = deque()
+        # Guards which calls wait and which are taken; held for a few instructions only.
+        self._door = Lock()
+        self._batch: _Batch | None = None
+
+    def commit(self, store: Store, call: Call) -> None:
+        """
+        Have *call* written, alone or with others; return when it is stored.
+
+        Raises:
+            StoreLockedError: when its deadline passed before it could be written.
+            Exception: whatever the store could not write it for; it is counted by then.
+        """
+        try:
+            self._pending.append(call)
+            while not call.done:
+                if self.lock.locked():
+                    self._wait(store, call)
+                    continue
+                try:
+                    with self.lock:
+                        findings = () if call.done else self._lead(store, call)
+                finally:
+                    if self._pending:
+                        self._wake_next()
+                if findings:
+                    store._met(findings)
+        except BaseException:
+            self._withdraw(store, call)
+            raise
+        if call.error is not None:
+            raise call.error
+
+    def _lead(self, store: Store, own: Call) -> Sequence[Anomaly]:
+        """Write one batch and settle its calls; *own* may have to wait for the next."""
+        if self._batch is not None:  # an interrupt kept its leader from settling it
+            self._settle(store)
+        try:
+            batch = self._take(store, own)
+            store._check_usable()
+            return store._append(self._seal(batch), deadline=batch.calls[0].deadline)
+        except Exception as error:
+            if self._batch is None:
+                raise
+            self._batch.error = error
+        finally:
+            try:
+                self._settle(store)
+            except BaseException:
+                self._settle(store)
+                raise
+        return ()
+
+    def _take(self, store: Store, own: Call) -> _Batch:
+        """Return the calls that wait, oldest first, as many as a batch holds."""
+        with self._door:
+            waiting = self._pending.copy()
+            if len(waiting) == 1:
+                calls = [own]
+            else:
+                calls = []
+                size, now = 0, monotonic()
+                for call in waiting:
+                    # A call that ran out of time is about to withdraw; it is not written any more.
+                    if call.done or (call.deadline < now and call is not own):
+                        continue
+                    if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
+                        break
+                    calls.append(call)
+                    size += call.size
+            self._batch = batch = _Batch(calls, store._stored)
+        return batch
+
+    def _seal(self, batch: _Batch) -> list[bytes]:
+        """Return the lines, numbered in the order of the queue; a failed batch's numbers come again."""
+        writer, number = self.writer, batch.before + 1
+        lines = []
+        for call in batch.calls:
+            call.first = number
+            for body in call.bodies:
+                lines.append(seal(body, writer, number))
+                number += 1
+        return lines
+
+    def _settle(self, store: Store) -> None:
+        """
+        Count what became of the batch that is taken and tell its calls; safe to repeat.
+
+        Where an interrupt struck and nothing was stored, its calls are still in the queue; only
+        the leader's own is withdrawn, by `commit`.
+        """
+        batch = self._batch
+        if batch is None:
+            return
+        if store._stored != batch.before:
+            store.metrics._settle_written(store._stored)
+            for call in batch.calls:
+                call.done = True
+        elif batch.error is not None:
+            batch.fail(store.metrics, batch.error)
+        with self._door:
+            self._batch = None
+            while self._pending and self._pending[0].done:
+                self._pending.popleft()
+        for call in batch.calls:
+            if call.done:
+                _wake(call)
+
+    def _wait(self, store: Store, call: Call) -> None:
+        """Wait until somebody settles *call*, or until it is time to look again."""
+        if call.gate is None:
+            gate = Lock()
+            gate.acquire()
+            call.gate = gate
+        remaining = call.deadline - monotonic()
+        if remaining <= 0 and not call.done and self._withdraw(store, call):
+            raise StoreLockedError(store.source, store._lock_timeout, "another thread")
+        if not call.done:
+            call.gate.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))
+
+    def _withdraw(self, store: Store, call: Call) -> bool:
+        """Take *call* out of the queue as one write error; False if it is taken, or settled."""
+        with self._door:
+            if call.done or (self._batch is not None and call in self._batch.calls):
+                return False
+            if call in self._pending:
+                self._pending.remove(call)
+            store.metrics._settle_failed((call,))
+            return True
+
+    def _wake_next(self) -> None:
+        try:
+            _wake(self._pending[0])
+        except IndexError:  # it has withdrawn meanwhile
+            return
+
+
+def _wake(call: Call) -> None:
+    """Let *call*'s caller go on; once more does no harm."""
+    gate = call.gate
+    if gate is None or not gate.locked():
+        return
+    try:
+        gate.release()
+    except RuntimeError:  # somebody else woke it between the two
+        return

@@ -1,0 +1,173 @@
+"""
+Every error that papyra raises of its own accord.
+
+    PapyraError
+    ├── RecordError (ValueError)        a record that cannot be stored
+    ├── CorruptRecordError              a strict read met a damaged line
+    ├── StoreURLError (ValueError)      a store URL that names no store
+    ├── StoreNotFoundError              there is no store where one was asked for
+    ├── NotPublishedError               no counters can be seen from outside
+    ├── NotAStoreError                  a file that is not papyra's
+    ├── UnsupportedError                this kind of store cannot do that
+    ├── StoreClosedError                used after close()
+    ├── ForkedStoreError                opened before a fork, used after it
+    ├── StoreLockedError                somebody else held the store for too long
+    ├── StoreFailedError                an earlier failure made the store read-only
+    └── StoreIOError (OSError)          the operating system refused
+
+Each message names the place, the cause and what to do; the attributes carry the same as data.
+"""
+
+
+class PapyraError(Exception):
+    """The root of papyra's errors."""
+
+
+class RecordError(PapyraError, ValueError):
+    """
+    A record cannot be stored: something in it is no JSON, or it is too large.
+
+    Raised by `Record()` for a bad kind, timestamp or reserved key, and by an append for
+    everything else; there it counts as one write error.
+
+    Attributes:
+        path: Where in the record the value stands, as ``data['items'][3]``.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.path = path
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["RecordError"], tuple[str, str]]:
+        return type(self), (self.path, self.reason)
+
+
+class CorruptRecordError(PapyraError):
+    """
+    A stored record could not be decoded.
+
+    Raised by a strict read, which then counts as one read error and no records read.
+
+    Attributes:
+        source: File path or stream key that holds the record.
+        offset: First byte of the damaged line in *source*, or the id of the stream's entry.
+    """
+
+    def __init__(self, source: str, offset: int | str, reason: str) -> None:
+        super().__init__(f"{source}, {_at(offset)}: {reason}; recover() can repair it")
+        self.source = source
+        self.offset = offset
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["CorruptRecordError"], tuple[str, int | str, str]]:
+        return type(self), (self.source, self.offset, self.reason)
+
+
+class StoreURLError(PapyraError, ValueError):
+    """A store URL has an unknown scheme or option, or a value that its option cannot take."""
+
+
+class StoreNotFoundError(PapyraError):
+    """
+    No store stands where an existing one was asked for.
+
+    Attributes:
+        source: The path that was looked at.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__(f"{source}: no such store; a program makes it with its first append")
+        self.source = source
+
+    def __reduce__(self) -> tuple[type["StoreNotFoundError"], tuple[str]]:
+        return type(self), (self.source,)
+
+
+class NotPublishedError(PapyraError):
+    """A store's counters cannot be seen from another process; the message says why."""
+
+
+class NotAStoreError(PapyraError):
+    """
+    A file that papyra was told to change holds nothing of papyra's.
+
+    Attributes:
+        source: The file's path.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source}: not a papyra store (no line of its first 64 KiB is a record);"
+            " nothing was changed; name another path, or move the file away"
+        )
+        self.source = source
+
+    def __reduce__(self) -> tuple[type["NotAStoreError"], tuple[str]]:
+        return type(self), (self.source,)
+
+
+class UnsupportedError(PapyraError):
+    """A kind of store cannot do what was asked of it."""
+
+
+class StoreClosedError(PapyraError):
+    """A store was used after close(); open it again."""
+
+
+class ForkedStoreError(PapyraError):
+    """A store opened before a fork was used in the child: open it there, after the fork."""
+
+
+class StoreLockedError(PapyraError):
+    """
+    Another thread or process held the store for longer than *lock_timeout*.
+
+    Nothing of the call was stored or changed.
+
+    Attributes:
+        source: What is locked.
+    """
+
+    def __init__(self, source: str, waited: float, holder: str = "") -> None:
+        held = f"held by {holder}" if holder else "held by another thread or process"
+        super().__init__(
+            f"{source}: {held} for more than {waited:g} s; nothing was changed;"
+            " try again, or allow more time with lock_timeout"
+        )
+        self.source = source
+        self.waited = waited
+        self.holder = holder
+
+    def __reduce__(self) -> tuple[type["StoreLockedError"], tuple[str, float, str]]:
+        return type(self), (self.source, self.waited, self.holder)
+
+
+class StoreFailedError(PapyraError):
+    """
+    The store cannot vouch for what it wrote, so it takes no more; reading goes on.
+
+    Raised when the operating system could not bring written bytes to the disk or take them
+    back. They may or may not survive, and a second fsync would not tell (Linux marks the
+    pages clean after the first failure), so the failure is final for this object: look at
+    the disk, then close it and open the store again.
+    """
+
+
+class StoreIOError(PapyraError, OSError):
+    """
+    The operating system refused something that a store needs.
+
+    An `OSError`: `errno`, `strerror` and `filename` are set, and its cause is the original.
+    """
+
+    def __init__(self, errno: int | None, strerror: str, filename: str) -> None:
+        super().__init__(errno, strerror, filename)
+
+    def __str__(self) -> str:
+        """Return the place, the cause and what to do."""
+        return f"{self.filename}: {self.strerror}"
+
+
+def _at(offset: int | str) -> str:
+    return f"byte {offset}" if isinstance(offset, int) else f"entry {offset}"

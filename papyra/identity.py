@@ -1,0 +1,55 @@
+"""Which record ids were met already."""
+
+from bisect import bisect_right
+
+
+class SeenIds:
+    """
+    The ids met so far, as ranges of each writer's numbers.
+
+    A writer numbers its records without gaps, so a store of a hundred million records is a
+    few ranges, in whichever direction and order its lines come.
+    """
+
+    __slots__ = ("_writers",)
+
+    def __init__(self) -> None:
+        # Writer -> the ranges' first numbers, and their last ones; both ascending.
+        self._writers: dict[str, tuple[list[int], list[int]]] = {}
+
+    def add(self, id_: str) -> bool:
+        """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
+        writer, dash, digits = id_.rpartition("-")
+        if not dash or not digits.isdecimal():
+            return True
+        number = int(digits)
+        ranges = self._writers.get(writer)
+        if ranges is None:
+            self._writers[writer] = [number], [number]
+            return True
+        firsts, lasts = ranges
+        if number == lasts[-1] + 1:
+            lasts[-1] = number
+            return True
+        return _insert(firsts, lasts, number)
+
+
+def _insert(firsts: list[int], lasts: list[int], number: int) -> bool:
+    """Put *number* into the ranges; False if it is in one of them."""
+    after = bisect_right(firsts, number)  # the first range that begins beyond the number
+    before = after - 1
+    if before >= 0 and number <= lasts[before]:
+        return False
+    joins_before = before >= 0 and lasts[before] + 1 == number
+    joins_after = after < len(firsts) and firsts[after] - 1 == number
+    if joins_before and joins_after:
+        lasts[before] = lasts.pop(after)
+        del firsts[after]
+    elif joins_before:
+        lasts[before] = number
+    elif joins_after:
+        firsts[after] = number
+    else:
+        firsts.insert(after, number)
+        lasts.insert(after, number)
+    return True

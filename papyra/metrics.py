@@ -1,0 +1,268 @@
+"""
+The ten counters: what they are called, how they are kept, and the mixin that gives them to a class.
+
+Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read
+the totals, never see a fall; OpenTelemetry would report one as a negative delta.
+"""
+
+import time
+from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from threading import Lock
+from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
+
+from papyra.system import forget_in_child
+
+
+class Counter(NamedTuple):
+    """
+    One row of `COUNTERS`.
+
+    Attributes:
+        name: Its key in a snapshot; the same in every exporter, after their prefix.
+        unit: OpenTelemetry's annotation, in braces.
+        meaning: One line for people, and the HELP text of Prometheus.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+
+
+#: The counters in the specification's order: everything that lists them is made from this.
+COUNTERS: Final = (
+    Counter("records_written", "{record}", "Records whose write was acknowledged."),
+    Counter("write_errors", "{error}", "Write calls that failed."),
+    Counter("records_read", "{record}", "Records handed out by reads that succeeded."),
+    Counter("read_errors", "{error}", "Read calls that failed."),
+    Counter("scan_operations", "{scan}", "Scans started."),
+    Counter("anomaly_detected", "{anomaly}", "Damages found, by any operation."),
+    Counter("recovery_attempts", "{recovery}", "Recoveries started."),
+    Counter("recovery_failures", "{recovery}", "Recoveries that failed or left damage."),
+    Counter("compactions_triggered", "{compaction}", "Compactions started."),
+    Counter("compaction_errors", "{error}", "Compactions that failed."),
+)
+
+NAMES: Final = tuple(counter.name for counter in COUNTERS)
+_INDEX: Final = {name: index for index, name in enumerate(NAMES)}
+_WRITTEN: Final = _INDEX["records_written"]
+_WRITE_ERRORS: Final = _INDEX["write_errors"]
+_ANOMALIES: Final = _INDEX["anomaly_detected"]
+
+
+class WriteCall(Protocol):
+    """What the counting knows of a write call: whether its outcome has been counted."""
+
+    done: bool
+
+
+class Book(Protocol):
+    """Where the ten totals and their baseline are kept."""
+
+    #: The totals; written under the lock of `PersistenceMetrics` alone.
+    cells: "list[int] | memoryview[int]"
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset, all of one moment."""
+        ...
+
+    def close_interval(self, now: float) -> list[int]:
+        """Make the totals the new baseline; return what they rose since the old one."""
+        ...
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Keep everybody else who may reset this book out."""
+        ...
+
+
+class LocalBook:
+    """A book that nobody else sees."""
+
+    def __init__(
+        self,
+        totals: Iterable[int] = (0,) * len(NAMES),
+        baseline: Iterable[int] = (0,) * len(NAMES),
+        since: float | None = None,
+    ) -> None:
+        self.cells: list[int] | memoryview[int] = list(totals)
+        self._baseline = list(baseline)
+        self._since = time.time() if since is None else since
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        return list(self.cells), self._baseline, self._since
+
+    def close_interval(self, now: float) -> list[int]:
+        """Make the totals the new baseline; return what they rose since the old one."""
+        totals = list(self.cells)
+        interval = [new - old for new, old in zip(totals, self._baseline, strict=True)]
+        self._baseline, self._since = totals, now
+        return interval
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Return nothing to wait for: the lock of `PersistenceMetrics` is enough."""
+        return nullcontext()
+
+
+class PersistenceMetrics:
+    """
+    Ten counters of one store; safe to use from any thread, but not from a signal handler.
+
+    Args:
+        unsupported: Names of the counters that this kind of store never moves.
+    """
+
+    __slots__ = ("__weakref__", "_book", "_cells", "_late", "_lock", "_unsupported")
+
+    def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
+        self._unsupported = frozenset(unsupported)
+        # A leaf lock: whoever holds it takes no other and calls nobody.
+        self._lock = Lock()
+        # Counts of what the garbage collector ended: it may run in a thread that holds the lock.
+        self._late: deque[tuple[int, int]] = deque()
+        self._keep(LocalBook())
+        forget_in_child(self)
+
+    @property
+    def supported(self) -> tuple[str, ...]:
+        """The names of the counters that can move, in the specification's order."""
+        return tuple(name for name in NAMES if name not in self._unsupported)
+
+    @property
+    def since(self) -> float:
+        """The time of the last reset, else of opening, in seconds since the epoch."""
+        with self._lock:
+            return self._book.read()[2]
+
+    def increment(self, name: str, n: int = 1) -> None:
+        """
+        Raise the counter *name* by *n*; a counter that is not supported stays at 0.
+
+        Raises:
+            ValueError: for a name that is none of the ten, or a negative *n*.
+        """
+        index = _INDEX.get(name)
+        if index is None:
+            raise ValueError(f"{name!r} is no counter; the ten are {', '.join(NAMES)}")
+        if n < 0:
+            raise ValueError(f"{name} cannot rise by {n}: a total never falls")
+        if name in self._unsupported:
+            return
+        with self._lock:
+            self._cells[index] += n
+            if self._late:
+                self._take_in_late()
+
+    def snapshot(self) -> dict[str, int]:
+        """Return each counter's rise since the last reset: a fresh dict, always of all ten."""
+        with self._lock:
+            self._take_in_late()
+            totals, baseline, _ = self._book.read()
+        return {
+            name: total - base for name, total, base in zip(NAMES, totals, baseline, strict=True)
+        }
+
+    def totals(self) -> dict[str, int]:
+        """
+        Return each counter's rise since the store object was made; a reset changes nothing.
+
+        This is what exporters read: `snapshot` falls at a reset, and what was counted between
+        the exporter's last look and the reset would be lost.
+        """
+        with self._lock:
+            self._take_in_late()
+            return dict(zip(NAMES, self._cells, strict=True))
+
+    def reset(self) -> dict[str, int]:
+        """
+        Start a new interval and return the counts of the one that ends.
+
+        One lock covers both, so an increment of another thread falls into exactly one
+        interval, and the intervals and the last snapshot add up to `totals`.
+        """
+        while True:
+            book = self._book
+            with book.resetting(), self._lock:
+                if book is self._book:  # else it was published, or closed, meanwhile
+                    self._take_in_late()
+                    return dict(zip(NAMES, book.close_interval(time.time()), strict=True))
+
+    def _defer(self, name: str, n: int) -> None:
+        """Raise *name* by *n* from where no lock may be taken: the next to look takes it in."""
+        self._late.append((_INDEX[name], n))
+        # Held by this very thread, perhaps, if the garbage collector called: then it stays.
+        if not self._lock.locked():
+            with self._lock:
+                self._take_in_late()
+
+    def _take_in_late(self) -> None:
+        late, cells = self._late, self._cells
+        while late:
+            index, n = late[0]
+            # No call between these two: an interrupt strikes before both or after both.
+            cells[index] += n
+            del late[0]
+
+    def _settle_written(self, stored: int) -> None:
+        """Set `records_written` to what the store says it stored; repeating it does no harm."""
+        with self._lock:
+            self._cells[_WRITTEN] = stored
+
+    def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
+        """Count each call that is not done as one write error and as done, both at once."""
+        with self._lock:
+            for call in calls:
+                if not call.done:
+                    self._cells[_WRITE_ERRORS] += 1
+                    call.done = True
+
+    def _keep(self, book: Book) -> None:
+        self._book = book
+        self._cells = book.cells
+
+    def _move(self, make: "BookMaker") -> None:
+        """Keep the counts in the book that *make* returns for them; nothing is lost meanwhile."""
+        with self._lock:
+            self._keep(make(*self._book.read()))
+
+    def _after_fork(self) -> None:
+        self._lock = Lock()
+        self._late = deque()
+        self._keep(LocalBook())
+
+
+class BookMaker(Protocol):
+    """A book made from the state of another."""
+
+    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> Book:
+        """Return a book with these totals, this baseline and this time of the last reset."""
+        ...
+
+
+class PersistenceMetricsMixin:
+    """
+    Gives any class that stores records the ten counters, as `metrics`.
+
+    It needs no `__init__` call. A class that brings its own operations counts them with
+    ``self.metrics.increment("records_written")``; one that derives from
+    `papyra.PersistenceBackend` has everything counted and increments nothing.
+
+    Attributes:
+        metrics: The counters of this object.
+    """
+
+    #: What exporters call this kind of store.
+    kind: ClassVar[str] = "custom"
+    #: The counters that this class never moves; exporters leave them out.
+    unsupported: ClassVar[frozenset[str]] = frozenset()
+
+    metrics: PersistenceMetrics
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
+        """Make the object and its counters."""
+        make = super().__new__
+        # object's own refuses arguments; another base's may need them.
+        self = make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
+        self.metrics = PersistenceMetrics(unsupported=cls.unsupported)
+        return self

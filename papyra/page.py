@@ -1,0 +1,114 @@
+"""
+One page of published counters: 4 KiB of 64-bit words that its owner's process maps.
+
+The owner alone writes the totals, a resetter alone the baselines: it fills the bank that is not
+in use and then raises the number of resets, whose parity names the bank in use. So a resetter
+that is killed changes nothing, and no increment is ever lost. The owner holds a flock on its page
+for as long as it lives; whoever gets one finds the owner dead.
+"""
+
+import mmap
+import os
+from contextlib import AbstractContextManager
+from typing import Final, Self
+
+from papyra.metrics import NAMES
+from papyra.system import LOCK_EXCLUSIVE, forget_in_child, locked
+
+#: Bytes of a page.
+SIZE: Final = 4096
+#: Seconds that a reset, a sum or a page's creation waits for the others.
+LOCK_TIMEOUT: Final = 5.0
+_MAGIC: Final = int.from_bytes(b"papyra\x00\x01", "little")
+_COUNT: Final = len(NAMES)
+# Where things stand in the page, in words.
+_AT_MAGIC: Final = 0
+_AT_RESETS: Final = 1
+_AT_TOTALS: Final = 8
+#: Each bank: the baseline, and then the time of its reset in nanoseconds since the epoch.
+_AT_BANKS: Final = (32, 64)
+
+
+class Page:
+    """
+    A mapped page: a book that its owner counts in, and that others read and reset.
+
+    Attributes:
+        cells: The totals. A store of one word is seen whole or not at all by other processes,
+            which goes for no other way of writing to a map from Python.
+    """
+
+    def __init__(self, descriptor: int, *, writable: bool) -> None:
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        # The map duplicates the descriptor, and with it keeps the owner's flock.
+        self._map = mmap.mmap(descriptor, SIZE, access=access)
+        self._bytes = memoryview(self._map)
+        self._words = self._bytes.cast("Q")
+        self.cells: list[int] | memoryview[int] = self._words[_AT_TOTALS : _AT_TOTALS + _COUNT]
+
+    @property
+    def valid(self) -> bool:
+        """Whether its owner finished making it."""
+        return self._words[_AT_MAGIC] == _MAGIC
+
+    def take_over(self, totals: list[int], baseline: list[int], since: float) -> Self:
+        """Take over the counts of another book; the page is new."""
+        for index, total in enumerate(totals):
+            self.cells[index] = total
+        self._fill(_AT_BANKS[0], baseline, since)
+        self._words[_AT_MAGIC] = _MAGIC
+        return self
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        words = self._words
+        while True:
+            resets = words[_AT_RESETS]
+            bank = _AT_BANKS[resets % 2]
+            *baseline, since = words[bank : bank + _COUNT + 1].tolist()
+            totals = list(self.cells)
+            if words[_AT_RESETS] == resets:  # else a reset came between
+                return totals, baseline, since / 1e9
+
+    def close_interval(self, now: float) -> list[int]:
+        """Make the totals the new baseline; return what they rose since the old one."""
+        totals, baseline, _ = self.read()
+        resets = self._words[_AT_RESETS]
+        self._fill(_AT_BANKS[(resets + 1) % 2], totals, now)
+        self._words[_AT_RESETS] = resets + 1
+        return [new - old for new, old in zip(totals, baseline, strict=True)]
+
+    def _fill(self, bank: int, baseline: list[int], since: float) -> None:
+        for index, base in enumerate(baseline):
+            self._words[bank + index] = base
+        self._words[bank + _COUNT] = int(since * 1e9)
+
+    def release(self) -> None:
+        """Unmap the page, which tells everybody that its owner is gone."""
+        if isinstance(self.cells, memoryview):
+            self.cells.release()
+        self._words.release()
+        self._bytes.release()
+        self._map.close()
+
+
+class OwnPage(Page):
+    """
+    The page of one open store object.
+
+    Attributes:
+        directory: Where it is published.
+    """
+
+    def __init__(self, descriptor: int, directory: str) -> None:
+        super().__init__(descriptor, writable=True)
+        self.directory = directory
+        forget_in_child(self)
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Keep everybody else who may reset the page out."""
+        return locked(os.path.join(self.directory, "lock"), LOCK_EXCLUSIVE, timeout=LOCK_TIMEOUT)
+
+    def _after_fork(self) -> None:
+        # The parent's flock lives as long as any copy of its descriptor.
+        self.release()

@@ -1,0 +1,131 @@
+"""
+What a store implements: five primitives that know bytes only, and the state that they share.
+
+`papyra.backend` has the operations, which are made of these; nothing is counted here.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, Self, get_args
+
+from papyra.anomaly import Anomaly
+from papyra.commit import CommitQueue
+from papyra.errors import StoreClosedError
+from papyra.metrics import PersistenceMetricsMixin
+from papyra.reports import Rewritten
+from papyra.retention import Retention
+from papyra.selection import Judge
+from papyra.sifting import Line
+from papyra.system import forget_in_child
+
+Sync = Literal["none", "interval", "always"]
+
+
+class Primitives(PersistenceMetricsMixin, ABC):
+    """The part of a store that depends on where it keeps its bytes."""
+
+    name: str
+    source: str
+    #: Records stored by this object. `_append` moves it, in one assignment.
+    _stored: int
+    #: `_prepare` was called; a store that has nothing to do there leaves it as it is.
+    _prepared: bool
+    _closed: bool
+    _released: bool
+    _retention: Retention = Retention()
+    _sync: Sync = "interval"
+    _lock_timeout: float = 5.0
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
+        """Make the object with its queue and counters, so that __init__ need not."""
+        self = super().__new__(cls, *args, **kwargs)
+        self.name = self.source = cls.kind
+        self._stored = 0
+        self._queue = CommitQueue()
+        self._closed = self._released = False
+        self._prepared = True
+        forget_in_child(self)
+        return self
+
+    def __init__(
+        self,
+        *,
+        retention: Retention | None = None,
+        sync: Sync = "interval",
+        lock_timeout: float = 5.0,
+    ) -> None:
+        if sync not in get_args(Sync):
+            raise ValueError(f"sync is {sync!r}: one of {', '.join(get_args(Sync))} is needed")
+        if isinstance(lock_timeout, bool) or not 0 <= lock_timeout < float("inf"):
+            raise ValueError(f"lock_timeout is {lock_timeout!r}: seconds from 0 on are needed")
+        self._retention = Retention() if retention is None else retention
+        self._sync = sync
+        self._lock_timeout = lock_timeout
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._closed
+
+    @property
+    def retention(self) -> Retention:
+        """What is kept."""
+        return self._retention
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name!r}{' closed' if self._closed else ''}>"
+
+    @abstractmethod
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+        """
+        Store all *lines* (each with its newline) after what is there, or none of them.
+
+        Add their number to `self._stored` in one assignment, once nothing can take them back,
+        inside the block that takes them back on any `BaseException`. Retries belong in here.
+
+        Args:
+            lines: At least one.
+            deadline: When to raise `StoreLockedError` instead, as `time.monotonic` has it.
+
+        Returns:
+            Damage that was met, as a torn line at the end.
+        """
+
+    @abstractmethod
+    def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        """
+        Iterate over the lines of one moment, each with its place.
+
+        A line has its newline, if there is one; of a line longer than
+        `papyra.record.MAX_LINE` only the length is given.
+        """
+
+    @abstractmethod
+    def _check(self) -> Iterable[Anomaly]:
+        """Return damage that is no line's; change nothing."""
+
+    @abstractmethod
+    def _rewrite(self, judge: Judge) -> Rewritten:
+        """Show *judge* each line and do as it says, while appends go on and nobody else rewrites."""
+
+    @abstractmethod
+    def _close(self) -> None:
+        """Let go of everything; called again only where an interrupt ended it."""
+
+    def _prepare(self) -> None:
+        """
+        Get ready to change the store; called before it is changed, without a lock.
+
+        A store that has something to do here sets `self._prepared` to False at first, and to
+        True once it is ready; an append then calls it no more.
+        """
+
+    def _check_usable(self) -> None:
+        """Raise why the store cannot be used, if it cannot."""
+        if self._closed:
+            raise StoreClosedError(f"{self.source}: the store is closed; open it again")
+
+    def _after_fork(self) -> None:
+        """Become a child's store of the same records: nothing stored yet, nobody waiting."""
+        self._stored = 0
+        self._queue = CommitQueue()

@@ -1,0 +1,298 @@
+"""
+Counters of a file store that other processes can read and reset.
+
+    PATH.metrics/
+        lock              exclusive for reset, creation and folding, shared for a sum
+        <pid>-<random>    the page of one open store object (see `papyra.page`)
+        retired           what the pages of closed and dead owners came to, as JSON
+
+Folding adds the pages without an owner to `retired`, which names them until they are removed:
+interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
+"""
+
+import json
+import os
+import re
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+from papyra.errors import NotPublishedError, PapyraError
+from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
+from papyra.page import LOCK_TIMEOUT, SIZE, OwnPage, Page
+from papyra.system import (
+    HAS_FLOCK,
+    LOCK_EXCLUSIVE,
+    LOCK_SHARED,
+    OPEN_FLAGS,
+    locked,
+    own_like,
+    sync_data,
+    sync_directory,
+    try_lock,
+)
+
+_PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
+_FORMAT: Final = 1
+
+
+class Tally:
+    """
+    The counts of several store objects taken together.
+
+    Attributes:
+        totals: What was counted since each was opened.
+        baseline: What of that was counted before the last resets.
+        since: The earliest last reset, or opening, in seconds since the epoch.
+        live: Processes that have a store open now.
+        exited: Store objects that were closed, or whose process is gone.
+    """
+
+    def __init__(self) -> None:
+        self.totals = [0] * len(NAMES)
+        self.baseline = [0] * len(NAMES)
+        self.since = float("inf")
+        self.live: set[int] = set()
+        self.exited = 0
+
+    def add(self, totals: list[int], baseline: list[int], since: float) -> None:
+        """Add the counts of one book."""
+        self.totals = [a + b for a, b in zip(self.totals, totals, strict=True)]
+        self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
+        self.since = min(self.since, since)
+
+    def snapshot(self) -> dict[str, int]:
+        """Return each counter's rise since the last reset."""
+        pairs = zip(NAMES, self.totals, self.baseline, strict=True)
+        return {name: total - base for name, total, base in pairs}
+
+
+class PublishedCounters:
+    """
+    The counters of all store objects of one file store, read and reset from any process.
+
+    Args:
+        directory: The store's ``.metrics`` directory.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+
+    def read(self) -> Tally:
+        """
+        Return the counts of all, living and gone.
+
+        Raises:
+            NotPublishedError: if nothing was ever published here.
+            StoreLockedError: if a reset is under way and does not end.
+        """
+        self._check()
+        with _locked(self.directory, LOCK_SHARED):
+            tally = _Retired(self.directory).tally
+            for page, alive, pid in self._pages(writable=False):
+                tally.add(*page.read())
+                if alive:
+                    tally.live.add(pid)
+                else:
+                    tally.exited += 1
+        return tally
+
+    def reset(self) -> dict[str, int]:
+        """
+        Reset all of them and return the counts of the interval that ends.
+
+        The owners go on meanwhile, and see zero in their own `snapshot` from now on.
+
+        Raises:
+            NotPublishedError: if nothing was ever published here.
+            StoreLockedError: if another reset is under way and does not end.
+        """
+        self._check()
+        ended = [0] * len(NAMES)
+        with _locked(self.directory, LOCK_EXCLUSIVE):
+            fold(self.directory)
+            now = time.time()
+            for page, _, _ in self._pages(writable=True):
+                interval = page.close_interval(now)
+                ended = [a + b for a, b in zip(ended, interval, strict=True)]
+            retired = _Retired(self.directory)
+            rest = retired.tally.snapshot().values()
+            retired.tally.baseline, retired.tally.since = list(retired.tally.totals), now
+            retired.save()
+        return dict(zip(NAMES, map(sum, zip(ended, rest, strict=True)), strict=True))
+
+    def _check(self) -> None:
+        if not os.path.isdir(self.directory):
+            raise NotPublishedError(
+                f"{self.directory}: no counters are published there; a program publishes its own"
+                " with its first append, recover or compact"
+            )
+
+    def _pages(self, *, writable: bool) -> Iterator[tuple[Page, bool, int]]:
+        """Yield the pages, whether their owners live, and these owners' process ids."""
+        for name in _page_names(self.directory, _Retired(self.directory).folded):
+            with _opened(os.path.join(self.directory, name), writable=writable) as (page, alive):
+                if page is not None:
+                    yield page, alive, int(name.partition("-")[0])
+
+
+def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
+    """
+    Move *metrics* into a page of *directory* that other processes see, unless they are in one.
+
+    Where there is no flock nothing is published.
+
+    Args:
+        directory: It is made if need be, with the owner of *model*.
+        model: A path whose owner all that is made here will have.
+        metrics: They keep their counts, and count in the page from now on.
+
+    Raises:
+        OSError: if the page cannot be made; nothing was moved then.
+        StoreLockedError: if a reset is under way and does not end.
+    """
+    if not HAS_FLOCK or isinstance(metrics._book, OwnPage):
+        return
+    with suppress(FileExistsError):
+        os.mkdir(directory, 0o700)
+        own_like(directory, model)
+    with _locked(directory, LOCK_EXCLUSIVE, create=True):
+        fold(directory)
+        path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+        try:
+            own_like(path, directory)
+            # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
+            os.write(descriptor, bytes(SIZE))
+            try_lock(descriptor, LOCK_EXCLUSIVE)
+            page = OwnPage(descriptor, directory)
+        except BaseException:
+            os.unlink(path)
+            raise
+        finally:
+            os.close(descriptor)  # the map has its own, and the lock with it
+        metrics._move(page.take_over)
+
+
+def unpublish(metrics: PersistenceMetrics) -> None:
+    """Move *metrics* back into the process, and fold their page into what others will see."""
+    page = metrics._book
+    if not isinstance(page, OwnPage):
+        return
+    try:
+        with _locked(page.directory, LOCK_EXCLUSIVE):
+            metrics._move(LocalBook)
+            page.release()
+            fold(page.directory)
+    except (OSError, PapyraError):
+        # The page stays, without an owner: whoever folds next takes it in.
+        metrics._move(LocalBook)
+        page.release()
+
+
+def fold(directory: str) -> None:
+    """Take pages without an owner into `retired` and remove them; the lock is held, exclusive."""
+    retired = _Retired(directory)
+    dead = []
+    for name in _page_names(directory, retired.folded):
+        with _opened(os.path.join(directory, name), writable=False) as (page, alive):
+            if alive:
+                continue
+            dead.append(name)
+            if page is not None:
+                retired.tally.add(*page.read())
+                retired.tally.exited += 1
+    gone = retired.folded
+    if dead:
+        retired.folded = [*dead, *(name for name in gone if _exists(directory, name))]
+        retired.save()
+    for name in (*gone, *dead):
+        with suppress(FileNotFoundError):
+            os.unlink(os.path.join(directory, name))
+
+
+class _Retired:
+    """
+    The file `retired`.
+
+    Attributes:
+        tally: The counts of all pages ever folded.
+        folded: Names of pages that are in it, and perhaps not removed yet.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._path = os.path.join(directory, "retired")
+        self.tally = Tally()
+        self.folded: list[str] = []
+        try:
+            with open(self._path, "rb") as file:
+                content = json.load(file)
+        except FileNotFoundError:
+            return
+        except ValueError as error:
+            raise NotPublishedError(
+                f"{self._path}: damaged ({error}); remove it to go on without the counts of"
+                " processes that are gone"
+            ) from error
+        self.tally.add(content["totals"], content["baseline"], content["since"])
+        self.tally.exited = content["exited"]
+        self.folded = content["folded"]
+
+    def save(self) -> None:
+        """Replace the file, so that a crash leaves the old or the new one."""
+        tally = self.tally
+        content = {
+            "papyra_retired": _FORMAT,
+            "totals": tally.totals,
+            "baseline": tally.baseline,
+            "since": tally.since if tally.since != float("inf") else time.time(),
+            "exited": tally.exited,
+            "folded": self.folded,
+        }
+        temporary = self._path + ".tmp"  # one at a time: the lock is held
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            own_like(temporary, self._directory)
+            file.write(json.dumps(content).encode() + b"\n")
+            file.flush()
+            sync_data(file.fileno())
+        os.replace(temporary, self._path)
+        sync_directory(self._directory)
+
+
+@contextmanager
+def _locked(directory: str, operation: int, *, create: bool = False) -> Generator[None]:
+    path = os.path.join(directory, "lock")
+    with locked(path, operation, timeout=LOCK_TIMEOUT, create_like=directory if create else ""):
+        yield
+
+
+@contextmanager
+def _opened(path: str, *, writable: bool) -> Generator[tuple[Page | None, bool]]:
+    """Give the page at *path*, None if it was never finished, and whether its owner lives."""
+    flags = (os.O_RDWR if writable else os.O_RDONLY) | OPEN_FLAGS
+    descriptor = os.open(path, flags)
+    page = None
+    try:
+        alive = not try_lock(descriptor, LOCK_SHARED)
+        if os.fstat(descriptor).st_size == SIZE:
+            page = Page(descriptor, writable=writable)
+        yield page if page is not None and page.valid else None, alive
+    finally:
+        if page is not None:
+            page.release()
+        os.close(descriptor)
+
+
+def _page_names(directory: str, folded: list[str]) -> list[str]:
+    return sorted(
+        name for name in os.listdir(directory) if _PAGE_NAME.fullmatch(name) and name not in folded
+    )
+
+
+def _exists(directory: str, name: str) -> bool:
+    return os.path.exists(os.path.join(directory, name))

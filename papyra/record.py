@@ -1,0 +1,269 @@
+"""
+A record, the line it is stored as, and the way back.
+
+    {"kind":"event","timestamp":1795450857.78,...data...,"_id":"9f3c2a1b04d7e655-42","_crc":"2eab5604"}
+
+`encode` makes what does not depend on the place in the store, outside any lock; `seal` adds the
+id, which the commit queue gives under its lock, and the checksum of all bytes before its comma.
+`decode` takes intact lines only; what is wrong with the others is told by `papyra.damage`.
+"""
+
+import time
+from collections.abc import Callable
+from json import JSONDecoder
+from json.encoder import encode_basestring_ascii as quoted
+from json.scanner import make_scanner
+from typing import Any, Final, cast
+from zlib import crc32
+
+from papyra.errors import RecordError
+from papyra.strict_json import MAX_DEPTH, find_fault, is_plain, members
+
+try:
+    import orjson
+except ImportError:  # the extra papyra[fast]: speed alone, the same records are accepted
+    orjson = None  # type: ignore[assignment]  # mypy knows no "module or None"
+
+#: The longest line, in bytes, newline included: no longer one is written, or held by a reader.
+MAX_LINE: Final = 16 * 1024 * 1024
+#: The most bytes that `seal` adds.
+_SEAL: Final = 80
+#: Names at the top level of a line that are not the data's.
+RESERVED: Final = frozenset({"kind", "timestamp", "_id", "_crc"})
+_MAX_KIND: Final = 255
+
+_ID: Final = b',"_id":"'
+#: Length of the end of a checksummed line, newline included.
+_END: Final = len(b',"_crc":"01234567"}\n')
+
+
+class Record:
+    """
+    One entry of a store; immutable.
+
+    Args:
+        kind: What it is: "event", "audit" and "dead_letter" by convention; 1 to 255 characters.
+        timestamp: Wall-clock time in seconds since the epoch; now, if left out.
+        data: A JSON object with any keys but kind, timestamp, _id and _crc at its top level.
+            It is not copied: who changes it later changes the record.
+
+    Attributes:
+        id: Given by the store that holds it, unique over all stores; None before storing and
+            for lines of Papyra 0.3.0. It takes no part in comparisons.
+
+    Raises:
+        RecordError: for a bad kind or timestamp, or a reserved key. Whatever else JSON cannot
+            hold is refused by append.
+    """
+
+    __slots__ = ("data", "id", "kind", "timestamp")
+    __match_args__ = ("kind", "timestamp", "data")
+
+    kind: str
+    timestamp: float
+    data: dict[str, Any]
+    id: str | None
+
+    def __init__(
+        self, kind: str, *, timestamp: float | None = None, data: dict[str, Any] | None = None
+    ) -> None:
+        if timestamp is None:
+            timestamp = time.time()
+        elif not _is_time(timestamp):
+            raise RecordError("timestamp", f"a finite number of seconds, not {timestamp!r:.80}")
+        if data is None:
+            data = {}
+        elif isinstance(data, dict) and not RESERVED.isdisjoint(data):
+            taken = ", ".join(sorted(RESERVED.intersection(data)))
+            raise RecordError("data", f"reserved at its top level: {taken}; use another key")
+        if not isinstance(kind, str) or not 0 < len(kind) <= _MAX_KIND:
+            raise RecordError("kind", f"a string of 1 to {_MAX_KIND} characters, not {kind!r:.80}")
+        _set_kind(self, kind)
+        _set_timestamp(self, timestamp)
+        _set_data(self, data)
+        _set_id(self, None)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a Record is immutable: {name} cannot be set")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a Record is immutable: {name} cannot be deleted")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return (self.kind, self.timestamp, self.data) == (other.kind, other.timestamp, other.data)
+
+    def __hash__(self) -> int:
+        return hash((self.kind, self.timestamp))
+
+    def __repr__(self) -> str:
+        shown = f"kind={self.kind!r}, timestamp={self.timestamp!r}, data={self.data!r}"
+        return f"Record({shown}, id={self.id!r})" if self.id is not None else f"Record({shown})"
+
+    def __reduce__(self) -> tuple[Any, tuple[str, float, dict[str, Any], str | None]]:
+        return _restore, (self.kind, self.timestamp, self.data, self.id)
+
+
+# The slots' own setters go past __setattr__: a frozen object at the price of a plain one.
+_set_kind = Record.__dict__["kind"].__set__
+_set_timestamp = Record.__dict__["timestamp"].__set__
+_set_data = Record.__dict__["data"].__set__
+_set_id = Record.__dict__["id"].__set__
+
+
+def _restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None) -> Record:
+    record = object.__new__(Record)
+    _set_kind(record, kind)
+    _set_timestamp(record, timestamp)
+    _set_data(record, data)
+    _set_id(record, id_)
+    return record
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether *value* is a finite number; a bool is none."""
+    if type(value) is not float and (not isinstance(value, (int, float)) or value is True):
+        return False
+    return value is not False and value - value == 0
+
+
+def encode(record: Record) -> bytes:
+    """
+    Return the line of *record* up to its id, the closing brace left out.
+
+    Raises:
+        RecordError: if *record* is no Record, or JSON cannot hold it, or it is too long.
+    """
+    if not isinstance(record, Record):
+        raise RecordError("record", f"a papyra.Record is needed, not {type(record).__name__}")
+    body = _encode_fast(record) or _encode(record)
+    if len(body) > 2 * MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+        _raise_fault(record)
+    if len(body) > MAX_LINE - _SEAL:
+        raise RecordError(
+            "record", f"{len(body)} bytes as a line; {MAX_LINE - _SEAL} are the most; split it"
+        )
+    return body
+
+
+def _encode(record: Record) -> bytes:
+    try:
+        text = members(record.data)
+        stamp = record.timestamp
+        number = float.__repr__(stamp) if isinstance(stamp, float) else int.__repr__(stamp)
+    except (AttributeError, TypeError, ValueError, RecursionError):
+        _raise_fault(record)
+        raise
+    head = f'{{"kind":{quoted(record.kind)},"timestamp":{number}'
+    body = f"{head},{text}".encode("ascii") if text else head.encode("ascii")
+    if b"\\ud" in body:  # the escape of a surrogate; a lone one is no text
+        _raise_fault(record)
+    return body
+
+
+def _encode_fast(record: Record) -> bytes | None:
+    """Return what orjson makes of *record*; None where the standard library decides."""
+    if orjson is None:
+        return None
+    try:
+        if not is_plain(record.data):
+            return None
+        line = {"kind": record.kind, "timestamp": record.timestamp, **record.data}
+        return orjson.dumps(line, option=orjson.OPT_PASSTHROUGH_SUBCLASS)[:-1]
+    except (orjson.JSONEncodeError, RecursionError):
+        return None
+
+
+def _raise_fault(record: Record) -> None:
+    """Raise what keeps *record* from being stored, if anything does."""
+    if not isinstance(record.data, dict):
+        raise RecordError(
+            "data", f"a JSON object (a dict) is needed, not {type(record.data).__name__}"
+        )
+    for value, path in (
+        (record.kind, "kind"),
+        (record.timestamp, "timestamp"),
+        (record.data, "data"),
+    ):
+        if fault := find_fault(value, path):
+            raise fault
+
+
+def seal(body: bytes, writer: str, number: int) -> bytes:
+    """Return the line of an encoded record: with its id, its checksum and its newline."""
+    line = b'%b,"_id":"%b-%d"' % (body, writer.encode(), number)
+    return b'%b,"_crc":"%08x"}\n' % (line, crc32(line))
+
+
+def has_checksum(line: bytes) -> bool:
+    """Tell whether *line*, whole and with its newline, ends with the checksum of its bytes."""
+    return line[-_END:] == b',"_crc":"%08x"}\n' % crc32(line[:-_END])
+
+
+def id_in(line: bytes) -> str:
+    """Return the id of a checksummed *line*; "" for a line that `seal` did not make."""
+    start = line.rfind(_ID, -_SEAL - len(_ID), -_END)
+    if start < 0 or not line.startswith(b'{"kind":"'):
+        return ""
+    return line[start + len(_ID) : -_END - 1].decode("ascii", "replace")
+
+
+def decode(line: bytes) -> Record | None:
+    """Return the record of an intact, checksummed *line*; None for every other line."""
+    if not has_checksum(line):
+        return None
+    try:
+        return record_of(parse(line[:-_END] + b"}"))
+    except ValueError:
+        return None
+
+
+# What JSONDecoder.raw_decode calls; typeshed knows it as a class that takes itself.
+_scan = cast("Callable[[str, int], tuple[Any, int]]", make_scanner(cast("Any", JSONDecoder())))
+#: Every digit becomes a 0, so that a run of digits is found by one search.
+_DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else 1 for byte in range(256))
+
+
+def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
+    """
+    Return the JSON value that *text* is.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    # orjson turns integers over 64 bit into floats and refuses NaN, which 0.3.0 wrote.
+    if orjson is not None and b"0000000000000000000" not in text.translate(_DIGITS):
+        try:
+            return orjson.loads(text)
+        except orjson.JSONDecodeError:
+            pass
+    string = text.decode()
+    try:
+        value, end = _scan(string, 0)
+    except StopIteration as stop:
+        raise ValueError(f"a JSON value is expected at character {stop.value}") from None
+    except RecursionError:
+        raise ValueError("it nests too deep") from None
+    if end != len(string):
+        raise ValueError(f"something follows the JSON value at character {end}")
+    return value
+
+
+def record_of(value: Any) -> Record:  # noqa: ANN401  JSON is whatever it says
+    """
+    Return the record that a parsed line is; its dict becomes the record's data.
+
+    Raises:
+        ValueError: when it is no object with a string kind and a finite timestamp.
+    """
+    if not isinstance(value, dict):
+        raise ValueError("it is no JSON object")  # noqa: TRY004  what is wrong is the line
+    kind = value.pop("kind", None)
+    timestamp = value.pop("timestamp", None)
+    if not isinstance(kind, str):
+        raise ValueError("it has no string kind")  # noqa: TRY004  likewise
+    if not _is_time(timestamp):
+        raise ValueError("it has no finite timestamp")
+    value.pop("_crc", None)
+    return _restore(kind, timestamp, value, value.pop("_id", None))

@@ -1,0 +1,231 @@
+"""
+Which records a read returns, and which lines a compaction or recovery keeps.
+
+Retention comes first of all filters. Where it depends on what follows a record, one look from
+the newest record on finds the oldest that stays: the cut.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import dropwhile
+from typing import Final, NamedTuple, Protocol
+
+from papyra.anomaly import Anomaly, Place
+from papyra.errors import PapyraError
+from papyra.identity import SeenIds
+from papyra.record import Record
+from papyra.reports import Findings
+from papyra.retention import Retention
+from papyra.sifting import DUPLICATE, Found, Line, anomaly_at, intact, pieces_of
+
+
+class Lines(Protocol):
+    """A store's `_lines`."""
+
+    def __call__(self, *, newest_first: bool) -> Iterator[Line]:
+        """Iterate over the lines of one moment."""
+        ...
+
+
+_KEEP_ALL: Final = Retention()
+
+
+class Query(NamedTuple):
+    """What a read asks for: *kind*, a timestamp from *since* on, the newest *limit* of these."""
+
+    kind: str | None
+    since: float | None
+    limit: int | None
+    strict: bool
+
+    def admits(self, record: Record) -> bool:
+        """Tell whether *record* is of the kind and time that are asked for."""
+        return (self.kind is None or record.kind == self.kind) and (
+            self.since is None or record.timestamp >= self.since
+        )
+
+
+def newest(
+    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
+) -> list[Record]:
+    """Return the records that *query* asks for, oldest first, looking from the newest on."""
+    admission = retention.from_newest(now)
+    limit = query.limit
+    chosen: list[Record] = []
+    if admission.full or limit == 0:
+        return chosen
+    for found in intact(lines(newest_first=True), findings, newest_first=True, strict=query.strict):
+        record = found.record
+        if admission.admit(record.timestamp, found.size) and query.admits(record):
+            chosen.append(record)
+            if len(chosen) == limit:
+                break
+        if admission.full:
+            break
+    chosen.reverse()
+    return chosen
+
+
+def stream(
+    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
+) -> Iterator[Record]:
+    """Yield the records that *query* asks for, oldest first; it has no limit."""
+    for record in _kept(lines, retention, query, now, findings):
+        if retention.is_young(record.timestamp, now) and query.admits(record):
+            yield record
+
+
+def _kept(
+    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
+) -> Iterator[Record]:
+    """Yield the records from the cut on; where a compaction moved it meanwhile, look again."""
+    while (cut := _find_cut(lines, retention, now)) is not _BEGINNING:
+        if cut is None:
+            return
+        rest = intact(_from(cut.place, lines), findings, strict=query.strict)
+        for found in rest:
+            if found.start < cut.start:
+                continue
+            if not _same(found, cut):
+                break
+            yield found.record
+            yield from (later.record for later in rest)
+            return
+    everything = intact(lines(newest_first=False), findings, strict=query.strict)
+    yield from (found.record for found in everything)
+
+
+def _from(place: Place, lines: Lines) -> Iterator[Line]:
+    """Iterate over the lines from the one at *place* on."""
+    return dropwhile(lambda line: line[0] != place, lines(newest_first=False))
+
+
+_BEGINNING: Final = Found(("", 0), 0, 0, Record("cut", timestamp=0))
+
+
+def _find_cut(lines: Lines, retention: Retention, now: float) -> Found | None:
+    """Return the oldest record that stays; None if none does, _BEGINNING if nothing is cut off."""
+    if not retention.counts:
+        return _BEGINNING
+    admission = retention.from_newest(now)
+    cut = None
+    if not admission.full:
+        for found in intact(lines(newest_first=True), Findings(), newest_first=True):
+            if admission.admit(found.record.timestamp, found.size):
+                cut = found
+            if admission.full:
+                return cut
+        return _BEGINNING
+    return cut
+
+
+def _same(one: Found, other: Found) -> bool:
+    """Tell whether both are one line; by its outside, since data with NaN equals nothing."""
+    mine, its = one.record, other.record
+    return one[:3] == other[:3] and (mine.id, mine.kind, mine.timestamp) == (
+        its.id,
+        its.kind,
+        its.timestamp,
+    )
+
+
+class Part(NamedTuple):
+    """
+    The bytes *start* to *stop* of a line, and why they go: kept, if there is no anomaly.
+
+    What no part of a line covers is dropped for good.
+    """
+
+    start: int
+    stop: int
+    anomaly: Anomaly | None
+
+
+class Judge(Protocol):
+    """
+    What a store's `_rewrite` asks, while nobody else rewrites the store.
+
+    It shows every line, oldest first, calls `finish` before it replaces anything, and then
+    keeps, quarantines or drops the parts as it was told. A part that is kept goes into the new
+    store byte for byte, and with a newline before it where the one before has none.
+    """
+
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+        """Return the parts of *line*, in order; of a line too long to be held, its length."""
+        ...
+
+    def finish(self) -> None:
+        """
+        Say that all lines were shown.
+
+        Raises:
+            PapyraError: if they were not those that the verdicts were made for.
+        """
+
+
+class Sorter:
+    """
+    The judge of a recovery (without retention) and of a compaction (with it).
+
+    Attributes:
+        kept: Records that stay.
+        dropped: Records outside the retention.
+        findings: The damage, which goes to the quarantine.
+    """
+
+    def __init__(self, lines: Lines, retention: Retention | None, now: float) -> None:
+        self.kept = 0
+        self.dropped = 0
+        self.findings = Findings()
+        self._lines = lines
+        self._retention = _KEEP_ALL if retention is None else retention
+        self._now = now
+        self._seen = SeenIds()
+        self._cut: Found | None = None
+        self._begun = False
+        self._reached = False
+
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+        """Return the parts of *line*."""
+        if not self._begun:
+            # Not before: only now does the place of the cut hold.
+            self._cut = _find_cut(self._lines, self._retention, self._now)
+            self._reached = self._cut is _BEGINNING
+            self._begun = True
+        pieces = pieces_of(line)
+        if isinstance(line, bytes) and not pieces:
+            return (Part(0, len(line), None),)  # blank
+        parts = []
+        for piece in pieces:
+            content = piece.content
+            if isinstance(content, Record):
+                found = Found(place, piece.start, piece.stop - piece.start, content)
+                if not self._stays(found):
+                    self.dropped += 1
+                    continue
+                if content.id is None or self._seen.add(content.id):
+                    self.kept += 1
+                    parts.append(Part(piece.start, piece.stop, None))
+                    continue
+                content = DUPLICATE
+            anomaly = anomaly_at(place, piece, content)
+            self.findings.add(anomaly)
+            parts.append(Part(piece.start, piece.stop, anomaly))
+        return parts
+
+    def _stays(self, found: Found) -> bool:
+        if not self._reached:
+            self._reached = self._cut is not None and _same(found, self._cut)
+        return self._reached and self._retention.is_young(found.record.timestamp, self._now)
+
+    def finish(self) -> None:
+        """
+        Say that all lines were shown.
+
+        Raises:
+            PapyraError: if the oldest record to be kept was not among them.
+        """
+        if self._cut is not None and not self._reached:
+            raise PapyraError(
+                f"{self._cut.place[0]}: somebody replaced the store meanwhile;"
+                " nothing was changed; try again"
+            )

@@ -1,0 +1,104 @@
+"""
+From lines to records: what is intact, what is damaged.
+
+Everything here is pure: lines in, records and findings out. A line comes with its
+newline where it has one; one that is too long to be held comes as its length.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NamedTuple
+
+from papyra.anomaly import Anomaly, Place
+from papyra.damage import Flaw, Piece, dissect, oversized
+from papyra.errors import CorruptRecordError
+from papyra.identity import SeenIds
+from papyra.record import Record, decode, has_checksum, id_in
+from papyra.reports import Findings
+
+#: What a store's `_lines` yields.
+Line = tuple[Place, bytes | int]
+
+#: What is wrong with the second line of an id.
+DUPLICATE: Final = Flaw("duplicate_record", "a record with this id stands before")
+
+
+class Found(NamedTuple):
+    """
+    An intact record where it stands.
+
+    Attributes:
+        place: Where its line begins.
+        start: Where in the line the record begins; not 0 only where records share a line.
+        size: Its bytes.
+    """
+
+    place: Place
+    start: int
+    size: int
+    record: Record
+
+
+def intact(
+    lines: Iterable[Line], findings: Findings, *, newest_first: bool = False, strict: bool = False
+) -> Iterator[Found]:
+    """
+    Yield the records in *lines* and add the damage to *findings*.
+
+    Raises:
+        CorruptRecordError: at the first damage, if *strict*.
+    """
+    seen = SeenIds()
+    for place, line in lines:
+        pieces = pieces_of(line)
+        if newest_first:
+            pieces.reverse()
+        for piece in pieces:
+            content = piece.content
+            if isinstance(content, Record):
+                if content.id is None or seen.add(content.id):
+                    yield Found(place, piece.start, piece.stop - piece.start, content)
+                    continue
+                content = DUPLICATE
+            anomaly = anomaly_at(place, piece, content)
+            findings.add(anomaly)
+            if strict:
+                raise CorruptRecordError(anomaly.source, anomaly.offset, anomaly.detail)
+
+
+def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int]:
+    """Return the number of intact records and of bytes; add the damage to *findings*."""
+    records = size = 0
+    seen = SeenIds()
+    for place, line in lines:
+        if isinstance(line, int):
+            size += line
+        else:
+            size += len(line)
+            # The checksum vouches for what stands before it: no need to parse.
+            if has_checksum(line) and (id_ := id_in(line)) and seen.add(id_):
+                records += 1
+                continue
+        for piece in pieces_of(line):
+            content = piece.content
+            if isinstance(content, Record):
+                if content.id is None or seen.add(content.id):
+                    records += 1
+                    continue
+                content = DUPLICATE
+            findings.add(anomaly_at(place, piece, content))
+    return records, size
+
+
+def pieces_of(line: bytes | int) -> list[Piece]:
+    """Return what a line consists of, be it intact, damaged or too long to be held."""
+    if isinstance(line, int):
+        return [Piece(0, line, oversized(line))]
+    record = decode(line)
+    return dissect(line) if record is None else [Piece(0, len(line), record)]
+
+
+def anomaly_at(place: Place, piece: Piece, flaw: Flaw) -> Anomaly:
+    """Return the finding that *piece* of the line at *place* is."""
+    source, offset = place
+    at = offset + piece.start if isinstance(offset, int) else offset
+    return Anomaly(flaw.type, source, at, piece.stop - piece.start, flaw.detail)

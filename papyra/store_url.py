@@ -1,0 +1,162 @@
+"""
+Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`.
+
+    memory:                 in this process alone
+    json:PATH               one NDJSON file
+
+PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
+as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple, Protocol
+
+from papyra.backend import PersistenceBackend
+from papyra.backends.files.json_file import JsonBackend
+from papyra.backends.files.layout import Layout
+from papyra.backends.memory import MemoryBackend
+from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
+from papyra.primitives import Sync
+from papyra.published import PublishedCounters, Tally
+from papyra.retention import Retention
+
+_RETENTION: Final[dict[str, Callable[[str], Any]]] = {
+    "max_records": int,
+    "max_age": float,
+    "max_total_bytes": int,
+}
+_COMMON: Final[dict[str, Callable[[str], Any]]] = {"sync": str, "lock_timeout": float, **_RETENTION}
+
+
+class _Kind(NamedTuple):
+    """A scheme: its class, whether it wants a path, and its own options beside the common ones."""
+
+    store: type[PersistenceBackend]
+    has_path: bool
+    options: dict[str, Callable[[str], Any]]
+
+
+_KINDS: Final = {
+    "memory": _Kind(MemoryBackend, has_path=False, options={}),
+    "json": _Kind(JsonBackend, has_path=True, options={}),
+}
+
+
+class CounterSource(Protocol):
+    """Counters that can be read and reset without opening the store."""
+
+    #: Where they are looked for.
+    directory: str
+
+    def read(self) -> Tally:
+        """Return the counts of all store objects, living and gone."""
+        ...
+
+    def reset(self) -> dict[str, int]:
+        """Reset them all and return the counts of the interval that ends."""
+        ...
+
+
+def open_store(
+    url: str,
+    *,
+    retention: Retention | None = None,
+    sync: Sync | None = None,
+    lock_timeout: float | None = None,
+    must_exist: bool = False,
+) -> PersistenceBackend:
+    """
+    Open the store that *url* names; a store of files is made by its first append.
+
+    Args:
+        url: See the module.
+        retention: What is kept, if the URL does not say; by default everything.
+        sync: "none", "interval" or "always", if the URL does not say; by default "interval".
+        lock_timeout: Seconds that a call waits for others, if the URL does not say; by default 5.
+        must_exist: Refuse a store that is not there yet.
+
+    Raises:
+        StoreURLError: for an unknown scheme or option, a bad value, or one given twice.
+        StoreNotFoundError: if the store *must_exist* and does not.
+        StoreIOError: if the path is a directory or no regular file.
+    """
+    kind, path, options = _parse(url)
+    for name, value in (("sync", sync), ("lock_timeout", lock_timeout)):
+        if value is not None:
+            if name in options:
+                raise StoreURLError(f"{url}: {name} is given in the URL and beside it; say it once")
+            options[name] = value
+    limits = {name: options.pop(name) for name in _RETENTION if name in options}
+    if limits and retention is not None:
+        raise StoreURLError(f"{url}: a retention is given in the URL and beside it; say it once")
+    if kind.has_path:
+        layout = Layout(path)
+        if layout.stat() is None and must_exist:
+            raise StoreNotFoundError(layout.path)
+    place = (path,) if kind.has_path else ()
+    try:
+        return kind.store(*place, retention=Retention(**limits) if limits else retention, **options)
+    except ValueError as error:
+        if isinstance(error, StoreURLError):
+            raise
+        raise StoreURLError(f"{url}: {error}") from None
+
+
+def open_counters(url: str) -> CounterSource:
+    """
+    Return the counters of the store that *url* names, as they are published by its programs.
+
+    Raises:
+        StoreURLError: as `open_store`.
+        StoreNotFoundError: if neither the store nor published counters of it are there.
+        NotPublishedError: if this kind of store publishes none.
+    """
+    kind, path, _ = _parse(url)
+    if not kind.has_path:
+        raise NotPublishedError(
+            f"{url}: a store in memory has its counters in its own process alone;"
+            " print store.metrics.snapshot() there"
+        )
+    layout = Layout(path)
+    if layout.stat() is None and not os.path.isdir(layout.metrics):
+        raise StoreNotFoundError(layout.path)
+    return PublishedCounters(layout.metrics)
+
+
+def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
+    """Return what the scheme, the path and the options of *url* are."""
+    scheme, colon, rest = url.partition(":")
+    kind = _KINDS.get(scheme)
+    if not colon or kind is None:
+        known = ", ".join(f"{name}:" for name in _KINDS)
+        hint = "" if colon else f"; did you mean json:{url}?"
+        raise StoreURLError(f"{url}: a store URL begins with one of {known}{hint}")
+    path, _, query = rest.partition("?")
+    if kind.has_path and not path:
+        raise StoreURLError(f"{url}: a path is missing after {scheme}:")
+    if not kind.has_path and path:
+        raise StoreURLError(f"{url}: {scheme}: has no path; leave {path!r} out")
+    return kind, _unescape(path), _options(url, kind, query)
+
+
+def _options(url: str, kind: _Kind, query: str) -> dict[str, Any]:
+    known = {**_COMMON, **kind.options}
+    options: dict[str, Any] = {}
+    for item in query.split("&") if query else ():
+        name, equals, value = item.partition("=")
+        if name not in known:
+            raise StoreURLError(f"{url}: unknown option {name!r}; known: {', '.join(known)}")
+        if name in options:
+            raise StoreURLError(f"{url}: {name} is given twice")
+        try:
+            options[name] = known[name](value if equals else "")
+        except ValueError:
+            raise StoreURLError(f"{url}: {name} is {value!r}; a number is needed") from None
+    return options
+
+
+def _unescape(path: str) -> str:
+    # In one pass: %253F is the text "%3F".
+    pieces = path.replace("%3f", "%3F").split("%25")
+    return "%".join(piece.replace("%3F", "?") for piece in pieces)

@@ -1,0 +1,163 @@
+"""
+JSON without exceptions to the rule: what is accepted, and where what is not stands.
+
+`json.dumps` turns the key 1 into "1" and writes NaN, which is no JSON; some encoders write null
+for it, or take UUIDs. A store whose contents depend on the encoder that was installed is no
+store, so these walks over the types decide, whichever encoder then writes the bytes.
+Subclasses count as what they subclass, tuples as lists, as `json.dumps` has it.
+"""
+
+from collections.abc import Callable
+from json import JSONEncoder
+from json.encoder import encode_basestring_ascii as quoted
+from typing import Any, Final
+
+from papyra.errors import RecordError
+
+#: How deep objects and lists may nest, the data itself included: every parser can follow that.
+MAX_DEPTH: Final = 200
+
+_ENOUGH_KEYS: Final = 1024
+#: From so many items on the encoder of a list pays for its start.
+_LONG_LIST: Final = 9
+_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_encode_list = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+
+
+class _Keys(dict[Any, str]):
+    """Keys as they stand in the text, colon included; kept, since records repeat them."""
+
+    def __missing__(self, key: object) -> str:
+        if not isinstance(key, str):
+            raise TypeError(key)
+        text = quoted(key) + ":"
+        if len(self) < _ENOUGH_KEYS:
+            self[str(key)] = text
+        return text
+
+
+class _Encoders(dict[type, Callable[[Any], str]]):
+    """How a value of each type is written."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], str]:
+        for base in (str, int, float, dict, list, tuple):
+            if issubclass(kind, base):
+                return self[base]
+        raise TypeError(kind)
+
+
+def members(data: dict[str, Any]) -> str:
+    """
+    Return the members of *data* as they stand between the braces, in ASCII.
+
+    Raises:
+        TypeError, ValueError, RecursionError: when it is no JSON; `find_fault` tells where.
+    """
+    return ",".join([_keys[key] + _encoders[type(value)](value) for key, value in data.items()])
+
+
+def _object(value: dict[str, Any]) -> str:
+    return "{" + members(value) + "}"
+
+
+def _array(value: list[Any] | tuple[Any, ...]) -> str:
+    if len(value) >= _LONG_LIST and _SCALARS.issuperset(map(type, value)):
+        return _encode_list(value)  # twice as fast, and slower to start
+    return "[" + ",".join([_encoders[type(item)](item) for item in value]) + "]"
+
+
+def _float(value: float) -> str:
+    if value - value != 0:
+        raise ValueError(value)
+    return float.__repr__(value)
+
+
+_keys = _Keys()
+_encoders = _Encoders(
+    {
+        str: quoted,
+        int: int.__repr__,
+        float: _float,
+        bool: lambda value: "true" if value else "false",
+        type(None): lambda _: "null",
+        dict: _object,
+        list: _array,
+        tuple: _array,
+    }
+)
+
+
+def is_plain(data: dict[str, Any]) -> bool:
+    """
+    Tell whether *data* is made of JSON's own types alone, without NaN, infinities or subclasses.
+
+    Then every encoder writes the same values, lone surrogates and integers over 64 bit apart.
+    """
+    if type(data) is not dict:
+        return False
+    for key, value in data.items():
+        if type(key) is not str or not _is_plain_value(value):
+            return False
+    return True
+
+
+def _is_plain_value(value: Any) -> bool:  # noqa: ANN401  whatever a user put there
+    kind = type(value)
+    if kind is str or kind is int or kind is bool or value is None:
+        return True
+    if kind is float:
+        return bool(value - value == 0)
+    if kind is dict:
+        return is_plain(value)
+    return (kind is list or kind is tuple) and all(map(_is_plain_value, value))
+
+
+def find_fault(value: object, path: str, depth: int = 1) -> RecordError | None:  # noqa: PLR0911  one a type
+    """Return what keeps *value* from being stored and where it stands, or None."""
+    if isinstance(value, str):
+        return _text_fault(value, path)
+    if value is None or isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return _integer_fault(value, path)
+    if isinstance(value, float):
+        finite = value - value == 0
+        return None if finite else RecordError(path, f"{value} is no JSON; use None or a string")
+    if isinstance(value, (dict, list, tuple)):
+        if depth > MAX_DEPTH:
+            return RecordError(path[:200], f"nests deeper than {MAX_DEPTH} levels")
+        return _container_fault(value, path, depth)
+    return RecordError(path, f"{type(value).__name__} is no JSON type; convert it first")
+
+
+def _container_fault(
+    value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: str, depth: int
+) -> RecordError | None:
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                kind = type(key).__name__
+                return RecordError(path, f"the key {key!r:.80} is {kind}; JSON has string keys")
+            if fault := _text_fault(key, f"the key {key!r:.80} of {path}"):
+                return fault
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, item in items:
+        if fault := find_fault(item, f"{path}[{key!r:.80}]", depth + 1):
+            return fault
+    return None
+
+
+def _text_fault(text: str, path: str) -> RecordError | None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return RecordError(path, f"a lone surrogate at character {error.start} is no text")
+    return None
+
+
+def _integer_fault(value: int, path: str) -> RecordError | None:
+    try:
+        int.__repr__(value)
+    except ValueError:  # more digits than sys.get_int_max_str_digits()
+        return RecordError(path, "an integer of so many digits cannot be read back")
+    return None

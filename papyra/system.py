@@ -1,0 +1,206 @@
+"""
+What the operating systems do differently: locks, syncing, forks.
+
+The only importer of fcntl. Where a facility is missing, its stand-in says what is lost: on
+Windows there is neither flock nor a directory fsync, so a store there belongs to one process.
+"""
+
+import errno
+import os
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from types import ModuleType
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
+
+from papyra.errors import StoreLockedError
+
+
+def _find_fcntl() -> ModuleType | None:
+    try:
+        return import_module("fcntl")
+    except ImportError:  # Windows
+        return None
+
+
+def _no_flock(descriptor: int, operation: int, /) -> None:
+    """Stand in for flock where there is none: everybody has every lock."""
+
+
+_fcntl: Final = _find_fcntl()
+
+#: Whether processes exclude each other; without it one process at a time may use a store.
+HAS_FLOCK: Final = _fcntl is not None
+# A bare name for a C function: in a finally clause it runs even where a signal's handler raises
+# at the next instruction, which a function of Python might not.
+flock: Final[Callable[[int, int], None]] = _no_flock if _fcntl is None else _fcntl.flock
+LOCK_SHARED: Final[int] = 0 if _fcntl is None else _fcntl.LOCK_SH | _fcntl.LOCK_NB
+LOCK_EXCLUSIVE: Final[int] = 1 if _fcntl is None else _fcntl.LOCK_EX | _fcntl.LOCK_NB
+LOCK_NONE: Final[int] = 2 if _fcntl is None else _fcntl.LOCK_UN
+
+#: Flags of every open: never inherited by a program that is started, never through a link.
+OPEN_FLAGS: Final = (
+    getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+
+#: Seconds between two tries to get a lock, at first and at the most.
+_FIRST_PAUSE: Final = 0.0005
+_LONGEST_PAUSE: Final = 0.02
+
+
+def try_lock(descriptor: int, operation: int) -> bool:
+    """Take *operation* (`LOCK_SHARED` or `LOCK_EXCLUSIVE`) if nobody stands against it now."""
+    try:
+        flock(descriptor, operation)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, source: str) -> None:
+    """
+    Take *operation*, and wait for it until *deadline*, as `time.monotonic` has it.
+
+    *timeout* is the seconds that the user allowed; the error tells them.
+
+    Raises:
+        StoreLockedError: when the deadline has passed; it names the holder where Linux knows it.
+    """
+    pause = _FIRST_PAUSE
+    while not try_lock(descriptor, operation):
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            raise StoreLockedError(source, timeout, _holder(descriptor))
+        time.sleep(min(pause, remaining))
+        pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+@contextmanager
+def locked(
+    path: str, operation: int, *, timeout: float, create_like: str = ""
+) -> Generator[int | None]:
+    """
+    Hold *operation* on the file *path* for a while, and give its descriptor.
+
+    A shared lock opens the file for reading alone. A missing file is created, with the owner of
+    *create_like*, where that is given; else nobody can hold it either, and None is given.
+
+    Raises:
+        StoreLockedError: when it was not to be had within *timeout* seconds.
+    """
+    mode = os.O_RDONLY if operation == LOCK_SHARED else os.O_RDWR
+    try:
+        if create_like:
+            descriptor = open_or_create(path, mode, like=create_like)
+        else:
+            descriptor = os.open(path, mode | OPEN_FLAGS)
+    except FileNotFoundError:
+        if create_like:
+            raise
+        yield None
+        return
+    try:
+        deadline = time.monotonic() + timeout
+        lock(descriptor, operation, deadline=deadline, timeout=timeout, source=path)
+        yield descriptor
+    finally:
+        os.close(descriptor)  # which unlocks
+
+
+def _holder(descriptor: int) -> str:
+    """Return the process that holds a lock on the open file, as the kernel tells; "" if not."""
+    with suppress(OSError, ValueError, IndexError):
+        status = os.fstat(descriptor)
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+        with open("/proc/locks", encoding="ascii") as table:
+            for row in table:
+                fields = row.split()
+                if fields[1] == "FLOCK" and fields[5] == device:
+                    return f"process {fields[4]}"
+    return ""
+
+
+def open_or_create(path: str, mode: int, *, like: str) -> int:
+    """Return a descriptor of *path*; a new file has mode 0600 and the owner of *like*."""
+    while True:
+        with suppress(FileNotFoundError):
+            return os.open(path, mode | OPEN_FLAGS)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, mode | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+            own_like(path, like)
+            return descriptor
+
+
+def own_like(path: str, model: str) -> None:
+    """
+    Give what root made at *path* to the owner of *model*; for anybody else do nothing.
+
+    Else a look that root takes at a store would lock its own program out.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        with suppress(FileNotFoundError):
+            status = os.stat(model)
+            os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
+
+
+def _read_at(descriptor: int, count: int, offset: int, /) -> bytes:
+    """Stand in for pread where there is none: the descriptor is nobody else's."""
+    os.lseek(descriptor, offset, os.SEEK_SET)
+    return os.read(descriptor, count)
+
+
+#: Read so many bytes from so far in; fewer only at the end of the file.
+read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _read_at)
+
+
+def _find_sync() -> Callable[[int], object]:
+    command = getattr(_fcntl, "F_FULLFSYNC", None)
+    if _fcntl is not None and command is not None:  # macOS: its fsync stops at the drive's cache
+        fcntl = _fcntl.fcntl
+        return lambda descriptor: fcntl(descriptor, command)
+    return os.fdatasync if hasattr(os, "fdatasync") else os.fsync
+
+
+#: Bring what was written to a descriptor onto the disk itself.
+sync_data: Final = _find_sync()
+
+
+def sync_directory(path: str) -> None:
+    """Bring the names in the directory *path* onto the disk; nothing where it cannot be opened."""
+    if not hasattr(os, "O_DIRECTORY"):
+        return  # Windows: a directory has no descriptor
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot, and so need not
+            raise
+    finally:
+        os.close(descriptor)
+
+
+class Forkable(Protocol):
+    """What must not go on in a child process as it was in its parent."""
+
+    def _after_fork(self) -> None:
+        """Become what a child process may use; other threads' locks are held for ever there."""
+
+
+# By identity: a user's store may define __eq__ and so have no hash.
+_forkables: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
+
+
+def forget_in_child(thing: Forkable) -> None:
+    """Call `_after_fork` of *thing* in every child process, before anything else runs there."""
+    _forkables[id(thing)] = thing
+
+
+def _in_child() -> None:
+    for thing in list(_forkables.values()):
+        thing._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_in_child)

