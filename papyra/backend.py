@@ -158,7 +158,7 @@ class PersistenceBackend(Primitives):
                 found = list(stream(self._lines, self._retention, query, time.time(), findings))
         except BaseException:
             self.metrics.increment("read_errors")
-            self._met_reading(findings)
+            self.metrics.increment("anomaly_detected", findings.found)
             raise
         self.metrics.increment("records_read", len(found))
         self._met_reading(findings)
@@ -204,7 +204,7 @@ class PersistenceBackend(Primitives):
             raise
         except BaseException:
             self.metrics.increment("read_errors")
-            self._met_reading(findings)
+            self.metrics.increment("anomaly_detected", findings.found)
             raise
         self.metrics.increment("records_read", handed_over)
         self._met_reading(findings)
@@ -368,7 +368,7 @@ class PersistenceBackend(Primitives):
         places = "; ".join(map(str, findings.listed[:_MOST_LOGGED]))
         more = findings.found - min(findings.found, _MOST_LOGGED)
         warn(
-            "%s: a read met %d damaged places, which scan() lists and recover() mends: %s%s",
+            "%s: a read passed over %d damages, which scan() lists and recover() mends: %s%s",
             self.source,
             findings.found,
             places,

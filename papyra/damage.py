@@ -41,6 +41,9 @@ class Piece(NamedTuple):
     content: Record | Flaw
 
 
+_SHARED: Final = Flaw("corrupted_line", "two records share the line")
+
+
 def oversized(length: int) -> Flaw:
     """Return the flaw of a line that is too long to be held."""
     return Flaw("oversized_line", f"{length} bytes; no record has more than {MAX_LINE}")
@@ -64,7 +67,11 @@ def dissect(line: bytes) -> list[Piece]:
     if isinstance(whole, Record):
         return [Piece(0, len(line), whole)]
     start += len(line[start:]) - len(line[start:].lstrip(_BLANK))
-    pieces = list(_glued(core, start, terminated=line.endswith(b"\n")))
+    pieces: list[Piece] = []
+    for piece in _glued(core, start, terminated=line.endswith(b"\n")):
+        if pieces and isinstance(piece.content, Record) and isinstance(pieces[-1].content, Record):
+            pieces.append(Piece(piece.start, piece.start, _SHARED))
+        pieces.append(piece)
     if any(isinstance(piece.content, Record) for piece in pieces):
         return pieces
     return [Piece(0, len(line), whole)]
@@ -112,24 +119,18 @@ def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
     """
     text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
     begin = damaged = 0
-    follows_record = False
     for _ in range(_MOST_BEGINNINGS):
         end = _record_end(core, text, begin)
         if end:
             if damaged < begin:
                 between = _judge(core[damaged:begin], terminated=True)
                 yield Piece(offset + damaged, offset + begin, between)
-            elif follows_record:
-                flaw = Flaw("corrupted_line", "two records share the line")
-                yield Piece(offset + begin, offset + begin, flaw)
             yield Piece(offset + begin, offset + end, record_of(parse(core[begin:end])))
             begin = damaged = end
-            follows_record = True
-            if begin < len(core) and core[begin : begin + 1] == b"{":
-                continue
-        begin = _next_beginning(core, begin + 1)
-        if begin < 0:
-            break
+        if not end or not core.startswith(b"{", begin):
+            begin = _next_beginning(core, begin + 1)
+            if begin < 0:
+                break
     if damaged < len(core):
         rest = _judge(core[damaged:], terminated=terminated)
         yield Piece(offset + damaged, offset + len(core), rest)

@@ -1,0 +1,370 @@
+"""What every store does alike."""
+
+import copy
+import math
+import pickle
+import threading
+from typing import Any
+
+import pytest
+from stores import Kind, counts, event, numbers
+
+from papyra import (
+    CorruptRecordError,
+    PersistenceBackend,
+    Record,
+    RecordError,
+    Retention,
+)
+from papyra.record import MAX_LINE
+
+VALUES: list[Any] = [
+    None,
+    True,
+    0,
+    -1,
+    2**63,
+    -(2**70),
+    0.1,
+    -0.0,
+    1e300,
+    5e-324,
+    1e-7,
+    "",
+    'quote " backslash \\ slash /',
+    "line\nfeed\r\u2028\u2029\x85\x00",
+    "café 😀 \ud7ff\ue000",
+    [],
+    {},
+    [1, [2, [3, {"deep": None}]]],
+    {"": {"key with \n": 1, "é": 2}},
+    list(range(100)),
+    ["x"] * 50,
+]
+
+
+@pytest.mark.parametrize("value", VALUES, ids=repr)
+def test_what_was_appended_is_read(backend: PersistenceBackend, value: Any) -> None:
+    record = Record("event", timestamp=1.5, data={"value": value})
+    id_ = backend.append(record)
+
+    (read,) = backend.read()
+
+    assert read == record
+    assert read.id == id_
+    assert record.id is None
+    assert type(read.data["value"]) is type(value)
+
+
+def test_subclasses_and_tuples_are_read_as_what_they_stand_for(
+    backend: PersistenceBackend,
+) -> None:
+    class Text(str):
+        __slots__ = ()
+
+    class Number(int):
+        pass
+
+    data = {Text("key"): (Text("text"), Number(3)), "flag": [True, Number(2)] * 9}
+    backend.append(Record("event", timestamp=1.0, data=data))
+    (read,) = backend.read()
+    assert read.data == {"key": ["text", 3], "flag": [True, 2] * 9}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Return data that nests so deep."""
+    data: dict[str, Any] = {}
+    for _ in range(levels - 1):
+        data = {"d": data}
+    return data
+
+
+LOOP: dict[str, Any] = {}
+LOOP["self"] = LOOP
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "reason"),
+    [
+        ({"x": math.nan}, "data['x']", "nan is no JSON"),
+        ({"x": [1.0, {"y": -math.inf}]}, "data['x'][1]['y']", "-inf is no JSON"),
+        ({"x": [1.0] * 20 + [math.inf]}, "data['x'][20]", "inf is no JSON"),
+        ({1: 2}, "data", "the key 1 is int"),
+        ({"x": {None: 2}}, "data['x']", "the key None is NoneType"),
+        ({"x": {1, 2}}, "data['x']", "set is no JSON type"),
+        ({"x": b"bytes"}, "data['x']", "bytes is no JSON type"),
+        ({"x": object}, "data['x']", "type is no JSON type"),
+        ({"x": 1j}, "data['x']", "complex is no JSON type"),
+        ({"x": "\ud800"}, "data['x']", "a lone surrogate at character 0"),
+        ({"x": "😀\udfff"}, "data['x']", "a lone surrogate at character 1"),
+        ({"\udc00": 1}, "the key '\\udc00' of data", "a lone surrogate at character 0"),
+        ({"x": 10**5000}, "data['x']", "so many digits"),
+        (LOOP, "data['self']['self']", "nests deeper than 200 levels"),
+        (nested(201), "data['d']['d']", "nests deeper than 200 levels"),
+        ([1], "data", "a dict"),
+        ("text", "data", "a dict"),
+        ({"x": "x" * MAX_LINE}, "record", "are the most"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_json_cannot_hold_is_refused_by_its_path(
+    backend: PersistenceBackend, data: Any, path: str, reason: str
+) -> None:
+    with pytest.raises(RecordError) as raised:
+        backend.append(Record("event", data=data))
+    assert raised.value.path.startswith(path)
+    assert reason in str(raised.value)
+    assert backend.metrics.snapshot() == counts(write_errors=1)
+
+
+def test_what_nests_as_deep_as_may_be_is_read(backend: PersistenceBackend) -> None:
+    data = nested(200)
+    backend.append(Record("event", data=data))
+    assert backend.read()[0].data == data
+
+
+def test_a_record_of_100_megabytes_is_refused_and_the_next_is_stored(
+    backend: PersistenceBackend,
+) -> None:
+    with pytest.raises(RecordError, match=r"104857\d* bytes as a line; 16777136 are the most"):
+        backend.append(Record("event", timestamp=1.0, data={"x": "x" * 100 * 2**20}))
+    backend.append(event(1))
+    assert numbers(backend.read()) == [1]
+
+
+def test_the_largest_record_is_read_and_one_byte_more_is_refused(
+    backend: PersistenceBackend,
+) -> None:
+    def of(size: int) -> Record:
+        return Record("event", timestamp=1.5, data={"x": "x" * size})
+
+    empty = len(b'{"kind":"event","timestamp":1.5,"x":""')
+    largest = of(MAX_LINE - 80 - empty)
+    backend.append(largest)
+    with pytest.raises(RecordError, match="split it"):
+        backend.append(of(MAX_LINE - 80 - empty + 1))
+    assert backend.read(limit=1) == [largest]
+    assert backend.read() == [largest]
+
+
+def test_ids_are_unique_and_count_up(backend: PersistenceBackend) -> None:
+    ids = [backend.append(event(1)), *backend.append_many([event(2), event(3)])]
+
+    writer = ids[0].partition("-")[0]
+    assert len(writer) == 16
+    assert ids == [f"{writer}-{n}" for n in (1, 2, 3)]
+    assert [record.id for record in backend.read()] == ids
+
+
+def test_two_objects_of_one_store_give_other_ids(kind: Kind) -> None:
+    with kind.open() as one, kind.open() as other:
+        assert one.append(event(1)).partition("-")[0] != other.append(event(2)).partition("-")[0]
+
+
+def test_reads_select_by_kind_time_and_number(backend: PersistenceBackend) -> None:
+    for n in range(10):
+        record = event(n)
+        backend.append(
+            Record("audit" if n % 3 == 0 else "event", timestamp=record.timestamp, data={"n": n})
+        )
+    base = event(0).timestamp
+
+    for read in (backend.read, lambda **query: list(backend.records(**query))):
+        assert numbers(read()) == list(range(10))
+        assert numbers(read(kind="audit")) == [0, 3, 6, 9]
+        assert numbers(read(limit=3)) == [7, 8, 9]
+        assert numbers(read(kind="audit", limit=2)) == [6, 9]
+        assert numbers(read(since=base + 7)) == [7, 8, 9]
+        assert numbers(read(since=base + 4, kind="event", limit=2)) == [7, 8]
+        assert numbers(read(since=base + 10)) == []
+        assert numbers(read(limit=99)) == list(range(10))
+
+
+def test_a_stream_sees_what_was_stored_when_it_began(backend: PersistenceBackend) -> None:
+    backend.append_many([event(1), event(2)])
+    stream = backend.records()
+    first = next(stream)
+    backend.append(event(3))
+    assert numbers([first, *stream]) == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("retention", "kept"),
+    [
+        (Retention(), [0, 1, 2, 3, 4, 5]),
+        (Retention(max_records=2), [4, 5]),
+        (Retention(max_records=99), [0, 1, 2, 3, 4, 5]),
+        (Retention(max_records=0), []),
+        (Retention(max_age=0), []),
+        (Retention(max_total_bytes=0), []),
+        (Retention(max_total_bytes=10**6, max_records=3), [3, 4, 5]),
+    ],
+    ids=repr,
+)
+def test_retention_comes_before_all_filters_and_compact_makes_it_physical(
+    kind: Kind, retention: Retention, kept: list[int]
+) -> None:
+    with kind.open(retention=retention) as store:
+        store.append_many([event(n) for n in range(6)])
+
+        assert numbers(store.read()) == kept
+        assert numbers(list(store.records())) == kept
+        assert numbers(store.read(limit=1)) == kept[-1:]
+        report = store.compact()
+        assert (report.kept, report.dropped) == (len(kept), 6 - len(kept))
+        assert numbers(store.read()) == kept
+        assert store.scan().records == len(kept)
+
+
+def test_retention_by_bytes_counts_whole_lines_from_the_newest(kind: Kind) -> None:
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(4)])
+        line = store.scan().bytes // 4
+    for size, kept in ((line - 1, []), (line, [3]), (2 * line - 1, [3]), (3 * line, [1, 2, 3])):
+        with kind.open(retention=Retention(max_total_bytes=size)) as store:
+            if kind.name == "memory":
+                store.append_many([event(n) for n in range(4)])
+            assert numbers(store.read()) == kept
+            assert numbers(list(store.records())) == kept
+
+
+def test_retention_by_age_leaves_uptime_clocks_alone(kind: Kind) -> None:
+    with kind.open(retention=Retention(max_age=60)) as store:
+        store.append(Record("event", timestamp=2115.08, data={"n": 1}))
+        store.append(Record("event", timestamp=1_000_000_000.0, data={"n": 2}))
+        store.append(Record("event", data={"n": 3}))
+        store.append(Record("event", timestamp=4_000_000_000.0, data={"n": 4}))
+        assert numbers(store.read()) == [1, 3, 4]
+        assert store.compact().dropped == 1
+        assert numbers(store.read()) == [1, 3, 4]
+
+
+def test_damage_weighs_nothing_in_a_retention(kind: Kind) -> None:
+    with kind.open(retention=Retention(max_records=2)) as store:
+        store.append_many([event(1), event(2)])
+        kind.put(store, b"no record\n" * 5)
+        store.append(event(3))
+        assert numbers(store.read()) == [2, 3]
+        report = store.compact()
+        assert (report.kept, report.dropped, report.found) == (2, 1, 5)
+        assert numbers(store.read(strict=True)) == [2, 3]
+
+
+def test_a_damaged_line_costs_that_line_and_has_an_address(
+    kind: Kind, caplog: pytest.LogCaptureFixture
+) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        kind.put(store, b"no record\n")
+        store.append(event(2))
+
+        assert numbers(store.read()) == [1, 2]
+        (anomaly,) = store.scan().anomalies
+        assert anomaly.type == "corrupted_line"
+        assert anomaly.length == len(b"no record\n")
+        assert anomaly.source == store.source
+        with pytest.raises(CorruptRecordError) as raised:
+            store.read(strict=True)
+        assert (raised.value.source, raised.value.offset) == (anomaly.source, anomaly.offset)
+        (warning,) = caplog.messages
+        assert str(anomaly) in warning
+
+
+def test_recovery_removes_damage_and_keeps_every_intact_line(kind: Kind) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        kind.put(store, b"no record\n\xff\xfe\n")
+        store.append(event(2))
+        kind.put(store, b'{"kind":"event","time')
+        plan = store.recover(dry_run=True)
+        assert [anomaly.type for anomaly in plan.anomalies] == [
+            "corrupted_line",
+            "invalid_utf8",
+            "truncated_line",
+        ]
+        assert store.scan().found == 3
+
+        report = store.recover()
+
+        assert (report.found, report.removed, report.clean) == (3, plan.removed, True)
+        assert store.scan().clean
+        store.append(event(3))
+        assert numbers(store.read(strict=True)) == [1, 2, 3]
+
+
+def test_a_record_that_stands_twice_is_read_once(kind: Kind) -> None:
+    with kind.open() as store:
+        store.append_many([event(1), event(2)])
+        line = next(iter(store._lines(newest_first=False)))[1]
+        assert isinstance(line, bytes)
+        kind.put(store, line)
+
+        assert numbers(store.read()) == [1, 2]
+        assert sorted(numbers(store.read(limit=3))) == [1, 2]
+        (anomaly,) = store.scan().anomalies
+        assert anomaly.type == "duplicate_record"
+        assert store.recover().clean
+        assert numbers(store.read(strict=True)) == [1, 2]
+
+
+def test_threads_append_side_by_side(backend: PersistenceBackend) -> None:
+    def work(thread: int) -> None:
+        for n in range(200):
+            backend.append(event(n, thread=thread))
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    records = backend.read()
+    for n in range(8):
+        assert numbers([r for r in records if r.data["thread"] == n]) == list(range(200))
+    ids = [int(str(record.id).partition("-")[2]) for record in records]
+    assert ids == list(range(1, 1601))
+    assert backend.metrics.snapshot() == counts(records_written=1600, records_read=1600)
+
+
+def test_a_store_says_what_it_is(kind: Kind) -> None:
+    store = kind.open(retention=Retention(max_records=5))
+    assert (store.kind, store.retention, store.closed) == (
+        kind.name,
+        Retention(max_records=5),
+        False,
+    )
+    assert repr(store) == f"<{type(store).__name__} {store.name!r}>"
+    store.close()
+    assert store.closed
+    assert repr(store).endswith(" closed>")
+
+
+@pytest.mark.parametrize(
+    "options", [{"sync": "sometimes"}, {"lock_timeout": -1}, {"lock_timeout": math.nan}], ids=str
+)
+def test_options_that_make_no_sense_are_refused(kind: Kind, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        kind.open(**options)
+
+
+def test_records_can_be_copied_and_pickled(backend: PersistenceBackend) -> None:
+    backend.append(event(1))
+    (record,) = backend.read()
+    for twin in (copy.copy(record), copy.deepcopy(record), pickle.loads(pickle.dumps(record))):
+        assert (twin, twin.id) == (record, record.id)
+
+
+def test_an_operation_cannot_be_replaced() -> None:
+    with pytest.raises(TypeError, match="implement _append instead"):
+
+        class Bad(PersistenceBackend):
+            def append(self, record: Record) -> str:  # type: ignore[misc]  # final, as is to be seen
+                return ""
+
+    class Mixin:
+        def read(self) -> None: ...
+
+    with pytest.raises(TypeError, match="implement _lines instead"):
+
+        class Worse(Mixin, PersistenceBackend):  # type: ignore[misc]  # final, as is to be seen
+            pass

@@ -1,0 +1,208 @@
+"""What is found in lines that are not intact: those of 0.3.0, and damaged ones."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import event, numbers
+
+from papyra import JsonBackend, Record
+from papyra.damage import Flaw, dissect
+from papyra.record import encode, seal
+
+SAMPLES = Path(__file__).parent.parent / "data" / "papyra-0.3.0" / "json"
+SEALED = seal(encode(event(1)), "9f3c2a1b04d7e655", 1)
+OTHER = seal(encode(event(2)), "9f3c2a1b04d7e655", 2)
+LEGACY = b'{"kind": "event", "system_id": "local", "payload": {"n": 1}, "timestamp": 5.5}\n'
+KIND_LAST = b'{"system_id": "local", "payload": {"n": 1}, "timestamp": 5.5, "kind": "audit"}\n'
+
+
+def contents(line: bytes) -> list[Any]:
+    """Return, for each piece of *line*, the type of its flaw, or its record's kind and data."""
+    return [
+        piece.content.type
+        if isinstance(piece.content, Flaw)
+        else (piece.content.kind, piece.content.data)
+        for piece in dissect(line)
+    ]
+
+
+ONE = ("event", {"n": 1})
+TWO = ("event", {"n": 2})
+OLD = ("event", {"system_id": "local", "payload": {"n": 1}})
+OLD_AUDIT = ("audit", {"system_id": "local", "payload": {"n": 1}})
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (SEALED, [ONE]),
+        (SEALED[:-1], [ONE]),
+        (SEALED[:-1] + b"\r\n", [ONE]),
+        (b"\xef\xbb\xbf" + SEALED, [ONE]),
+        (b"\0\0" + SEALED[:-1] + b"\0\0\n", [ONE]),
+        (b" \t" + SEALED, [ONE]),
+        (LEGACY, [OLD]),
+        (KIND_LAST, [OLD_AUDIT]),
+        (LEGACY[:-1] + b"\r\n", [OLD]),
+        (b"\xef\xbb\xbf" + LEGACY, [OLD]),
+        (b'{"kind":"x","timestamp":1}\n', [("x", {})]),
+    ],
+)
+def test_a_whole_record_is_read_whatever_is_around_it(line: bytes, expected: list[Any]) -> None:
+    assert contents(line) == expected
+
+
+@pytest.mark.parametrize("line", [b"\n", b"", b"\r\n", b"  \t \n"])
+def test_a_blank_line_is_nothing(line: bytes) -> None:
+    assert contents(line) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "flaw"),
+    [
+        (SEALED[:50], "truncated_line"),
+        (SEALED[:50] + b"\n", "truncated_line"),
+        (LEGACY[:20] + b"\n", "truncated_line"),
+        (b"no record", "truncated_line"),
+        (b"no record\n", "corrupted_line"),
+        (b"[1]\n", "corrupted_line"),
+        (b"123\n", "corrupted_line"),
+        (b'{"kind":"x"}\n', "corrupted_line"),
+        (b'{"kind":1,"timestamp":2}\n', "corrupted_line"),
+        (b'{"kind":"x","timestamp":"2"}\n', "corrupted_line"),
+        (b'{"kind":"x","timestamp":true}\n', "corrupted_line"),
+        (b'{"kind":"x","timestamp":1}x\n', "truncated_line"),
+        (b'x{"kind":"x","timestamp":1}\n', "corrupted_line"),
+        (b"[" * 100_000 + b"\n", "corrupted_line"),
+        (SEALED.replace(b"1700000001", b"1700000002"), "checksum_mismatch"),
+        (SEALED[:-20] + b"}\n", "missing_checksum"),
+        (LEGACY[:-2] + b', "_crc": "00000000"}\n', "missing_checksum"),
+        (SEALED.replace(b"event", b"\xff\xfe\xff\xfe\xff"), "invalid_utf8"),
+        (b"\x89PNG\xff\n", "invalid_utf8"),
+        (b"\0\0\0\n", "nul_bytes"),
+        (SEALED.replace(b"event", b"\0\0\0\0\0"), "nul_bytes"),
+    ],
+)
+def test_damage_has_a_type(line: bytes, flaw: str) -> None:
+    assert contents(line) == [flaw]
+    assert [(piece.start, piece.stop) for piece in dissect(line)] == [(0, len(line))]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (SEALED[:-1] + OTHER, [ONE, "corrupted_line", TWO]),
+        (SEALED[:-1] + LEGACY, [ONE, "corrupted_line", OLD]),
+        (LEGACY[:-1] + KIND_LAST, [OLD, "corrupted_line", OLD_AUDIT]),
+        (LEGACY[:-1] + OTHER[:30] + b"\n", [OLD, "truncated_line"]),
+        (SEALED[:-1] + b"X" + OTHER, [ONE, "corrupted_line", TWO]),
+        (b'{"kind":"x","timestamp":1}' + SEALED, [("x", {}), "corrupted_line", ONE]),
+    ],
+)
+def test_records_that_share_a_line_are_all_read(line: bytes, expected: list[Any]) -> None:
+    assert contents(line) == expected
+
+
+@pytest.mark.parametrize("torn", [SEALED, LEGACY, KIND_LAST], ids=["papyra", "0.3.0", "kind last"])
+@pytest.mark.parametrize(
+    "record", [SEALED, LEGACY, KIND_LAST], ids=["papyra", "0.3.0", "kind last"]
+)
+def test_a_record_glued_to_a_torn_one_is_read_wherever_that_was_torn(
+    torn: bytes, record: bytes
+) -> None:
+    (whole,) = contents(record)
+    for cut in range(1, len(torn) - 1):
+        got = contents(torn[:cut] + record)
+        assert got[-1] == whole, cut
+        assert all(isinstance(item, str) for item in got[:-1]), (cut, got)
+
+
+def test_an_object_nested_in_a_torn_line_is_no_record() -> None:
+    inner = {"kind": "event", "timestamp": 5}
+    line = seal(encode(Record("event", timestamp=1.0, data={"inner": inner})), "0" * 16, 1)
+    torn = line[: line.index(b"}") + 1]
+    assert torn.endswith(b'"timestamp":5}')
+    assert contents(torn + b"\n") == ["corrupted_line"]
+
+
+def test_pieces_cover_a_glued_line_and_stand_in_order() -> None:
+    line = SEALED[:40] + OTHER[:-1] + LEGACY
+    pieces = dissect(line)
+    assert pieces[0].start == 0
+    assert pieces[-1].stop == len(line) - 1
+    assert all(a.stop == b.start for a, b in pairwise(pieces))
+
+
+@pytest.mark.parametrize(
+    ("name", "events", "audits", "dead_letters", "anomalies"),
+    [
+        ("blank_line", 5, 2, 3, []),
+        ("crlf", 5, 2, 3, []),
+        ("empty", 0, 0, 0, []),
+        ("garbage_middle_line", 5, 2, 3, ["corrupted_line"]),
+        ("healthy", 5, 2, 3, []),
+        ("healthy_default_clock_monotonic_timestamps", 5, 2, 3, []),
+        ("last_newline_missing_complete_record", 5, 2, 3, []),
+        ("nan_payload", 0, 0, 2, []),
+        ("torn_tail", 5, 2, 3, ["truncated_line"]),
+        ("torn_tail_then_append", 6, 2, 3, ["truncated_line"]),
+    ],
+)
+def test_every_record_that_0_3_0_wrote_is_read(
+    tmp_path: Path, name: str, events: int, audits: int, dead_letters: int, anomalies: list[str]
+) -> None:
+    path = tmp_path / "store.ndjson"
+    content = (SAMPLES / f"{name}.ndjson").read_bytes()
+    path.write_bytes(content)
+
+    with JsonBackend(path) as store:
+        for kind, number in (("event", events), ("audit", audits), ("dead_letter", dead_letters)):
+            assert len(store.read(kind=kind)) == number
+        records = store.read()
+        assert store.read(limit=len(records) + 1) == records or name == "nan_payload"
+        assert [anomaly.type for anomaly in store.scan().anomalies] == anomalies
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["store.ndjson"]
+
+
+def test_what_0_3_0_wrote_is_read_as_it_was_given(tmp_path: Path) -> None:
+    lines = (SAMPLES / "healthy.ndjson").read_bytes().splitlines()
+    path = tmp_path / "store.ndjson"
+    path.write_bytes(b"\n".join(lines))
+    with JsonBackend(path) as store:
+        for record, line in zip(store.read(), lines, strict=True):
+            assert {
+                "kind": record.kind,
+                "timestamp": record.timestamp,
+                **record.data,
+            } == json.loads(line)
+            assert record.id is None
+
+
+@pytest.mark.parametrize("sample", sorted(SAMPLES.glob("*.ndjson")), ids=lambda path: path.stem)
+def test_a_store_of_0_3_0_is_written_and_recovered_and_loses_nothing(
+    tmp_path: Path, sample: Path
+) -> None:
+    path = tmp_path / "store.ndjson"
+    path.write_bytes(sample.read_bytes())
+    with JsonBackend(path) as store:
+        before = [record.timestamp for record in store.read()]
+        store.append(event(1))
+        found = [record.timestamp for record in store.read()]
+        assert found == [*before, event(1).timestamp]
+        store.recover()
+        assert store.scan().clean
+        assert [record.timestamp for record in store.read(strict=True)] == found
+
+
+def test_an_unterminated_record_gets_its_newline_and_a_torn_one_is_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    for tail, readable in ((SEALED[:-1], [1, 7]), (SEALED[:-30], [7]), (b"\0" * 9, [7])):
+        path.write_bytes(tail)
+        with JsonBackend(path) as store:
+            store.append(event(7))
+            assert path.read_bytes().startswith(tail + b'\n{"kind"')
+            assert numbers(store.read()) == readable

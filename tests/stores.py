@@ -1,0 +1,95 @@
+"""Every kind of store, opened and damaged alike, for the tests that run over all of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record
+from papyra.metrics import NAMES
+
+
+class Kind(ABC):
+    """One kind of store in a place of its own."""
+
+    name: str
+
+    @abstractmethod
+    def open(self, **options: Any) -> PersistenceBackend:
+        """Open the store; the second time it is the same store, where it outlives its object."""
+
+    @abstractmethod
+    def put(self, store: PersistenceBackend, data: bytes) -> None:
+        """Put raw bytes behind what is stored, as a crash or a stranger would."""
+
+
+class Memory(Kind):
+    """A MemoryBackend."""
+
+    name = "memory"
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def open(self, **options: Any) -> PersistenceBackend:
+        return MemoryBackend(**options)
+
+    def put(self, store: PersistenceBackend, data: bytes) -> None:
+        assert isinstance(store, MemoryBackend)
+        held, end = store._held
+        lines = [*held[:end], *data.splitlines(keepends=True)]
+        store._held = lines, len(lines)
+
+
+class FileKind(Kind):
+    """A store made of files; its active one is at *path*."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "store.ndjson"
+
+    @property
+    def url(self) -> str:
+        """The URL that names the store."""
+        return f"{self.name}:{self.path}"
+
+    def put(self, store: PersistenceBackend, data: bytes) -> None:
+        with self.path.open("ab") as file:
+            file.write(data)
+
+
+class JsonFile(FileKind):
+    """A JsonBackend."""
+
+    name = "json"
+
+    def open(self, **options: Any) -> PersistenceBackend:
+        return JsonBackend(self.path, **options)
+
+
+FILE_KINDS: dict[str, Callable[[Path], FileKind]] = {"json": JsonFile}
+KINDS: dict[str, Callable[[Path], Kind]] = {"memory": Memory, **FILE_KINDS}
+
+
+def counts(**expected: int) -> dict[str, int]:
+    """Return a whole snapshot: the counters that are named, and 0 for every other."""
+    assert set(expected) <= set(NAMES)
+    return dict.fromkeys(NAMES, 0) | expected
+
+
+def raiser(fault: BaseException) -> Callable[..., NoReturn]:
+    """Return a function that raises *fault*, whatever it is called with."""
+
+    def fail(*_: object, **__: object) -> NoReturn:
+        raise fault
+
+    return fail
+
+
+def event(number: int = 1, **data: Any) -> Record:
+    """Return a record that is like no other of another number."""
+    return Record("event", timestamp=1_700_000_000.0 + number, data={"n": number, **data})
+
+
+def numbers(records: list[Record]) -> list[int]:
+    """Return the numbers that `event` gave."""
+    return [record.data["n"] for record in records]
