@@ -47,8 +47,8 @@ class Page:
         self.cells: list[int] | memoryview[int] = self._words[_AT_TOTALS : _AT_TOTALS + _COUNT]
 
     @property
-    def valid(self) -> bool:
-        """Whether its owner finished making it."""
+    def shown(self) -> bool:
+        """Whether its owner counts in it: others pass over a page that was never finished."""
         return self._words[_AT_MAGIC] == _MAGIC
 
     def take_over(self, totals: list[int], baseline: list[int], since: float) -> Self:
@@ -56,7 +56,6 @@ class Page:
         for index, total in enumerate(totals):
             self.cells[index] = total
         self._fill(_AT_BANKS[0], baseline, since)
-        self._words[_AT_MAGIC] = _MAGIC
         return self
 
     def read(self) -> tuple[list[int], list[int], float]:
@@ -108,6 +107,10 @@ class OwnPage(Page):
     def resetting(self) -> AbstractContextManager[object]:
         """Keep everybody else who may reset the page out."""
         return locked(os.path.join(self.directory, "lock"), LOCK_EXCLUSIVE, timeout=LOCK_TIMEOUT)
+
+    def show(self) -> None:
+        """Let others see the page; once more does no harm."""
+        self._words[_AT_MAGIC] = _MAGIC
 
     def _after_fork(self) -> None:
         # The parent's flock lives as long as any copy of its descriptor.

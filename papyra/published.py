@@ -152,7 +152,11 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
         OSError: if the page cannot be made; nothing was moved then.
         StoreLockedError: if a reset is under way and does not end.
     """
-    if not HAS_FLOCK or isinstance(metrics._book, OwnPage):
+    book = metrics._book
+    if isinstance(book, OwnPage):
+        book.show()
+        return
+    if not HAS_FLOCK:
         return
     with suppress(FileExistsError):
         os.mkdir(directory, 0o700)
@@ -173,6 +177,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
         finally:
             os.close(descriptor)  # the map has its own, and the lock with it
         metrics._move(page.take_over)
+        page.show()  # not before: it would count twice what an interrupt kept from moving
 
 
 def unpublish(metrics: PersistenceMetrics) -> None:
@@ -194,22 +199,23 @@ def unpublish(metrics: PersistenceMetrics) -> None:
 def fold(directory: str) -> None:
     """Take pages without an owner into `retired` and remove them; the lock is held, exclusive."""
     retired = _Retired(directory)
+    gone = [name for name in retired.folded if os.path.exists(os.path.join(directory, name))]
     dead = []
     for name in _page_names(directory, retired.folded):
         with _opened(os.path.join(directory, name), writable=False) as (page, alive):
             if alive:
                 continue
+            if page is None:
+                gone.append(name)  # never finished, so nothing was counted in it
+                continue
             dead.append(name)
-            if page is not None:
-                retired.tally.add(*page.read())
-                retired.tally.exited += 1
-    gone = retired.folded
+            retired.tally.add(*page.read())
+            retired.tally.exited += 1
     if dead:
-        retired.folded = [*dead, *(name for name in gone if _exists(directory, name))]
+        retired.folded = [*dead, *gone]
         retired.save()
-    for name in (*gone, *dead):
-        with suppress(FileNotFoundError):
-            os.unlink(os.path.join(directory, name))
+    for name in (*dead, *gone):
+        os.unlink(os.path.join(directory, name))
 
 
 class _Retired:
@@ -281,18 +287,14 @@ def _opened(path: str, *, writable: bool) -> Generator[tuple[Page | None, bool]]
         alive = not try_lock(descriptor, LOCK_SHARED)
         if os.fstat(descriptor).st_size == SIZE:
             page = Page(descriptor, writable=writable)
-        yield page if page is not None and page.valid else None, alive
+        yield page if page is not None and page.shown else None, alive
     finally:
+        os.close(descriptor)  # first: what an interrupt leaves of the map is freed with it
         if page is not None:
             page.release()
-        os.close(descriptor)
 
 
 def _page_names(directory: str, folded: list[str]) -> list[str]:
     return sorted(
         name for name in os.listdir(directory) if _PAGE_NAME.fullmatch(name) and name not in folded
     )
-
-
-def _exists(directory: str, name: str) -> bool:
-    return os.path.exists(os.path.join(directory, name))

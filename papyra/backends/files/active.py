@@ -3,6 +3,7 @@
 import os
 from time import monotonic
 from typing import Final
+from warnings import warn
 
 from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
@@ -113,7 +114,6 @@ class ActiveFile:
         if generation < len(_FIRST_GENERATION):
             os.lseek(self.lock, 0, os.SEEK_SET)
             os.write(self.lock, _FIRST_GENERATION)
-            sync_data(self.lock)
             generation = os.lseek(self.lock, 0, os.SEEK_END)
         status = self._layout.stat()
         if status is None or (status.st_dev, status.st_ino) != self._identity:
@@ -121,8 +121,8 @@ class ActiveFile:
             new = os.O_CREAT | os.O_EXCL if status is None else 0
             flags = os.O_RDWR | os.O_APPEND | new | OPEN_FLAGS
             self.descriptor = os.open(self._layout.path, flags, 0o600)
-            if new:
-                sync_directory(self._layout.directory)
+            # A file that is there already may have been made by one who was killed before this.
+            sync_directory(self._layout.directory)
             opened = os.fstat(self.descriptor)
             self._identity = (opened.st_dev, opened.st_ino)
         self._generation = generation
@@ -141,6 +141,12 @@ class ActiveFile:
         descriptor, self.lock = self.lock, _NONE
         if descriptor != _NONE:
             os.close(descriptor)
+
+    def __del__(self) -> None:
+        if self.lock != _NONE or self.descriptor != _NONE:
+            # Not `store.close()`: the counters' page and the last sync are beyond this object.
+            warn(f"unclosed store {self._layout.path}", ResourceWarning, stacklevel=2, source=self)
+            self.close()
 
 
 def _is_at(descriptor: int, path: str) -> bool:

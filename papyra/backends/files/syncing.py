@@ -31,7 +31,8 @@ class _Syncer:
         """Have *store* synced within a second."""
         with self._lock:
             self._dirty.append(store)
-            if self._thread is None:
+            # Not alive: none was started yet, or an interrupt kept it from starting.
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
                 self._thread.start()
         self._something.set()

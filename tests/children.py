@@ -1,0 +1,78 @@
+"""Programs of the tests' own: real processes, told what to do through a pipe."""
+
+import json
+import os
+import subprocess
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+# Reads one expression or statement a line, runs it, and answers with one line of JSON.
+_LOOP = """
+import json, os, signal, sys, threading
+from pathlib import Path
+import papyra
+from papyra import Record, Retention, open_counters, open_store
+for line in sys.stdin:
+    try:
+        try:
+            answer = eval(line)
+        except SyntaxError:
+            exec(line)
+            answer = None
+    except BaseException as error:
+        answer = {"raised": type(error).__name__, "message": str(error)}
+    print(json.dumps(answer, default=str), flush=True)
+"""
+
+
+class Child:
+    """A Python process that does what it is told; ended with the block, if not before."""
+
+    def __init__(self, *prefix: str) -> None:
+        self._process = subprocess.Popen(
+            [*prefix, sys.executable, "-c", _LOOP],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
+            text=True,
+        )
+        self.pid = self._process.pid
+
+    def tell(self, command: str) -> None:
+        """Have *command* run, one line of Python, and do not wait for it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(command + "\n")
+        self._process.stdin.flush()
+
+    def answer(self) -> Any:
+        """Return what the last command came to."""
+        assert self._process.stdout is not None
+        return json.loads(self._process.stdout.readline())
+
+    def do(self, command: str) -> Any:
+        """Run *command* and return what it came to; an error as its name and message."""
+        self.tell(command)
+        return self.answer()
+
+    def kill(self) -> None:
+        """End it by SIGKILL."""
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        self._process.stdin.close()
+        self._process.stdout.close()

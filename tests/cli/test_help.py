@@ -1,0 +1,68 @@
+"""What `--help` says."""
+
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from papyra.cli import main
+from papyra.cli.app import app
+from papyra.cli.failure import EXIT_CODES
+
+
+def commands(command: click.Command, name: str = "papyra") -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        for part, child in command.commands.items():
+            yield from commands(child, f"{name} {part}")
+
+
+ALL = dict(commands(app))
+LEAVES = [name for name, command in ALL.items() if not isinstance(command, click.Group)]
+
+
+def test_the_commands_are_these() -> None:
+    assert sorted(LEAVES) == [
+        "papyra compact",
+        "papyra metrics persistence",
+        "papyra metrics reset",
+        "papyra recover",
+        "papyra scan",
+    ]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_command_and_every_option_is_explained(name: str) -> None:
+    context = click.Context(ALL[name], info_name=name)
+
+    assert ALL[name].help
+    for parameter in ALL[name].get_params(context):
+        assert isinstance(parameter, click.Option)
+        assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_command_takes_a_store_and_json(name: str) -> None:
+    options = {option for parameter in ALL[name].params for option in parameter.opts}
+
+    assert {"--store", "--json"} <= options
+
+
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_is_on_stdout_and_code_0(
+    name: str, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*name.split()[1:], option]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"Usage: {name} [OPTIONS]")
+    assert err == ""
+
+
+def test_the_help_has_the_table_of_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines()]
+
+    assert list(EXIT_CODES) == [0, 1, 2, 3, 4, 5, 6, 130]
+    start = lines.index("Exit codes, the same for every command:") + 1
+    assert lines[start:] == [f"{code}  {meaning}" for code, meaning in EXIT_CODES.items()]

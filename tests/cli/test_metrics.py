@@ -1,0 +1,245 @@
+"""`papyra metrics persistence` and `papyra metrics reset`."""
+
+import json
+import os
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from cli.shell import STORE, Shell, everything, intact
+from stores import counts
+
+from papyra import COUNTERS, open_counters
+from papyra.cli import main
+from papyra.published import Tally
+
+NAMES = [counter.name for counter in COUNTERS]
+
+
+def tally(shell: Shell) -> Tally:
+    return open_counters(f"json:{shell.path}").read()
+
+
+def test_the_counters_of_a_running_program_are_shown_and_it_is_told_whose_they_are(
+    shell: Shell,
+) -> None:
+    with shell.program() as program:
+        program.ask("append 12")
+        program.ask("read")
+        shown = shell.papyra("metrics", "persistence")
+        east = timezone(timedelta(hours=5, minutes=30))
+        since = datetime.fromtimestamp(tally(shell).since, UTC).astimezone(east)
+
+    assert shown == (
+        0,
+        f"""\
+published  {shell.path}.metrics
+live       1 process
+exited     0 store objects, closed or gone with the process
+since      {since.isoformat(timespec="seconds")}
+
+COUNTER                COUNT  MEANING
+records_written           12  Records whose write was acknowledged.
+write_errors               0  Write calls that failed.
+records_read              12  Records handed out by reads that succeeded.
+read_errors                0  Read calls that failed.
+scan_operations            0  Scans started.
+anomaly_detected           0  Damages found, by any operation.
+recovery_attempts          0  Recoveries started.
+recovery_failures          0  Recoveries that failed or left damage.
+compactions_triggered      0  Compactions started.
+compaction_errors          0  Compactions that failed.
+""",
+        "",
+    )
+
+
+def test_json_is_one_flat_object_of_the_ten_counters_in_the_order_of_the_specification(
+    shell: Shell,
+) -> None:
+    with shell.program() as program:
+        program.ask("append 3")
+        shown = shell.papyra("metrics", "persistence", "--json")
+
+    assert shown.code == 0
+    assert list(shown.document) == NAMES
+    assert shown.document == counts(records_written=3)
+    assert shown.out.count("\n") == 1
+
+
+def test_a_reset_shows_the_interval_that_ended_and_does_not_disturb_the_program(
+    shell: Shell,
+) -> None:
+    with shell.program() as program:
+        program.ask("append 3")
+        done = shell.papyra("metrics", "reset")
+        after_reset = program.ask("snapshot")
+        program.ask("append 2")
+        shown = shell.papyra("metrics", "persistence", "--json")
+
+        assert program.ask("snapshot") == counts(records_written=2)
+        assert program.ask("totals") == counts(records_written=5)
+
+    assert done == (
+        0,
+        f"""\
+published  {shell.path}.metrics
+
+COUNTER                UNTIL NOW  MEANING
+records_written                3  Records whose write was acknowledged.
+write_errors                   0  Write calls that failed.
+records_read                   0  Records handed out by reads that succeeded.
+read_errors                    0  Read calls that failed.
+scan_operations                0  Scans started.
+anomaly_detected               0  Damages found, by any operation.
+recovery_attempts              0  Recoveries started.
+recovery_failures              0  Recoveries that failed or left damage.
+compactions_triggered          0  Compactions started.
+compaction_errors              0  Compactions that failed.
+
+All ten counters are zero now.
+""",
+        "",
+    )
+    assert after_reset == counts()
+    assert shown.document == counts(records_written=2)
+
+
+def test_a_reset_with_json_prints_the_counters_as_they_are_after_it(shell: Shell) -> None:
+    with shell.program() as program:
+        program.ask("append 3")
+        done = shell.papyra("metrics", "reset", "--json")
+
+        assert done.code == 0
+        assert list(done.document) == NAMES
+        assert done.document == counts()
+        assert program.ask("totals") == counts(records_written=3)
+
+
+def test_a_reset_moves_the_time_since_which_is_counted(shell: Shell) -> None:
+    with shell.program() as program:
+        program.ask("append 1")
+        opened = tally(shell).since
+        shell.papyra("metrics", "reset")
+
+        assert tally(shell).since > opened
+
+
+def test_the_counters_outlive_a_store_that_is_closed_and_go_on_when_it_is_opened_again(
+    shell: Shell,
+) -> None:
+    with shell.program() as program:
+        program.ask("append 3")
+        program.close()
+    closed = shell.papyra("metrics", "persistence", "--json")
+    with shell.program() as program:
+        program.ask("append 2")
+        reopened = shell.papyra("metrics", "persistence", "--json")
+
+        assert program.ask("snapshot") == counts(records_written=2)
+
+    assert closed.document == counts(records_written=3)
+    assert reopened.document == counts(records_written=5)
+
+
+def test_the_counters_of_a_killed_program_are_there_and_can_be_reset(shell: Shell) -> None:
+    with shell.program() as program:
+        program.ask("append 3")
+        program.kill()
+    killed = shell.papyra("metrics", "persistence")
+    reset = shell.papyra("metrics", "reset", "--json")
+    again = shell.papyra("metrics", "persistence", "--json")
+
+    assert killed.out.splitlines()[1:3] == [
+        "live       0 processes",
+        "exited     1 store object, closed or gone with the process",
+    ]
+    assert killed.out.splitlines()[6].split()[:2] == ["records_written", "3"]
+    assert (reset.code, reset.document) == (0, counts())
+    assert (again.code, again.document) == (0, counts())
+
+
+def test_programs_that_use_one_store_at_once_are_added_up(shell: Shell) -> None:
+    with shell.program() as one, shell.program() as other, shell.program() as gone:
+        one.ask("append 1")
+        other.ask("append 2")
+        gone.ask("append 4")
+        gone.close()
+        shown = shell.papyra("metrics", "persistence")
+        document = shell.papyra("metrics", "persistence", "--json").document
+
+    assert shown.out.splitlines()[1:3] == [
+        "live       2 processes",
+        "exited     1 store object, closed or gone with the process",
+    ]
+    assert document == counts(records_written=7)
+
+
+def test_showing_the_counters_changes_nothing(shell: Shell) -> None:
+    with shell.program() as program:
+        program.ask("append 1")
+        program.kill()
+    before = everything(shell.directory)
+
+    assert shell.papyra("metrics", "persistence").code == 0
+    assert everything(shell.directory) == before
+
+
+@pytest.mark.parametrize("command", ["persistence", "reset"])
+def test_where_nothing_was_published_nothing_is_shown_and_it_is_code_4(
+    shell: Shell, command: str
+) -> None:
+    shell.path.write_bytes(intact(2))
+    cause = (
+        f"{shell.path}.metrics: no counters are published there; a program publishes its own"
+        " with its first append, recover or compact"
+    )
+
+    assert shell.papyra("metrics", command) == (4, "", f"papyra: {cause}\n")
+    assert shell.papyra("metrics", command, "--json").error == {
+        "type": "NotPublishedError",
+        "message": cause,
+        "exit": 4,
+    }
+    assert everything(shell.directory) == {STORE: intact(2)}
+
+
+@pytest.mark.xfail(reason="PublishedCounters.read takes a directory without a page for zeros")
+@pytest.mark.parametrize("command", ["persistence", "reset"])
+def test_counters_that_no_store_object_ever_filled_are_unknown_not_zero(
+    shell: Shell, command: str
+) -> None:
+    shell.path.write_bytes(intact(2))
+    # As a full disk leaves it: the directory was made, and then no page.
+    (shell.directory / f"{STORE}.metrics").mkdir()
+    (shell.directory / f"{STORE}.metrics" / "lock").touch()
+
+    shown = shell.papyra("metrics", command, "--json")
+
+    assert shown.code == 4
+    assert shown.error["type"] == "NotPublishedError"
+
+
+@pytest.mark.parametrize("command", ["persistence", "reset"])
+def test_the_counters_of_a_store_in_memory_are_not_published(shell: Shell, command: str) -> None:
+    shown = shell.papyra("metrics", command, "--store", "memory:", "--json")
+
+    assert shown.code == 4
+    assert shown.error["type"] == "NotPublishedError"
+
+
+def test_a_reset_that_cannot_get_the_lock_is_code_5(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    with shell.program() as program:
+        program.ask("append 1")
+        monkeypatch.setattr("papyra.published.LOCK_TIMEOUT", 0.0)
+        with open(f"{shell.path}.metrics/lock", "rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            code = main(["metrics", "reset", "--json", "--store", f"json:{shell.path}"])
+
+        assert code == 5
+        error = json.loads(capsys.readouterr().err)["error"]
+        assert error["type"] == "StoreLockedError"
+        assert error["source"] == os.fspath(shell.path) + ".metrics/lock"
+        assert program.ask("snapshot") == counts(records_written=1)

@@ -1,0 +1,180 @@
+"""`papyra scan`, and what it tells of stores that are none."""
+
+from pathlib import Path
+
+import pytest
+from cli.shell import PICTURE, STORE, STRANGE, TORN, Shell, everything, intact
+
+
+def test_a_whole_store_is_code_0(shell: Shell) -> None:
+    shell.path.write_bytes(intact(3))
+    size = len(intact(3))
+
+    assert shell.papyra("scan") == (
+        0,
+        f"{shell.path}: 3 records in {size} bytes; no anomalies\n",
+        "",
+    )
+    assert shell.papyra("scan", "--json").document == {
+        "records": 3,
+        "bytes": size,
+        "anomalies": [],
+        "found": 0,
+    }
+
+
+def test_damage_is_shown_a_line_each_with_its_address_and_is_code_3(shell: Shell) -> None:
+    size = len(intact(2))
+    shell.path.write_bytes(intact(2) + TORN + STRANGE)
+
+    torn, strange = shell.findings()
+
+    assert torn[:4] == ("truncated_line", str(shell.path), size, len(TORN))
+    assert strange[:4] == ("corrupted_line", str(shell.path), size + len(TORN), len(STRANGE))
+    assert shell.papyra("scan") == (
+        3,
+        (
+            f"{torn}\n{strange}\n"
+            f"{shell.path}: 2 records in {size + len(TORN + STRANGE)} bytes; 2 anomalies;"
+            " 'papyra recover --dry-run' shows what a recovery would remove\n"
+        ),
+        "",
+    )
+
+
+def test_with_json_a_finding_is_an_object(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    (finding,) = shell.findings()
+
+    shown = shell.papyra("scan", "--json")
+
+    assert shown.code == 3
+    assert shown.document == {
+        "records": 1,
+        "bytes": len(intact(1) + STRANGE),
+        "anomalies": [
+            {
+                "type": "corrupted_line",
+                "source": str(shell.path),
+                "offset": len(intact(1)),
+                "length": len(STRANGE),
+                "detail": finding.detail,
+            }
+        ],
+        "found": 1,
+    }
+    assert shown.out.count("\n") == 1
+
+
+def test_findings_that_are_too_many_to_be_listed_are_told_by_their_number(shell: Shell) -> None:
+    shell.path.write_bytes(b"x\n" * 10_002)
+
+    shown = shell.papyra("scan")
+    lines = shown.out.splitlines()
+
+    assert shown.code == 3
+    assert len(lines) == 10_002
+    assert lines[-2] == "... and 2 more, which are not listed"
+    assert "; 10002 anomalies; " in lines[-1]
+
+
+def test_a_scan_changes_and_makes_nothing(shell: Shell) -> None:
+    shell.path.write_bytes(intact(2) + TORN + STRANGE)
+    (shell.directory / f"{STORE}.tmp.0badcafe").write_bytes(intact(1))
+    before = everything(shell.directory)
+
+    assert shell.papyra("scan").code == 3
+    assert shell.papyra("scan", "--json").code == 3
+    assert everything(shell.directory) == before
+
+
+def test_a_scan_goes_past_a_program_that_is_writing(shell: Shell) -> None:
+    with shell.program() as program:
+        program.ask("append 5")
+
+        shown = shell.papyra("scan", "--json")
+
+        assert (shown.code, shown.document["records"]) == (0, 5)
+        assert program.ask("snapshot")["scan_operations"] == 0
+
+
+def test_a_picture_is_damage_from_end_to_end(shell: Shell) -> None:
+    shell.path.write_bytes(PICTURE)
+
+    shown = shell.papyra("scan", "--json")
+
+    assert shown.code == 3
+    assert shown.document["records"] == 0
+    assert sum(finding["length"] for finding in shown.document["anomalies"]) == len(PICTURE)
+    assert everything(shell.directory) == {STORE: PICTURE}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("metrics", "persistence"),
+        ("metrics", "reset"),
+        ("scan",),
+        ("recover",),
+        ("recover", "--dry-run"),
+        ("compact",),
+    ],
+    ids=" ".join,
+)
+class TestEveryCommand:
+    def test_names_a_store_that_is_not_there_and_makes_nothing(
+        self, shell: Shell, command: tuple[str, ...]
+    ) -> None:
+        cause = f"{shell.path}: no such store; a program makes it with its first append"
+
+        assert shell.papyra(*command) == (6, "", f"papyra: {cause}\n")
+        assert shell.papyra(*command, "--json").error == {
+            "type": "StoreNotFoundError",
+            "message": cause,
+            "exit": 6,
+            "source": str(shell.path),
+        }
+        assert everything(shell.directory) == {}
+
+    def test_refuses_a_directory(self, shell: Shell, command: tuple[str, ...]) -> None:
+        shell.path.mkdir()
+        cause = f"{shell.path}: it is a directory; name a file in it"
+
+        assert shell.papyra(*command) == (1, "", f"papyra: {cause}\n")
+        assert shell.papyra(*command, "--json").error == {
+            "type": "StoreIOError",
+            "message": cause,
+            "exit": 1,
+            "source": str(shell.path),
+        }
+        assert everything(shell.directory) == {STORE: None}
+
+    def test_refuses_a_bad_store_url_as_misuse(
+        self, shell: Shell, command: tuple[str, ...]
+    ) -> None:
+        cause = "tape:x: a store URL begins with one of "
+
+        shown = shell.papyra(*command, "--store", "tape:x")
+        error = shell.papyra(*command, "--store", "tape:x", "--json").error
+
+        assert shown[:2] == (2, "")
+        assert shown.err.startswith(f"papyra: {cause}")
+        assert shown.err.count("\n") == 1
+        assert list(error) == ["type", "message", "exit"]
+        assert (error["type"], error["exit"]) == ("StoreURLError", 2)
+        assert error["message"].startswith(cause)
+
+    def test_takes_the_store_from_the_option_before_the_environment(
+        self, shell: Shell, command: tuple[str, ...], tmp_path: Path
+    ) -> None:
+        option, variable = tmp_path / "option.ndjson", tmp_path / "variable.ndjson"
+
+        by_option = shell.papyra(
+            *command, "--json", "--store", f"json:{option}", PAPYRA_STORE=f"json:{variable}"
+        )
+        by_variable = shell.papyra(*command, "--json", PAPYRA_STORE=f"json:{variable}")
+        by_neither = shell.papyra(*command, "--json", PAPYRA_STORE="")
+
+        assert by_option.error["source"] == str(option)
+        assert by_variable.error["source"] == str(variable)
+        assert by_neither.error["source"] == str(shell.path)

@@ -1,0 +1,275 @@
+"""The queue of write calls: batches, deadlines, interrupts."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stores import counts, event, numbers
+
+from papyra import Anomaly, MemoryBackend, StoreLockedError
+
+
+class Gated(MemoryBackend):
+    """A store whose appends stop until they are let through, and that notes their batches."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.arrived = threading.Semaphore(0)
+        self.go = threading.Semaphore(0)
+        self.fault: BaseException | None = None
+        self.batches: list[int] = []
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+        self.arrived.release()
+        self.go.acquire()
+        fault, self.fault = self.fault, None
+        if fault is not None:
+            raise fault
+        self.batches.append(len(lines))
+        return super()._append(lines, deadline=deadline)
+
+    def waiting(self, calls: int) -> None:
+        """Return once so many calls are in the queue, the one that is being written included."""
+        while len(self._queue._pending) < calls:
+            threading.Event().wait(0.001)
+
+
+class Callers:
+    """Threads that append one record each, and what became of it."""
+
+    def __init__(self, store: Gated) -> None:
+        self.store = store
+        self.threads: list[threading.Thread] = []
+        self.errors: dict[int, BaseException] = {}
+
+    def start(self, number: int) -> None:
+        def work() -> None:
+            try:
+                self.store.append(event(number))
+            except BaseException as error:  # noqa: BLE001  noted, whatever it is
+                self.errors[number] = error
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        self.threads.append(thread)
+        self.store.waiting(len(self.threads) if not self.store.batches else 1)
+
+    def join(self) -> None:
+        for thread in self.threads:
+            thread.join()
+
+
+@pytest.fixture
+def store() -> Iterator[Gated]:
+    store = Gated()
+    yield store
+    assert store.scan().clean
+
+
+def test_calls_that_wait_are_written_in_one_batch_and_in_order(store: Gated) -> None:
+    callers = Callers(store)
+    for number in range(6):
+        callers.start(number)
+    for _ in range(2):
+        store.go.release()
+    callers.join()
+
+    assert store.batches == [1, 5]
+    assert numbers(store.read()) == list(range(6))
+    assert store.metrics.snapshot() == counts(records_written=6, records_read=6)
+
+
+def test_every_call_of_a_failed_batch_is_a_write_error(store: Gated) -> None:
+    callers = Callers(store)
+    for number in range(6):
+        callers.start(number)
+    store.go.release()  # the first, alone
+    store.arrived.acquire()
+    store.arrived.acquire()
+    store.fault = OSError(5, "input/output error")
+    store.go.release()
+    callers.join()
+
+    assert sorted(callers.errors) == [1, 2, 3, 4, 5]
+    assert {type(error) for error in callers.errors.values()} == {OSError}
+    assert numbers(store.read()) == [0]
+    assert store.metrics.snapshot() == counts(records_written=1, write_errors=5, records_read=1)
+
+
+def test_an_interrupt_fails_its_leader_alone_and_the_others_are_written(store: Gated) -> None:
+    callers = Callers(store)
+    for number in range(4):
+        callers.start(number)
+    store.arrived.acquire()
+    store.fault = KeyboardInterrupt()
+    store.go.release()  # the first fails; the next leads a batch of three
+    store.arrived.acquire()
+    store.fault = SystemExit()
+    store.go.release()  # and fails, too
+    store.go.release()
+    callers.join()
+
+    assert {number: type(error) for number, error in callers.errors.items()} == {
+        0: KeyboardInterrupt,
+        1: SystemExit,
+    }
+    assert store.batches == [2]
+    assert numbers(store.read()) == [2, 3]
+    assert store.metrics.snapshot() == counts(records_written=2, write_errors=2, records_read=2)
+
+
+def test_a_call_whose_time_runs_out_while_it_waits_is_withdrawn(store: Gated) -> None:
+    callers = Callers(store)
+    callers.start(1)
+    store.arrived.acquire()
+    store._lock_timeout = 0.01
+
+    with pytest.raises(
+        StoreLockedError, match=r"memory: held by another thread for more than 0.01"
+    ):
+        store.append(event(2))
+
+    assert store.metrics.snapshot() == counts(write_errors=1)
+    store.go.release()
+    callers.join()
+    assert numbers(store.read()) == [1]
+    assert store.metrics.snapshot() == counts(records_written=1, write_errors=1, records_read=1)
+
+
+def test_who_has_time_left_waits_on_when_the_lock_is_not_to_be_had(store: Gated) -> None:
+    store._lock_timeout = 0.0
+    callers = Callers(store)
+    callers.start(1)
+    store._lock_timeout = 60.0
+    callers.start(2)
+    store.arrived.acquire()
+    store.fault = StoreLockedError("memory", 0.0)
+    for _ in range(2):
+        store.go.release()
+    callers.join()
+
+    assert list(callers.errors) == [1]
+    assert numbers(store.read()) == [2]
+    assert store.metrics.snapshot() == counts(records_written=1, write_errors=1, records_read=1)
+
+
+def test_a_store_closed_meanwhile_fails_who_waits(store: Gated) -> None:
+    callers = Callers(store)
+    for number in range(3):
+        callers.start(number)
+    store.arrived.acquire()
+    store._closed = True  # as close() does, which would wait for the one that is being written
+    store.go.release()
+    callers.join()
+    store._closed = False
+
+    assert {number: type(error).__name__ for number, error in callers.errors.items()} == {
+        1: "StoreClosedError",
+        2: "StoreClosedError",
+    }
+    assert store.metrics.snapshot() == counts(records_written=1, write_errors=2)
+
+
+def test_many_calls_make_several_batches_and_a_large_one_goes_alone(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.commit._BATCH_CALLS", 3)
+    callers = Callers(store)
+    for number in range(8):
+        callers.start(number)
+    for _ in range(4):
+        store.go.release()
+    callers.join()
+    assert store.batches == [1, 3, 3, 1]
+    assert numbers(store.read()) == list(range(8))
+
+
+def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_next(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2):
+        store.go.release()
+    with monkeypatch.context() as patch:
+        patch.setattr("papyra.commit.CommitQueue._settle", lambda *_: interrupted(None))
+        with pytest.raises(KeyboardInterrupt):
+            store.append(event(1))
+    assert store.metrics.snapshot() == counts()
+
+    store.append(event(2))
+
+    assert numbers(store.read()) == [1, 2]
+    assert store.metrics.snapshot() == counts(records_written=2, records_read=2)
+    assert not store._queue._pending
+
+
+STORM = """
+import json, signal, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from papyra import open_store, Record
+
+class Interrupted(BaseException): ...
+
+interrupts = 0
+def strike(number, frame):
+    global interrupts
+    if frame.f_globals["__name__"] != "__main__":  # within a call of papyra's, that is
+        interrupts += 1
+        raise Interrupted
+
+store = open_store(sys.argv[1])
+record = Record("event", timestamp=1.0, data={"n": 1})
+calls = returned = caught = 0
+total = int(sys.argv[2])
+signal.signal(signal.SIGALRM, strike)
+signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
+while calls < total:
+    calls += 1
+    try:
+        store.append(record)
+        returned += 1
+    except Interrupted:
+        caught += 1
+signal.setitimer(signal.ITIMER_REAL, 0)
+totals = store.metrics.totals()
+scan = store.scan()
+store.close()
+print(json.dumps(dict(interrupts=interrupts, calls=calls, returned=returned, stored=scan.records,
+                      found=scan.found, totals=totals)))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
+@pytest.mark.parametrize("url", ["memory:", "json:{}", "json:{}?sync=none"])
+def test_a_storm_of_interrupts_leaves_the_number_stored_in_records_written(
+    tmp_path: Path, url: str
+) -> None:
+    import json
+
+    script = tmp_path / "storm.py"
+    script.write_text(STORM)
+    url = url.format(tmp_path / "store.ndjson")
+    done = subprocess.run(
+        [sys.executable, str(script), url, "300000", os.path.dirname(__file__)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    result = json.loads(done.stdout)
+    totals = result["totals"]
+
+    assert result["interrupts"] > 100
+    assert result["found"] == 0
+    assert totals["records_written"] == result["stored"]
+    assert result["returned"] <= result["stored"]
+    assert totals["records_written"] + totals["write_errors"] <= result["calls"]
+    assert totals == counts(records_written=result["stored"], write_errors=totals["write_errors"])

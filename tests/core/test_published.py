@@ -1,0 +1,272 @@
+"""Counters that other processes see and reset."""
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+from children import Child
+from stores import FileKind, counts, event
+
+from papyra import NotPublishedError, StoreLockedError, StoreNotFoundError, open_counters
+from papyra.system import LOCK_EXCLUSIVE, locked
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
+
+
+def pages(kind: FileKind) -> list[str]:
+    """Return the names of the pages beside the store."""
+    names = os.listdir(f"{kind.path}.metrics")
+    return [name for name in names if name not in {"lock", "retired"}]
+
+
+def test_a_store_that_only_looked_is_not_published(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.read()
+        store.scan()
+        store.recover(dry_run=True)
+        assert list(file_kind.path.parent.iterdir()) == []
+        with pytest.raises(StoreNotFoundError, match="no such store"):
+            open_counters(file_kind.url)
+    file_kind.path.touch()
+    with pytest.raises(NotPublishedError, match=r"\.metrics: no counters are published there"):
+        open_counters(file_kind.url).read()
+
+
+def test_what_was_counted_before_the_first_append_is_published_with_it(
+    file_kind: FileKind,
+) -> None:
+    with file_kind.open() as store:
+        store.scan()
+        store.append(event(1))
+        assert open_counters(file_kind.url).read().snapshot() == counts(
+            records_written=1, scan_operations=1
+        )
+
+
+@pytest.mark.parametrize("operation", ["recover", "compact"])
+def test_a_recovery_or_compaction_publishes_whatever_becomes_of_it(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, operation: str
+) -> None:
+    file_kind.path.write_bytes(b'{"torn')
+    with file_kind.open() as store:
+        monkeypatch.setattr(store, "_rewrite", lambda _: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            getattr(store, operation)()
+        assert open_counters(file_kind.url).read().snapshot() == store.metrics.snapshot()
+        assert sum(store.metrics.snapshot().values()) >= 2
+
+
+def test_the_sum_is_over_all_objects_living_and_gone(file_kind: FileKind) -> None:
+    counters = f"open_counters({file_kind.url!r})"
+    with Child() as one, Child() as other, file_kind.open() as mine:
+        for child, number in ((one, 3), (other, 4)):
+            child.do(f"store = open_store({file_kind.url!r})")
+            child.do(f"store.append_many([Record('event')] * {number})")
+        mine.append(event(1))
+        mine.read()
+
+        tally = open_counters(file_kind.url).read()
+        assert tally.snapshot() == counts(records_written=8, records_read=8)
+        assert tally.live == {one.pid, other.pid, os.getpid()}
+        assert tally.exited == 0
+        assert one.do(f"{counters}.read().snapshot()") == tally.snapshot()
+
+        one.kill()
+        other.do("store.close()")
+        tally = open_counters(file_kind.url).read()
+        assert tally.snapshot() == counts(records_written=8, records_read=8)
+        assert (tally.live, tally.exited) == ({os.getpid()}, 2)
+    tally = open_counters(file_kind.url).read()
+    assert tally.snapshot() == counts(records_written=8, records_read=8)
+    assert (tally.live, tally.exited) == (set(), 3)
+    assert pages(file_kind) == []
+
+
+def test_counts_survive_a_kill(file_kind: FileKind) -> None:
+    with Child() as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        assert child.do("len([store.append(Record('event')) for _ in range(500)])") == 500
+        child.do("store.append('no record')")
+        child.kill()
+
+    assert len(pages(file_kind)) == 1
+    assert open_counters(file_kind.url).read().snapshot() == counts(
+        records_written=500, write_errors=1
+    )
+    with file_kind.open() as store:
+        store.append(event(1))
+        assert len(pages(file_kind)) == 1  # the dead one's is folded
+    assert open_counters(file_kind.url).read().snapshot() == counts(
+        records_written=501, write_errors=1
+    )
+
+
+def test_a_reset_from_outside_is_seen_by_the_program_and_disturbs_nothing(
+    file_kind: FileKind,
+) -> None:
+    with Child() as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        child.do("store.append_many([Record('event')] * 5)")
+        since = child.do("store.metrics.since")
+
+        assert open_counters(file_kind.url).reset() == counts(records_written=5)
+
+        assert open_counters(file_kind.url).read().snapshot() == counts()
+        assert child.do("store.metrics.snapshot()") == counts()
+        assert child.do("store.metrics.totals()") == counts(records_written=5)
+        assert child.do("store.metrics.since") > since
+        child.do("store.append(Record('event'))")
+        assert child.do("store.metrics.reset()") == counts(records_written=1)
+        assert open_counters(file_kind.url).read().snapshot() == counts()
+        assert child.do("len(store.read())") == 6
+
+
+def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKind) -> None:
+    with Child() as child, file_kind.open() as mine:
+        child.do(f"store = open_store({file_kind.url!r})")
+        child.do("store.append(Record('event'))")
+        child.do(
+            "thread = threading.Thread(target=lambda:"
+            " [store.append(Record('event')) for _ in range(3000)]); thread.start()"
+        )
+        intervals = []
+        own: list[dict[str, int]] = []
+        done = threading.Event()
+
+        def append() -> None:
+            for n in range(3000):
+                mine.append(event(n))
+                if n % 100 == 0:
+                    own.append(mine.metrics.reset())
+            done.set()
+
+        thread = threading.Thread(target=append)
+        thread.start()
+        while not done.is_set():
+            intervals.append(open_counters(file_kind.url).reset())
+        thread.join()
+        child.do("thread.join()")
+        child_totals = child.do("store.metrics.totals()")
+
+        last = open_counters(file_kind.url).read()
+        assert child_totals == counts(records_written=3001)
+        assert mine.metrics.totals() == counts(records_written=3000)
+        assert dict(zip(counts(), last.totals, strict=True)) == counts(records_written=6001)
+        reset = sum(interval["records_written"] for interval in (*intervals, *own))
+        assert reset + last.snapshot()["records_written"] == 6001
+
+
+def test_a_resetter_killed_before_the_flip_changes_nothing(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.append_many([event(1), event(2)])
+        with Child() as child:
+            child.do("from papyra.page import Page")
+            child.do("fill = Page._fill")
+            child.do("Page._fill = lambda *a: (fill(*a), os.kill(os.getpid(), signal.SIGKILL))")
+            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child._process.wait()
+
+        assert store.metrics.snapshot() == counts(records_written=2)
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=2)
+        assert open_counters(file_kind.url).reset() == counts(records_written=2)
+
+
+@pytest.mark.parametrize("step", ["save", "unlink"])
+def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, step: str) -> None:
+    for _ in range(2):
+        with Child() as child:
+            child.do(f"store = open_store({file_kind.url!r})")
+            child.do("store.append_many([Record('event')] * 5)")
+            child.kill()
+    with Child() as child:
+        child.do("import papyra.published as published")
+        child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
+        if step == "save":
+            child.do("published._Retired.save = die")
+        else:
+            child.do("os.unlink = die")
+        child.do(f"store = open_store({file_kind.url!r})")
+        child.tell("store.append(Record('event'))")
+        child._process.wait()
+
+    for _ in range(2):
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=10)
+    with file_kind.open() as store:
+        store.append(event(1))
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=11)
+        assert open_counters(file_kind.url).read().exited == 2
+
+
+def test_a_thousand_openings_leave_one_small_file(file_kind: FileKind) -> None:
+    for n in range(100):
+        with file_kind.open(sync="none") as store:
+            store.append(event(n))
+    assert sorted(os.listdir(f"{file_kind.path}.metrics")) == ["lock", "retired"]
+    retired = Path(f"{file_kind.path}.metrics/retired")
+    assert retired.stat().st_size < 1000
+    assert json.loads(retired.read_text())["exited"] == 100
+    assert open_counters(file_kind.url).read().snapshot() == counts(records_written=100)
+
+
+def test_a_sum_while_a_reset_does_not_end_says_so(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.published.LOCK_TIMEOUT", 0.01)
+    with file_kind.open() as store:
+        store.append(event(1))
+        lock = f"{file_kind.path}.metrics/lock"
+        with (
+            locked(lock, LOCK_EXCLUSIVE, timeout=1.0),
+            pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
+        ):
+            open_counters(file_kind.url).read()
+
+
+def test_a_place_that_cannot_be_written_degrades_to_counters_of_the_process(
+    file_kind: FileKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    Path(f"{file_kind.path}.metrics").write_text("in the way")
+    with file_kind.open() as store:
+        store.append(event(1))
+        store.append(event(2))
+        assert store.metrics.snapshot() == counts(records_written=2)
+    (warning,) = caplog.messages
+    assert "other processes will not see its counters" in warning
+
+
+def test_a_damaged_file_of_retired_counters_is_named(
+    file_kind: FileKind, caplog: pytest.LogCaptureFixture
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+    retired = Path(f"{file_kind.path}.metrics/retired")
+    retired.write_text("no json")
+    with pytest.raises(NotPublishedError, match="retired: damaged"):
+        open_counters(file_kind.url).read()
+    with file_kind.open() as store:
+        store.append(event(2))  # nothing of the store depends on it
+        assert store.metrics.snapshot() == counts(records_written=1)
+    assert "retired: damaged" in caplog.text
+
+
+def test_a_removed_directory_disturbs_nobody(file_kind: FileKind) -> None:
+    import shutil
+
+    with file_kind.open() as store:
+        store.append(event(1))
+        shutil.rmtree(f"{file_kind.path}.metrics")
+        store.append(event(2))
+        assert store.metrics.reset() == counts(records_written=2)
+        store.append(event(3))
+        assert store.metrics.snapshot() == counts(records_written=1)
+
+
+def test_a_page_takes_its_blocks_at_once(file_kind: FileKind) -> None:
+    """A sparse page kills the process (SIGBUS) when it is written on a full disk."""
+    with file_kind.open() as store:
+        store.append(event(1))
+        (page,) = pages(file_kind)
+        status = os.stat(f"{file_kind.path}.metrics/{page}")
+        assert (status.st_size, status.st_blocks * 512 >= 4096) == (4096, True)

@@ -1,0 +1,92 @@
+"""What an OpenTelemetry reader is told, as plain data; and child processes that tell something."""
+
+import os
+import pickle
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
+from stores import counts
+
+#: Kind and name of a store, and the values of its counters by name.
+Exported = dict[tuple[str, str], dict[str, int]]
+
+PREFIX = "papyra.persistence."
+
+
+def metrics(reader: InMemoryMetricReader) -> list[Metric]:
+    """Return all that one collection of *reader* gives."""
+    data = reader.get_metrics_data()
+    resources = data.resource_metrics if data else []
+    return [m for resource in resources for scope in resource.scope_metrics for m in scope.metrics]
+
+
+def exported(reader: InMemoryMetricReader) -> Exported:
+    """Return the counters that one collection of *reader* gives."""
+    found: Exported = {}
+    for metric in metrics(reader):
+        for point in metric.data.data_points:
+            assert isinstance(point, NumberDataPoint)
+            assert isinstance(point.value, int)
+            labels = dict(point.attributes or {})
+            key = str(labels.pop("papyra.backend.kind")), str(labels.pop("papyra.store.name"))
+            assert labels == {}
+            store = found.setdefault(key, {})
+            name = metric.name.removeprefix(PREFIX)
+            assert name not in store
+            store[name] = point.value
+    return found
+
+
+class Deltas:
+    """The sum of all that a delta reader is told, none of it negative."""
+
+    def __init__(self, reader: InMemoryMetricReader) -> None:
+        self._reader = reader
+        self._sums: dict[tuple[str, str], Counter[str]] = {}
+
+    def collect(self) -> Exported:
+        """Collect once more and return the sums."""
+        for key, deltas in exported(self._reader).items():
+            assert min(deltas.values()) >= 0
+            self._sums.setdefault(key, Counter()).update(deltas)
+        return {key: dict(sums) for key, sums in self._sums.items()}
+
+
+def memory_counts(**expected: int) -> dict[str, int]:
+    """Return all that a store in memory exports: it has no compactions to count."""
+    whole = counts(**expected)
+    del whole["compactions_triggered"], whole["compaction_errors"]
+    return whole
+
+
+def in_child(function: Callable[[], Any]) -> Any:
+    """Return what *function* returns in a forked child."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.write(writer, pickle.dumps(function()))
+        finally:
+            os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe:
+        told = pipe.read()
+    os.waitpid(child, 0)
+    return pickle.loads(told)
+
+
+def run_python(program: str) -> str:
+    """Return what *program* prints in an interpreter of its own, where every warning is an error."""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout

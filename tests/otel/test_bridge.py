@@ -1,0 +1,210 @@
+"""What a bridge exports, and what it refuses."""
+
+from pathlib import Path
+
+import pytest
+from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
+from stores import counts, event
+
+from otel.readings import exported, memory_counts, metrics, run_python
+from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
+from papyra_otel import BridgeError, MetricsBridge
+
+
+def test_the_instruments_are_made_from_the_table_of_counters(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader, tmp_path: Path
+) -> None:
+    with JsonBackend(tmp_path / "orders.ndjson") as store:
+        bridge.add(store)
+        found = metrics(cumulative)
+        assert [(m.name, m.unit, m.description) for m in found] == [
+            (f"papyra.persistence.{name}", unit, meaning) for name, unit, meaning in COUNTERS
+        ]
+        assert all(isinstance(m.data, Sum) and m.data.is_monotonic for m in found)
+        assert exported(cumulative) == {("json", "orders"): counts()}
+
+
+def test_every_supported_counter_is_exported_from_0_on_and_no_other(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    bridge.add(store)
+    assert exported(cumulative) == {("memory", "memory"): memory_counts()}
+
+
+def test_what_was_counted_before_it_was_added_is_exported_too(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    store.append(event())
+    store.metrics.reset()
+    store.append(event())
+    bridge.add(store)
+    assert exported(cumulative) == {("memory", "memory"): memory_counts(records_written=2)}
+
+
+def test_a_store_is_called_what_the_program_calls_it(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    bridge.add(store, name="orders")
+    assert exported(cumulative) == {("memory", "orders"): memory_counts()}
+
+
+def test_adding_a_store_again_does_nothing(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    bridge.add(store, name="orders")
+    bridge.add(store, name="orders")
+    bridge.add(store)
+    store.append(event())
+    assert exported(cumulative) == {("memory", "orders"): memory_counts(records_written=1)}
+
+
+def test_a_second_name_for_one_store_is_refused(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    bridge.add(store)
+    with pytest.raises(BridgeError, match=r"exported as 'memory'; as 'orders' too"):
+        bridge.add(store, name="orders")
+    assert exported(cumulative) == {("memory", "memory"): memory_counts()}
+
+
+def test_stores_of_one_kind_and_name_are_exported_as_their_sum(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    stores = [MemoryBackend() for _ in range(3)]
+    for number, store in enumerate(stores, 1):
+        bridge.add(store)
+        store.append_many([event(n) for n in range(number)])
+    assert exported(cumulative) == {("memory", "memory"): memory_counts(records_written=6)}
+
+
+def test_a_third_partys_store_says_its_kind_and_else_is_custom(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    class Ledger(PersistenceMetricsMixin):
+        kind = "ledger"
+
+    class Untold(PersistenceMetricsMixin):
+        pass
+
+    ledger, untold = Ledger(), Untold()
+    ledger.metrics.increment("records_written")
+    bridge.add(ledger)
+    bridge.add(untold)
+    assert exported(cumulative) == {
+        ("ledger", "ledger"): counts(records_written=1),
+        ("custom", "custom"): counts(),
+    }
+
+
+def test_a_name_that_is_no_utf8_does_not_end_the_scrape(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    store = MemoryBackend()
+    bridge.add(store, name="caf\udce9")
+    assert exported(cumulative) == {("memory", "caf\\udce9"): memory_counts()}
+
+
+@pytest.mark.parametrize("stranger", [object(), 1, None])
+def test_what_has_no_counters_is_refused(bridge: MetricsBridge, stranger: object) -> None:
+    with pytest.raises(TypeError, match=r"has no counters to export: totals\(\) or snapshot\(\)"):
+        bridge.add(stranger)  # type: ignore[arg-type]  # what a program without types may do
+
+
+def test_a_second_bridge_on_one_provider_is_refused(
+    bridge: MetricsBridge, provider: MeterProvider, cumulative: InMemoryMetricReader
+) -> None:
+    with pytest.raises(BridgeError, match="has a papyra bridge already.*keep one bridge"):
+        MetricsBridge(provider)
+    store = MemoryBackend()
+    store.append(event())
+    bridge.add(store)
+    assert exported(cumulative) == {("memory", "memory"): memory_counts(records_written=1)}
+
+
+def test_bridges_on_two_providers_each_export_all() -> None:
+    store = MemoryBackend()
+    readers = [InMemoryMetricReader() for _ in range(2)]
+    providers = [MeterProvider([reader], shutdown_on_exit=False) for reader in readers]
+    for provider in providers:
+        MetricsBridge(provider).add(store)
+    for n in range(3):
+        store.append(event(n))
+        store.metrics.reset()
+        expected = {("memory", "memory"): memory_counts(records_written=n + 1)}
+        assert [exported(reader) for reader in readers] == [expected, expected]
+
+
+def test_a_bridge_lives_as_long_as_a_reader_does(cumulative: InMemoryMetricReader) -> None:
+    """The program keeps its reader, and neither the provider nor the bridge."""
+    store = MemoryBackend()
+    MetricsBridge(MeterProvider([cumulative], shutdown_on_exit=False)).add(store)
+    store.append(event())
+    assert exported(cumulative) == {("memory", "memory"): memory_counts(records_written=1)}
+
+
+def test_without_an_sdk_a_bridge_does_nothing() -> None:
+    provider = NoOpMeterProvider()
+    bridge = MetricsBridge(provider)
+    store = MemoryBackend()
+    bridge.add(store)
+    store.append(event())
+    with pytest.raises(BridgeError):
+        MetricsBridge(provider)
+
+
+GLOBAL = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+import papyra, papyra_otel
+
+def told():
+    found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0]
+    return found.name, [point.value for point in found.data.data_points]
+
+reader = InMemoryMetricReader()
+real = MeterProvider([reader])
+store = papyra.MemoryBackend()
+"""
+
+
+def test_a_bridge_may_be_made_before_the_global_provider_is_set_and_is_the_only_one() -> None:
+    printed = run_python(
+        GLOBAL
+        + """
+bridge = papyra_otel.MetricsBridge()
+bridge.add(store)
+metrics.set_meter_provider(real)
+for arguments in [(), (real,), (metrics.get_meter_provider(),)]:
+    try:
+        papyra_otel.MetricsBridge(*arguments)
+    except papyra_otel.BridgeError as error:
+        print("refused")
+bridge.add(store)
+store.append(papyra.Record("event"))
+print(told())
+"""
+    )
+    assert printed == "refused\nrefused\nrefused\n('papyra.persistence.records_written', [1])\n"
+
+
+def test_a_bridge_that_became_the_second_one_later_says_so_when_a_store_is_added() -> None:
+    printed = run_python(
+        GLOBAL
+        + """
+first, second = papyra_otel.MetricsBridge(real), papyra_otel.MetricsBridge()
+metrics.set_meter_provider(real)
+try:
+    second.add(store)
+except papyra_otel.BridgeError as error:
+    print("refused")
+"""
+    )
+    assert printed == "refused\n"
