@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record
+from papyra.backends.files.store import FileBackend
 from papyra.metrics import NAMES
 
 
@@ -52,6 +53,9 @@ class FileKind(Kind):
         """The URL that names the store."""
         return f"{self.name}:{self.path}"
 
+    @abstractmethod
+    def open(self, **options: Any) -> FileBackend: ...
+
     def put(self, store: PersistenceBackend, data: bytes) -> None:
         with self.path.open("ab") as file:
             file.write(data)
@@ -62,7 +66,7 @@ class JsonFile(FileKind):
 
     name = "json"
 
-    def open(self, **options: Any) -> PersistenceBackend:
+    def open(self, **options: Any) -> FileBackend:
         return JsonBackend(self.path, **options)
 
 

@@ -1,0 +1,486 @@
+"""Stores made of files: locks, processes, forks, damage in the small, and what lies beside them."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from children import Child
+from stores import FileKind, counts, event, numbers
+
+from papyra import (
+    ForkedStoreError,
+    NotAStoreError,
+    StoreFailedError,
+    StoreIOError,
+    StoreLockedError,
+    open_counters,
+)
+from papyra.backends.files.store import FileBackend
+from papyra.record import encode, seal
+from papyra.system import LOCK_EXCLUSIVE, locked
+
+PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 400
+
+
+def tree(directory: Path) -> dict[str, bytes]:
+    """Return every file below *directory* with its bytes."""
+    return {
+        str(path.relative_to(directory)): path.read_bytes()
+        for path in sorted(directory.rglob("*"))
+        if path.is_file()
+    }
+
+
+def test_looking_creates_and_changes_nothing(file_kind: FileKind, tmp_path: Path) -> None:
+    with file_kind.open() as store:
+        assert store.read() == []
+        assert list(store.records()) == []
+        assert store.scan().clean
+        assert store.recover(dry_run=True).clean
+    assert tree(tmp_path) == {}
+
+    with file_kind.open() as store:
+        store.append(event(1))
+    file_kind.path.write_bytes(file_kind.path.read_bytes() + b"no record\n" + b'{"torn')
+    before = tree(tmp_path)
+    with file_kind.open() as store:
+        store.read()
+        store.read(limit=1)
+        store.scan()
+        store.recover(dry_run=True)
+    assert tree(tmp_path) == before
+
+
+def test_a_file_of_no_bytes_is_an_empty_store(file_kind: FileKind) -> None:
+    file_kind.path.touch()
+    with file_kind.open() as store:
+        assert store.read() == []
+        assert store.scan().clean
+        assert store.recover().clean
+        assert store.compact().kept == 0
+        store.append(event(1))
+        assert numbers(store.read()) == [1]
+
+
+def test_a_picture_is_not_a_store(file_kind: FileKind, tmp_path: Path) -> None:
+    file_kind.path.write_bytes(PICTURE)
+    with file_kind.open() as store:
+        assert store.read() == []
+        assert {anomaly.type for anomaly in store.scan().anomalies} >= {"invalid_utf8"}
+        for change in (lambda: store.append(event(1)), store.recover, store.compact):
+            with pytest.raises(NotAStoreError, match="nothing was changed"):
+                change()
+        assert store.metrics.snapshot()["write_errors"] == 1
+    assert tree(tmp_path) == {"store.ndjson": PICTURE}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\0" * 5000,
+        b"\n\n \r\n",
+        b"\xef\xbb\xbf\n" + seal(encode(event(0)), "0" * 16, 1),
+        b'{"torn',
+        b"a comment that somebody put there\n" + seal(encode(event(0)), "0" * 16, 1),
+    ],
+    ids=["NULs", "blanks", "a byte order mark", "a torn line", "a comment"],
+)
+def test_a_damaged_store_is_still_one(file_kind: FileKind, content: bytes) -> None:
+    file_kind.path.write_bytes(content)
+    with file_kind.open() as store:
+        store.append(event(1))
+        assert numbers(store.read())[-1] == 1
+        assert store.recover().clean
+        assert numbers(store.read(strict=True))[-1] == 1
+
+
+def test_a_directory_as_path_is_refused(file_kind: FileKind) -> None:
+    file_kind.path.mkdir()
+    store = file_kind.open()
+    for operation in (store.read, store.scan, store.recover, store.compact):
+        with pytest.raises(StoreIOError, match="it is a directory; name a file in it"):
+            operation()
+    with pytest.raises(StoreIOError, match="it is a directory"):
+        store.append(event(1))
+    store.close()
+    assert list(file_kind.path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no fifos here")
+def test_a_fifo_as_path_is_refused_and_not_waited_for(file_kind: FileKind) -> None:
+    os.mkfifo(file_kind.path)
+    store = file_kind.open()
+    for operation in (store.read, store.scan, lambda: store.append(event(1))):
+        with pytest.raises(StoreIOError, match="no regular file"):
+            operation()
+    store.close()
+
+
+def test_a_missing_directory_is_an_error_that_says_so(file_kind: FileKind, tmp_path: Path) -> None:
+    file_kind.path = tmp_path / "missing" / "store.ndjson"
+    with file_kind.open() as store:
+        assert store.read() == []
+        for _ in range(2):
+            with pytest.raises(StoreIOError, match=r"nothing was stored.*make the directory"):
+                store.append(event(1))
+        assert store.metrics.snapshot() == counts(write_errors=2)
+        (tmp_path / "missing").mkdir()
+        store.append(event(1))
+        assert open_counters(file_kind.url).read().snapshot() == counts(
+            write_errors=2, records_written=1
+        )
+
+
+def test_new_files_are_the_owners_alone_and_a_link_is_followed_once(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    real = tmp_path / "elsewhere" / "real.ndjson"
+    real.parent.mkdir()
+    file_kind.path.symlink_to(real)
+    with file_kind.open() as store:
+        store.append(event(1))
+        store.recover()
+        assert store.source == str(real)
+    assert file_kind.path.is_symlink()
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in real.parent.iterdir()}
+    assert modes == {
+        "real.ndjson": 0o600,
+        "real.ndjson.lock": 0o600,
+        "real.ndjson.metrics": 0o700,
+    }
+
+
+def test_a_rewrite_keeps_the_mode(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        file_kind.path.chmod(0o640)
+        file_kind.put(store, b"no record\n")
+        store.recover()
+        assert stat.S_IMODE(file_kind.path.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give")
+def test_what_root_makes_beside_a_store_belongs_to_its_owner(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    file_kind.path.write_bytes(b"{}\n")
+    os.chown(file_kind.path, 65534, 65534)
+    with file_kind.open() as store:
+        store.recover()
+        store.append(event(1))
+    owners = {str(path): path.stat().st_uid for path in tmp_path.rglob("*")}
+    assert len(owners) >= 7
+    assert set(owners.values()) == {65534}
+
+
+def nobody() -> tuple[str, ...]:
+    """Return the command that runs another as a user without rights."""
+    if os.geteuid() != 0:
+        return ()
+    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
+
+
+def test_a_store_that_may_not_be_read_or_written_says_so(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+    before = tree(tmp_path)
+    for directory in (tmp_path, *tmp_path.parents[:-2]):
+        directory.chmod(0o755)
+    if os.geteuid() != 0:
+        file_kind.path.chmod(0)
+    with Child(*nobody()) as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        for operation in ("append(Record('event'))", "read()", "scan()", "recover()", "compact()"):
+            raised = child.do(f"store.{operation}")
+            assert raised["raised"] == "StoreIOError"
+            assert "Permission denied; let this user read and write" in raised["message"]
+        assert child.do("store.metrics.snapshot()") == counts(
+            write_errors=1,
+            read_errors=1,
+            scan_operations=1,
+            recovery_attempts=1,
+            recovery_failures=1,
+            compactions_triggered=1,
+            compaction_errors=1,
+        )
+    file_kind.path.chmod(0o600)
+    assert tree(tmp_path) == before
+
+
+def test_any_number_of_processes_append_beside_recoveries(file_kind: FileKind) -> None:
+    with Child() as one, Child() as other, Child() as third, file_kind.open() as mine:
+        for child in (one, other, third):
+            child.do(f"store = open_store('{file_kind.url}')")
+        for name, child in (("one", one), ("other", other)):
+            child.tell(
+                "len([store.append(Record('event',"
+                f" data={{'who': {name!r}, 'n': n}})) for n in range(2000)])"
+            )
+        for n in range(200):
+            mine.append(event(n, who="mine"))
+            if n % 20 == 0:
+                assert third.do("store.recover().clean and store.compact().dropped") == 0
+        assert one.answer() == 2000
+        assert other.answer() == 2000
+
+        records = mine.read(strict=True)
+        for who, number in (("one", 2000), ("other", 2000), ("mine", 200)):
+            assert numbers([r for r in records if r.data["who"] == who]) == list(range(number))
+        assert mine.scan().clean
+
+
+def test_a_rewrite_beside_an_appending_process_loses_nothing(file_kind: FileKind) -> None:
+    with Child() as child, file_kind.open() as mine:
+        child.do(f"store = open_store({file_kind.url!r})")
+        child.do("store.append(Record('event', data={'n': 0}))")
+        child.tell("len([store.append(Record('event', data={'n': n})) for n in range(1, 3000)])")
+        rewritten = 0
+        while rewritten < 15:
+            with locked(f"{file_kind.path}.lock", LOCK_EXCLUSIVE, timeout=5, create_like="."):
+                file_kind.put(mine, b"no record\n")
+            report = mine.recover()
+            rewritten += report.quarantine is not None
+        assert child.answer() == 2999
+        assert numbers(mine.read()) == list(range(3000))
+        assert child.do("store.metrics.snapshot()") == counts(records_written=3000)
+
+
+def test_a_held_lock_is_waited_for_and_then_named(file_kind: FileKind) -> None:
+    with Child() as child, file_kind.open(lock_timeout=0.05) as store:
+        store.append(event(1))
+        child.do("from papyra.system import *")
+        child.do(
+            f"lock = locked('{file_kind.path}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
+        )
+        holder = f"held by process {child.pid} for more than 0.05 s"
+        for operation in (lambda: store.append(event(2)), store.read, store.scan):
+            with pytest.raises(StoreLockedError, match=holder):
+                operation()
+        assert store.metrics.snapshot() == counts(
+            records_written=1, write_errors=1, read_errors=1, scan_operations=1
+        )
+        child.kill()
+        store.append(event(2))
+        assert numbers(store.read()) == [1, 2]
+
+
+@pytest.mark.parametrize("operation", ["recover", "compact"])
+def test_one_rewrites_at_a_time(file_kind: FileKind, operation: str) -> None:
+    with file_kind.open(lock_timeout=0.05) as store:
+        store.append(event(1))
+        file_kind.put(store, b"no record\n")
+        lock = f"{file_kind.path}.maint.lock"
+        with (
+            locked(lock, LOCK_EXCLUSIVE, timeout=1, create_like="."),
+            pytest.raises(StoreLockedError, match=r"maint\.lock: held by process"),
+        ):
+            getattr(store, operation)()
+        assert getattr(store, operation)().found == 1
+
+
+def test_a_store_opened_before_a_fork_is_refused_in_the_child(file_kind: FileKind) -> None:
+    program = f"""
+import os, sys
+from papyra import ForkedStoreError, Record, open_counters, open_store
+store = open_store({file_kind.url!r})
+store.append(Record("event", data={{"n": 1}}))
+child = os.fork()
+if child == 0:
+    refused = 0
+    for use in (lambda: store.append(Record("event")), store.read, store.scan, store.compact):
+        try:
+            use()
+        except ForkedStoreError as error:
+            refused += "after the fork" in str(error)
+    fresh = store.metrics.snapshot()
+    again = open_store({file_kind.url!r})
+    again.append(Record("event", data={{"n": 2}}))
+    again.close()
+    store.close()
+    os._exit(0 if (refused, sum(fresh.values())) == (4, 5) else 1)
+status = os.waitpid(child, 0)[1]
+store.append(Record("event", data={{"n": 3}}))
+print(status, [r.data["n"] for r in store.read()], store.metrics.snapshot()["records_written"],
+      open_counters({file_kind.url!r}).read().live == {{os.getpid()}})
+store.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "0 [1, 2, 3] 2 True\n"
+
+
+def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind) -> None:
+    with Child() as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        child.do("store.append(Record('event'))")
+        child.do("reader, writer = os.pipe()")
+        orphan = child.do("os.fork() or (os.read(reader, 1), os._exit(0))")
+        child.do("os.close(reader)")
+        assert open_counters(file_kind.url).read().live == {child.pid}
+        child.kill()
+        tally = open_counters(file_kind.url).read()
+        os.kill(orphan, signal.SIGKILL)
+        assert (tally.live, tally.exited) == (set(), 1)
+    assert ForkedStoreError.__doc__
+
+
+def test_a_file_that_was_moved_away_is_made_anew(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        file_kind.path.rename(f"{file_kind.path}-elsewhere")
+        store._active._look_at = 0.0  # the look now and then is due
+        store.append(event(2))
+        assert numbers(store.read()) == [2]
+        Path(f"{file_kind.path}.lock").unlink()
+        store._active._look_at = 0.0
+        store.append(event(3))
+        assert Path(f"{file_kind.path}.lock").exists()
+        assert numbers(store.read()) == [2, 3]
+
+
+class TestSync:
+    """When records are brought to the disk, and what a failure means."""
+
+    @pytest.fixture
+    def synced(self, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        calls: list[str] = []
+        monkeypatch.setattr("papyra.backends.files.store.sync_data", lambda _: calls.append("data"))
+        return calls
+
+    def test_always_syncs_once_a_batch(self, file_kind: FileKind, synced: list[str]) -> None:
+        with file_kind.open(sync="always") as store:
+            store.append(event(1))
+            store.append_many([event(2), event(3)])
+            assert synced == ["data"] * 2
+        assert synced == ["data"] * 3
+
+    def test_none_never_syncs(self, file_kind: FileKind, synced: list[str]) -> None:
+        with file_kind.open(sync="none") as store:
+            store.append(event(1))
+        assert synced == []
+
+    def test_interval_syncs_within_a_second_and_at_close(
+        self, file_kind: FileKind, synced: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        soon: list[FileBackend] = []
+        monkeypatch.setattr("papyra.backends.files.store.sync_soon", soon.append)
+        with file_kind.open() as store:
+            store.append(event(1))
+            store.append(event(2))
+            assert soon == [store]
+            store._sync_written()
+            assert synced == ["data"]
+            store.append(event(3))
+            assert soon == [store, store]
+        assert synced == ["data"] * 2
+        store._sync_written()  # the thread comes too late: nothing is open
+        assert synced == ["data"] * 2
+
+    def test_the_thread_syncs_what_is_written(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        import threading
+
+        done = threading.Event()
+        monkeypatch.setattr("papyra.backends.files.syncing.INTERVAL", 0.0)
+        with file_kind.open() as store:
+            real = store._sync_written
+
+            def sync() -> None:
+                real()
+                done.set()
+
+            monkeypatch.setattr(store, "_sync_written", sync)
+            store.append(event(1))
+            assert done.wait(30)
+
+    def test_a_failed_sync_is_final_and_reading_goes_on(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, "input/output error")
+
+        store = file_kind.open(sync="always")
+        store.append(event(1))
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.backends.files.store.sync_data", fail)
+            with pytest.raises(StoreFailedError, match="could not be brought to the disk"):
+                store.append(event(2))
+        for _ in range(2):
+            with pytest.raises(StoreFailedError, match="input/output error"):
+                store.append(event(3))
+        # Its bytes stay, neither acknowledged nor taken back: nobody can tell what the disk has.
+        assert numbers(store.read()) == [1, 2]
+        assert store.metrics.snapshot() == counts(records_written=1, write_errors=3, records_read=2)
+        store.close()
+        with file_kind.open() as again:
+            again.append(event(4))
+            assert numbers(again.read()) == [1, 2, 4]
+
+    def test_a_failed_sync_of_the_thread_is_final_too(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, "input/output error")
+
+        with file_kind.open() as store:
+            store.append(event(1))
+            with monkeypatch.context() as patch:
+                patch.setattr("papyra.backends.files.store.sync_data", fail)
+                store._sync_written()
+            with pytest.raises(StoreFailedError):
+                store.append(event(2))
+
+    def test_a_write_that_cannot_be_taken_back_is_final(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(*_: object) -> int:
+            raise OSError(errno.EIO, "input/output error")
+
+        with file_kind.open() as store:
+            store.append(event(1))
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "write", fail)
+                patch.setattr(os, "ftruncate", fail)
+                with pytest.raises(StoreFailedError, match="cannot be taken back"):
+                    store.append(event(2))
+            with pytest.raises(StoreFailedError):
+                store.append(event(2))
+            assert store.metrics.snapshot() == counts(records_written=1, write_errors=2)
+
+    def test_a_failed_sync_at_close_lets_go_of_everything_and_raises(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, "input/output error")
+
+        before = set(os.listdir("/proc/self/fd"))
+        store = file_kind.open()
+        store.append(event(1))
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.backends.files.store.sync_data", fail)
+            with pytest.raises(StoreIOError, match="may not be on the disk"):
+                store.close()
+        store.close()
+        assert store.closed
+        assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_an_open_store_has_three_descriptors_and_a_closed_one_none(file_kind: FileKind) -> None:
+    before = set(os.listdir("/proc/self/fd"))
+    store = file_kind.open()
+    store.append(event(1))
+    store.read()
+    store.recover()
+    store.compact()
+    assert len(set(os.listdir("/proc/self/fd")) - before) == 3
+    store.close()
+    assert set(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,170 @@
+"""Who imports whom, and what works where something is missing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import papyra
+
+PACKAGE = Path(papyra.__file__).parent
+#: Who may import whom, as in the design; a package stands for all in it.
+ALLOWED = {
+    "errors": set(),
+    "anomaly": {"errors"},
+    "strict_json": {"errors"},
+    "system": {"errors"},
+    "log": set(),
+    "identity": set(),
+    "record": {"errors", "strict_json"},
+    "damage": {"errors", "record"},
+    "reports": {"anomaly"},
+    "retention": set(),
+    "sifting": {"anomaly", "damage", "errors", "identity", "record", "reports"},
+    "selection": {
+        "anomaly", "errors", "identity", "record", "reports", "retention", "sifting",
+    },
+    "metrics": {"system"},
+    "page": {"metrics", "system"},
+    "published": {"errors", "metrics", "page", "system"},
+    "commit": {"anomaly", "errors", "metrics", "record"},
+    "primitives": {
+        "anomaly", "commit", "errors", "metrics", "reports", "retention", "selection", "sifting",
+        "system",
+    },
+    "backend": {
+        "anomaly", "commit", "log", "primitives", "record", "reports", "selection", "sifting",
+    },
+    "exposition": {"backend", "metrics"},
+    "store_url": {
+        "backend", "backends", "errors", "primitives", "published", "retention",
+    },
+}  # fmt: skip
+#: What is imported of others, and where alone.
+EXTRAS = {
+    "orjson": {"record"},
+    "click": {"cli"},
+    "redis": {"backends.redis"},
+}
+
+
+def modules() -> dict[str, set[str]]:
+    """Return what each module of papyra imports, itself left out."""
+    found: dict[str, set[str]] = {}
+    for path in PACKAGE.rglob("*.py"):
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
+        imported = found.setdefault(name.removesuffix(".__init__"), set())
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{path}: a relative import"
+                imported.add(str(node.module))
+    return found
+
+
+def test_imports_go_in_one_direction() -> None:
+    for name, imported in modules().items():
+        own = {module.split(".")[1] for module in imported if module.startswith("papyra.")}
+        if name in ALLOWED:
+            assert own <= ALLOWED[name], name
+        elif name.startswith("backends"):
+            assert not own & {"store_url", "cli", "exposition"}, name
+        else:
+            assert name.split(".")[0] in {"__init__", "__main__", "cli"}, name
+
+
+def test_concrete_stores_do_not_import_one_another() -> None:
+    stores = {"backends.memory", "backends.files.json_file"}
+    for name, imported in modules().items():
+        if name in stores:
+            assert not {f"papyra.{other}" for other in stores - {name}} & imported
+
+
+def test_others_are_imported_in_one_place_each() -> None:
+    for name, imported in modules().items():
+        for module in imported:
+            top = module.split(".")[0]
+            if top in sys.stdlib_module_names or top == "papyra":
+                continue
+            assert top in EXTRAS, f"{name} imports {module}"
+            assert any(name == place or name.startswith(f"{place}.") for place in EXTRAS[top])
+    assert not any("papyra_otel" in module for found in modules().values() for module in found)
+
+
+def test_only_system_knows_fcntl() -> None:
+    for path in PACKAGE.rglob("*.py"):
+        assert ("fcntl" in path.read_text()) == (path.name == "system.py"), path
+
+
+def run(program: str, *arguments: str) -> str:
+    """Return what a Python program prints."""
+    command = [sys.executable, "-c", program, *arguments]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_import_papyra_loads_the_standard_library_alone() -> None:
+    program = """
+import sys
+sys.modules["orjson"] = None
+before = set(sys.modules)
+import papyra
+for name in papyra.__all__:
+    getattr(papyra, name)
+print({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)
+"""
+    assert run(program) == "{'papyra'}\n"
+
+
+def test_names_load_when_they_are_used() -> None:
+    program = "import sys, papyra; print([m for m in sys.modules if m.startswith('papyra.')])"
+    assert run(program) == "[]\n"
+
+
+def test_the_public_names_are_these() -> None:
+    assert papyra.__all__ == sorted(
+        papyra.__all__, key=lambda n: (n[0].islower(), not n.isupper(), n)
+    )
+    assert set(papyra.__all__) <= set(dir(papyra))
+    for name in papyra.__all__:
+        assert getattr(papyra, name).__doc__
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        papyra.nothing  # noqa: B018  the access is the point
+
+
+WITHOUT = """
+import os, sys
+sys.modules["fcntl"] = None
+for name in ("fdatasync", "O_NOFOLLOW", "O_CLOEXEC", "O_DIRECTORY", "posix_fallocate", "register_at_fork", "pread",
+             "fchmod", "geteuid"):
+    if hasattr(os, name):
+        delattr(os, name)
+import threading
+from papyra import *
+path = sys.argv[1]
+store = open_store("json:" + path, retention=Retention(max_records=400))
+threads = [threading.Thread(target=lambda: [store.append(Record("event", data={"n": n})) for n in range(100)])
+           for _ in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+with open(path, "ab") as file: file.write(b"no record\\n{torn")
+store.append(Record("event", data={"n": 1}))
+assert store.scan().found == 2
+assert store.recover().clean
+store.append(Record("event", data={"n": 2}))
+assert store.compact().dropped == 2
+assert len(store.read()) == 400 == len(list(store.records()))
+assert store.read(limit=1)[0].data == {"n": 2}
+store.close()
+again = open_store("json:" + path, sync="always")
+again.append(Record("event"))
+again.close()
+assert not os.path.exists(path + ".metrics")
+print(store.metrics.snapshot()["records_written"], len(again.metrics.snapshot()))
+"""
+
+
+def test_the_json_store_works_where_the_system_has_less(tmp_path: Path) -> None:
+    assert run(WITHOUT, str(tmp_path / "store.ndjson")) == "402 10\n"

@@ -1,0 +1,232 @@
+"""Lines out of files, retention and selection, compared with the simplest thing that could work."""
+
+import io
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stores import event, numbers
+
+from papyra import JsonBackend, MemoryBackend, Record, Retention
+from papyra.backends.files import reading
+from papyra.identity import SeenIds
+from papyra.record import encode, seal
+
+
+@given(
+    data=st.binary(max_size=60).map(lambda data: bytes(b"ab\n\r"[byte % 4] for byte in data)),
+    block=st.integers(1, 16),
+    first=st.integers(1, 8),
+    longest=st.integers(1, 40),
+)
+def test_lines_are_those_of_a_plain_loop_in_both_directions(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, block: int, first: int, longest: int
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "lines"
+    path.write_bytes(data + b"beyond")
+    expected: list[Any] = []
+    offset = 0
+    for line in io.BytesIO(data):
+        expected.append((("s", offset), line if len(line) <= longest else len(line)))
+        offset += len(line)
+
+    descriptor = os.open(path, os.O_RDONLY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_BLOCK", block)
+        patch.setattr(reading, "_FIRST_BLOCK", first)
+        patch.setattr(reading, "MAX_LINE", longest)
+        assert list(reading.forward(descriptor, len(data), "s")) == expected
+        assert list(reading.backward(descriptor, len(data), "s")) == expected[::-1]
+    os.close(descriptor)
+
+
+def test_a_line_that_is_too_long_is_an_anomaly_and_is_quarantined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_LINE", 1000)
+    monkeypatch.setattr(reading, "_BLOCK", 300)
+    path = tmp_path / "store.ndjson"
+    long = b"x" * 5000 + b"\n"
+    with JsonBackend(path) as store:
+        store.append(event(1))
+        start = path.stat().st_size
+        with path.open("ab") as file:
+            file.write(long)
+        store.append(event(2))
+
+        assert numbers(store.read()) == [1, 2]
+        assert numbers(store.read(limit=2)) == [1, 2]
+        (anomaly,) = store.scan().anomalies
+        assert (anomaly.type, anomaly.offset, anomaly.length) == ("oversized_line", start, 5001)
+        report = store.recover()
+        assert (report.removed, report.clean) == (5001, True)
+        saved = path.with_name("store.ndjson.quarantine") / str(report.quarantine) / "removed"
+        assert saved.read_bytes() == long
+        assert numbers(store.read(strict=True)) == [1, 2]
+
+
+def test_a_file_cut_while_it_is_read_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    with JsonBackend(path) as store:
+        store.append_many([event(n, filler="x" * 1000) for n in range(1000)])
+        stream = store.records()
+        next(stream)
+        os.truncate(path, 5000)
+        with pytest.raises(OSError, match="read it again"):
+            list(stream)
+        assert store.metrics.snapshot()["read_errors"] == 1
+
+
+def reference(records: list[tuple[float, int]], retention: Retention, now: float) -> list[int]:
+    """Return the indexes of the *records* (timestamp, size) that stay, by the definition."""
+    young = [
+        index
+        for index, (timestamp, _) in enumerate(records)
+        if retention.max_age is None or timestamp < 1e9 or now - timestamp <= retention.max_age
+    ]
+    if retention.max_records is not None:
+        young = young[len(young) - min(len(young), retention.max_records) :]
+    kept: list[int] = []
+    size = 0
+    for index in reversed(young):
+        size += records[index][1]
+        if retention.max_total_bytes is not None and size > retention.max_total_bytes:
+            break
+        kept.append(index)
+    return kept[::-1]
+
+
+retentions = st.builds(
+    Retention,
+    max_records=st.none() | st.integers(0, 8),
+    max_age=st.none() | st.integers(0, 100),
+    max_total_bytes=st.none() | st.integers(0, 900),
+)
+ages = st.lists(st.integers(0, 120), max_size=10)
+
+
+@settings(max_examples=200)
+@given(ages=ages, retention=retentions, kind=st.sampled_from(["memory", "json"]))
+def test_reads_streams_and_compactions_keep_what_the_definition_keeps(
+    tmp_path_factory: pytest.TempPathFactory, ages: list[int], retention: Retention, kind: str
+) -> None:
+    now = 2_000_000_000.0
+    path = tmp_path_factory.mktemp("store") / "store.ndjson"
+    store = (
+        MemoryBackend(retention=retention)
+        if kind == "memory"
+        else JsonBackend(path, retention=retention, sync="none")
+    )
+    with pytest.MonkeyPatch.context() as patch, store:
+        patch.setattr("time.time", lambda: now)
+        for index, age in enumerate(ages):
+            store.append(Record("event", timestamp=now - age, data={"n": index}))
+        lines = [line for _, line in store._lines(newest_first=False)]
+        sizes = [len(line) for line in lines if isinstance(line, bytes)]
+        expected = reference(
+            [(now - age, size) for age, size in zip(ages, sizes, strict=True)], retention, now
+        )
+
+        assert numbers(store.read()) == expected
+        assert numbers(list(store.records())) == expected
+        for limit in (0, 1, 3):
+            assert (
+                numbers(store.read(limit=limit))
+                == expected[len(expected) - min(len(expected), limit) :]
+            )
+        report = store.compact()
+        assert (report.kept, report.dropped) == (len(expected), len(ages) - len(expected))
+        assert report.bytes_after == sum(sizes[index] for index in expected)
+        assert numbers(store.read()) == expected
+        assert store.scan().records == len(expected)
+        assert store.compact().dropped == 0
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"max_records": -1},
+        {"max_records": 1.5},
+        {"max_records": True},
+        {"max_age": -0.1},
+        {"max_age": float("nan")},
+        {"max_age": "7d"},
+        {"max_total_bytes": -5},
+    ],
+    ids=str,
+)
+def test_a_retention_that_makes_no_sense_is_refused(limits: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(limits))} is .*a number from 0 on"):
+        Retention(**limits)
+
+
+def test_a_retention_says_what_it_keeps() -> None:
+    assert repr(Retention()) == "Retention()"
+    assert repr(Retention(max_age=60, max_records=5)) == "Retention(max_records=5, max_age=60)"
+    assert Retention(max_age=60) == Retention(max_age=60)
+    assert Retention(max_age=60) != Retention(max_age=61)
+    assert hash(Retention(max_age=60)) == hash(Retention(max_age=60))
+    assert Retention() != "Retention()"
+
+
+def test_memory_stays_bounded_by_the_retention() -> None:
+    store = MemoryBackend(retention=Retention(max_records=10))
+    for n in range(10_000):
+        store.append(event(n))
+    assert len(store._held[0]) < 1100
+    assert numbers(store.read()) == list(range(9990, 10_000))
+    assert store.metrics.snapshot()["records_written"] == 10_000
+
+
+def test_a_compaction_that_moves_the_cut_makes_a_stream_look_again(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    retention = Retention(max_records=3)
+    with (
+        JsonBackend(path, retention=retention) as store,
+        JsonBackend(path, retention=retention) as other,
+    ):
+        store.append_many([event(n) for n in range(9)])
+        real = store._lines
+        views: list[bool] = []
+
+        def lines(*, newest_first: bool) -> Any:
+            views.append(newest_first)
+            if views == [True, False]:  # the cut is found, and the stream about to begin
+                other.compact()
+            return real(newest_first=newest_first)
+
+        store._lines = lines  # type: ignore[method-assign]  # the moment between two looks
+        assert numbers(list(store.records())) == [6, 7, 8]
+        assert views == [True, False, True, False]
+
+
+def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    with JsonBackend(path, retention=Retention(max_records=1)) as store:
+        store.append_many([event(1), event(2)])
+        theirs = seal(encode(event(3)), "0" * 16, 1)
+        real = store._lines
+
+        def lines(*, newest_first: bool) -> Any:
+            path.with_suffix(".new").write_bytes(theirs)
+            path.with_suffix(".new").rename(path)
+            return real(newest_first=newest_first)
+
+        store._lines = lines  # type: ignore[method-assign]  # in the middle of a rewrite
+        with pytest.raises(Exception, match="nothing was changed; try again"):
+            store.compact()
+        assert path.read_bytes() == theirs
+        assert store.metrics.snapshot()["compaction_errors"] == 1
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=40))
+def test_an_id_is_new_once(ids: list[tuple[str, int]]) -> None:
+    seen, model = SeenIds(), set()
+    for writer, number in ids:
+        assert seen.add(f"{writer}-{number}") == ((writer, number) not in model)
+        model.add((writer, number))
+    assert seen.add("no id of papyra's")
+    assert seen.add("no id of papyra's")

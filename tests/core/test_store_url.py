@@ -1,0 +1,101 @@
+"""Stores named by a URL."""
+
+from pathlib import Path
+
+import pytest
+from stores import event
+
+from papyra import (
+    JsonBackend,
+    MemoryBackend,
+    NotPublishedError,
+    Retention,
+    StoreIOError,
+    StoreNotFoundError,
+    StoreURLError,
+    open_counters,
+    open_store,
+)
+
+
+def test_a_url_names_a_store_and_its_options(tmp_path: Path) -> None:
+    with open_store("memory:?max_records=3") as store:
+        assert isinstance(store, MemoryBackend)
+        assert store.retention == Retention(max_records=3)
+    url = f"json:{tmp_path}/a.ndjson?sync=always&lock_timeout=0.5&max_age=60&max_total_bytes=9"
+    with open_store(url) as store:
+        assert isinstance(store, JsonBackend)
+        assert (store.name, store.source) == ("a", f"{tmp_path}/a.ndjson")
+        assert store.retention == Retention(max_age=60.0, max_total_bytes=9)
+        assert (store._sync, store._lock_timeout) == ("always", 0.5)
+
+
+def test_options_may_stand_beside_the_url(tmp_path: Path) -> None:
+    with open_store(
+        f"json:{tmp_path}/a", retention=Retention(max_records=1), sync="none", lock_timeout=1
+    ) as store:
+        assert store.retention == Retention(max_records=1)
+        assert (store._sync, store._lock_timeout) == ("none", 1)
+
+
+@pytest.mark.parametrize("name", ["100%25 true", "what%3f", "what%3F", "%253F", "a=b&c #d", "ü"])
+def test_a_path_is_literal_but_for_two_escapes(tmp_path: Path, name: str) -> None:
+    with open_store(f"json:{tmp_path}/{name}") as store:
+        store.append(event(1))
+    plain = {"100%25 true": "100% true", "what%3f": "what?", "what%3F": "what?", "%253F": "%3F"}
+    assert (tmp_path / plain.get(name, name)).is_file()
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("actors.ndjson", "did you mean json:actors.ndjson?"),
+        ("", "begins with one of memory:, json:"),
+        ("sqlite:x", "begins with one of memory:, json:"),
+        ("json:", "a path is missing"),
+        ("json:?sync=none", "a path is missing"),
+        ("memory:x", "has no path"),
+        ("json:x?max_bytes=5", "unknown option 'max_bytes'; known: sync, lock_timeout"),
+        ("json:x?sync", "sync is ''"),
+        ("json:x?sync=never", "one of none, interval, always"),
+        ("json:x?max_records=many", "max_records is 'many'; a number is needed"),
+        ("json:x?max_records=1&max_records=2", "max_records is given twice"),
+        ("json:x?max_records=-1", "a number from 0 on is needed"),
+        ("json:x?lock_timeout=nan", "seconds from 0 on are needed"),
+        ("json:x?&", "unknown option ''"),
+    ],
+)
+def test_a_url_that_names_no_store_is_refused(url: str, reason: str) -> None:
+    with pytest.raises(StoreURLError) as raised:
+        open_store(url)
+    assert reason in str(raised.value)
+
+
+def test_what_is_said_twice_is_refused(tmp_path: Path) -> None:
+    for options in ({"sync": "none"}, {"lock_timeout": 1}, {"retention": Retention()}):
+        with pytest.raises(StoreURLError, match="say it once"):
+            open_store(f"json:{tmp_path}/a?sync=none&lock_timeout=1&max_records=1", **options)
+
+
+def test_a_store_that_must_exist_and_does_not_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreNotFoundError, match=r"a\.ndjson: no such store"):
+        open_store(f"json:{tmp_path}/a.ndjson", must_exist=True)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StoreIOError, match="it is a directory"):
+        open_store(f"json:{tmp_path}", must_exist=True)
+
+
+def test_a_path_with_rotated_segments_is_not_one_file(tmp_path: Path) -> None:
+    (tmp_path / "a.log").touch()
+    for segment in ("a.log.1", "a.log.000000000007"):
+        (tmp_path / segment).touch()
+        with pytest.raises(StoreURLError, match=rf"{segment}; open it as rotating:"):
+            open_store(f"json:{tmp_path}/a.log")
+        (tmp_path / segment).unlink()
+    with pytest.raises(StoreURLError, match="begins with one of"):
+        open_store(f"rotating:{tmp_path}/a.log")
+
+
+def test_a_store_in_memory_publishes_nothing() -> None:
+    with pytest.raises(NotPublishedError, match=r"print store\.metrics\.snapshot\(\) there"):
+        open_counters("memory:")
