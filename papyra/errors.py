@@ -76,12 +76,15 @@ class StoreNotFoundError(PapyraError):
         source: The path that was looked at.
     """
 
-    def __init__(self, source: str) -> None:
-        super().__init__(f"{source}: no such store; a program makes it with its first append")
+    def __init__(
+        self, source: str, reason: str = "no such store; a program makes it with its first append"
+    ) -> None:
+        super().__init__(f"{source}: {reason}")
         self.source = source
+        self.reason = reason
 
-    def __reduce__(self) -> tuple[type["StoreNotFoundError"], tuple[str]]:
-        return type(self), (self.source,)
+    def __reduce__(self) -> tuple[type["StoreNotFoundError"], tuple[str, str]]:
+        return type(self), (self.source, self.reason)
 
 
 class NotPublishedError(PapyraError):

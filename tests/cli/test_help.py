@@ -33,7 +33,7 @@ def test_the_commands_are_these() -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_every_command_and_every_option_is_explained(name: str) -> None:
-    context = click.Context(ALL[name], info_name=name)
+    context = click.Context(ALL[name], info_name=name, **app.context_settings)
 
     assert ALL[name].help
     for parameter in ALL[name].get_params(context):

@@ -191,9 +191,13 @@ def test_a_compaction_drops_what_the_retention_in_the_url_does_not_keep(shell: S
             "anomalies": [],
             "found": 0,
             "quarantine": None,
+            "remaining": [],
         },
     )
     assert shell.path.read_bytes() == kept
+    assert shell.papyra("metrics", "persistence", "--json").document == counts(
+        compactions_triggered=1
+    )
 
 
 def test_a_compaction_tells_the_damage_that_it_moved_away(shell: Shell) -> None:

@@ -24,8 +24,6 @@ FAULTS: list[BaseException] = [
     StoreLockedError("store", 5.0, "process 1"),
     KeyboardInterrupt(),
 ]
-#: Whether the kind of store counts compactions.
-COMPACTIONS = {"memory": False, "json": True}
 
 Write = Callable[[PersistenceBackend], Any]
 WRITES: dict[str, Write] = {
@@ -341,7 +339,7 @@ def test_a_compaction_that_raises_is_triggered_and_an_error(
             patch.setattr(store, "_rewrite", raiser(fault))
             with pytest.raises(type(fault)):
                 store.compact()
-        n = int(COMPACTIONS[kind.name])
+        n = int(kind.counts_compactions)
         assert store.metrics.snapshot() == counts(compactions_triggered=n, compaction_errors=n)
 
 
@@ -349,9 +347,9 @@ def test_a_compaction_is_counted_where_it_is_supported(kind: Kind) -> None:
     with kind.open() as store:
         store.append(event(1))
         store.compact()
-        n = int(COMPACTIONS[kind.name])
+        n = int(kind.counts_compactions)
         assert store.metrics.snapshot() == counts(records_written=1, compactions_triggered=n)
-        assert ("compactions_triggered" in store.metrics.supported) == COMPACTIONS[kind.name]
+        assert ("compactions_triggered" in store.metrics.supported) == kind.counts_compactions
 
 
 def test_a_closed_store_refuses_everything_and_counts_it(kind: Kind) -> None:
@@ -359,7 +357,7 @@ def test_a_closed_store_refuses_everything_and_counts_it(kind: Kind) -> None:
     store.append(event(1))
     store.close()
     store.close()
-    n = int(COMPACTIONS[kind.name])
+    n = int(kind.counts_compactions)
     expected = counts(records_written=1)
 
     for operation, moved in (

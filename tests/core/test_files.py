@@ -72,7 +72,12 @@ def test_a_picture_is_not_a_store(file_kind: FileKind, tmp_path: Path) -> None:
     with file_kind.open() as store:
         assert store.read() == []
         assert {anomaly.type for anomaly in store.scan().anomalies} >= {"invalid_utf8"}
-        for change in (lambda: store.append(event(1)), store.recover, store.compact):
+        for change in (
+            lambda: store.append(event(1)),
+            store.recover,
+            lambda: store.recover(dry_run=True),
+            store.compact,
+        ):
             with pytest.raises(NotAStoreError, match="nothing was changed"):
                 change()
         assert store.metrics.snapshot()["write_errors"] == 1
@@ -109,6 +114,53 @@ def test_a_directory_as_path_is_refused(file_kind: FileKind) -> None:
         store.append(event(1))
     store.close()
     assert list(file_kind.path.iterdir()) == []
+
+
+def test_a_path_that_cannot_be_is_an_error_that_names_it(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path, reason in (
+        (tmp_path / "file" / "x", "a part of the path is a file"),
+        (tmp_path / "loop", "a link that leads nowhere"),
+        (tmp_path / ("x" * 300), "choose a shorter path"),
+    ):
+        file_kind.path = path
+        for operation in ("read()", "scan()", "append(event(1))", "compact()"):
+            with pytest.raises(StoreIOError, match=reason), file_kind.open() as store:
+                eval(f"store.{operation}", {"store": store, "event": event})
+        with pytest.raises(StoreIOError, match=reason):
+            open_counters(file_kind.url)
+
+
+def test_a_compaction_names_the_files_that_are_none_of_the_stores(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        stale, strange = tmp_path / "store.ndjson.tmp.0a1b", tmp_path / "store.ndjson.bak"
+        for path in (stale, strange):
+            path.write_text("x")
+        report = store.compact()
+        assert [anomaly.source for anomaly in report.remaining] == [str(strange)]
+        assert (report.found, report.clean, stale.exists(), strange.exists()) == (
+            2,
+            False,
+            False,
+            True,
+        )
+        stale.write_text("x")
+        recovery = store.recover()
+        assert [anomaly.type for anomaly in recovery.remaining] == ["unexpected_file"]
+        assert (stale.exists(), strange.read_text()) == (False, "x")
+        assert store.metrics.snapshot() == counts(
+            records_written=1,
+            compactions_triggered=1,
+            scan_operations=1,
+            anomaly_detected=4,
+            recovery_attempts=1,
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no fifos here")
@@ -321,9 +373,9 @@ def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind
     with Child() as child:
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
-        child.do("reader, writer = os.pipe()")
-        orphan = child.do("os.fork() or (os.read(reader, 1), os._exit(0))")
-        child.do("os.close(reader)")
+        child.do("(ready, tell), (wait, _) = os.pipe(), os.pipe()")
+        orphan = child.do("os.fork() or (os.write(tell, b'.'), os.read(wait, 1), os._exit(0))")
+        child.do("os.read(ready, 1) and None")  # the child runs, and its hooks have run
         assert open_counters(file_kind.url).read().live == {child.pid}
         child.kill()
         tally = open_counters(file_kind.url).read()

@@ -17,6 +17,7 @@ ALLOWED = {
     "strict_json": {"errors"},
     "system": {"errors"},
     "log": set(),
+    "refusal": {"errors"},
     "identity": set(),
     "record": {"errors", "strict_json"},
     "damage": {"errors", "record"},
@@ -28,11 +29,11 @@ ALLOWED = {
     },
     "metrics": {"system"},
     "page": {"metrics", "system"},
-    "published": {"errors", "metrics", "page", "system"},
+    "published": {"errors", "metrics", "page", "refusal", "system"},
     "commit": {"anomaly", "errors", "metrics", "record"},
     "primitives": {
-        "anomaly", "commit", "errors", "metrics", "reports", "retention", "selection", "sifting",
-        "system",
+        "anomaly", "commit", "errors", "metrics", "record", "reports", "retention", "selection",
+        "sifting", "system",
     },
     "backend": {
         "anomaly", "commit", "log", "primitives", "record", "reports", "selection", "sifting",

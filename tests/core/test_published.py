@@ -251,6 +251,37 @@ def test_a_damaged_file_of_retired_counters_is_named(
     assert "retired: damaged" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "content", ["{}", "[]", '{"totals": [1], "baseline": [], "since": 0}', "5"]
+)
+def test_retired_counters_of_another_shape_are_damaged_too(
+    file_kind: FileKind, content: str
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+    Path(f"{file_kind.path}.metrics/retired").write_text(content)
+    for use in (open_counters(file_kind.url).read, open_counters(file_kind.url).reset):
+        with pytest.raises(NotPublishedError, match="retired: damaged"):
+            use()
+    with file_kind.open() as store:
+        store.append(event(2))
+
+
+def test_a_page_that_was_never_finished_is_nothing(file_kind: FileKind) -> None:
+    directory = Path(f"{file_kind.path}.metrics")
+    directory.mkdir()
+    (directory / "lock").touch()
+    file_kind.path.touch()
+    for content in (b"", bytes(4096)):
+        (directory / "123-0123abcd").write_bytes(content)
+        for use in (open_counters(file_kind.url).read, open_counters(file_kind.url).reset):
+            with pytest.raises(NotPublishedError, match="no counters are published there"):
+                use()
+    with file_kind.open() as store:
+        store.append(event(1))
+        assert open_counters(file_kind.url).read().exited == 0
+
+
 def test_a_removed_directory_disturbs_nobody(file_kind: FileKind) -> None:
     import shutil
 

@@ -50,7 +50,7 @@ def test_a_path_is_literal_but_for_two_escapes(tmp_path: Path, name: str) -> Non
     ("url", "reason"),
     [
         ("actors.ndjson", "did you mean json:actors.ndjson?"),
-        ("", "begins with one of memory:, json:"),
+        ("", ": a store URL begins with one of memory:, json:"),
         ("sqlite:x", "begins with one of memory:, json:"),
         ("json:", "a path is missing"),
         ("json:?sync=none", "a path is missing"),
@@ -81,6 +81,8 @@ def test_a_store_that_must_exist_and_does_not_is_an_error(tmp_path: Path) -> Non
     with pytest.raises(StoreNotFoundError, match=r"a\.ndjson: no such store"):
         open_store(f"json:{tmp_path}/a.ndjson", must_exist=True)
     assert list(tmp_path.iterdir()) == []
+    with pytest.raises(StoreNotFoundError, match="lives in its own process alone"):
+        open_store("memory:", must_exist=True)
     with pytest.raises(StoreIOError, match="it is a directory"):
         open_store(f"json:{tmp_path}", must_exist=True)
 

@@ -5,11 +5,11 @@ from collections.abc import Generator, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from papyra.backends.files.reading import backward, forward
-from papyra.backends.files.refusal import refusals
 from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.store import FileBackend
 from papyra.errors import StoreURLError
 from papyra.primitives import Sync
+from papyra.refusal import refusals
 from papyra.reports import Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
@@ -75,7 +75,6 @@ class JsonBackend(FileBackend):
         layout, timeout = self._layout, self._lock_timeout
         with refusals(self.source, "nothing was changed"):
             if layout.stat() is None:
-                judge.finish()
                 return Rewritten(0, 0)
             with (
                 locked(

@@ -8,6 +8,7 @@ from typing import Final
 
 from papyra.anomaly import Anomaly
 from papyra.errors import StoreIOError
+from papyra.refusal import refusal
 from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock
 
 #: Side files and directories, after the store's path and a dot.
@@ -59,12 +60,14 @@ class Layout:
         Return what is known of the active file; None if there is none.
 
         Raises:
-            StoreIOError: if it is no regular file.
+            StoreIOError: if it is no regular file, or the system does not tell.
         """
         try:
             status = os.stat(self.path)
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise refusal(error, self.path, "the store cannot be looked at") from error
         if S_ISREG(status.st_mode):
             return status
         what = "it is a directory; name a file in it"
@@ -79,6 +82,8 @@ class Layout:
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return
+        except OSError as error:
+            raise refusal(error, self.directory, "it cannot be listed") from error
         for name in names:
             if name.startswith(beginning):
                 yield os.path.join(self.directory, name), name.removeprefix(beginning)

@@ -44,8 +44,8 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
     try:
         old = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
     except FileNotFoundError:
-        judge.finish()
         return Rewritten(0, 0)
+    judge.begin()
     copy = _Copy(layout, old)
     try:
         with locked(layout.lock, LOCK_SHARED, timeout=timeout):

@@ -9,12 +9,12 @@ from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.ownership import check_ownership
-from papyra.backends.files.refusal import refusal, refusals
 from papyra.backends.files.syncing import sync_soon
-from papyra.errors import ForkedStoreError, PapyraError, StoreFailedError, StoreIOError
+from papyra.errors import PapyraError, StoreFailedError, StoreIOError
 from papyra.log import warn
 from papyra.primitives import Sync
 from papyra.published import publish, unpublish
+from papyra.refusal import refusal, refusals
 from papyra.retention import Retention
 from papyra.system import LOCK_NONE, flock, sync_data
 
@@ -33,6 +33,8 @@ class FileBackend(PersistenceBackend):
         lock_timeout: Seconds that a call waits for other threads and processes.
     """
 
+    survives_fork = False
+
     def __init__(
         self,
         path: str | os.PathLike[str],
@@ -48,7 +50,6 @@ class FileBackend(PersistenceBackend):
         self._active = ActiveFile(self._layout)
         self._failure = ""
         self._dirty = False
-        self._forked = False
         self._prepared = False
         self._preparing = Lock()
 
@@ -110,12 +111,16 @@ class FileBackend(PersistenceBackend):
         finally:
             os.close(descriptor)
 
+    def _check_ours(self) -> None:
+        with refusals(self.source, "nothing was changed"):
+            check_ownership(self._layout)
+
     def _prepare(self) -> None:
         self._check_usable()
+        self._check_ours()
         with self._preparing, refusals(self.source, "nothing was changed"):
             if self._prepared:
                 return
-            check_ownership(self._layout)
             try:
                 publish(self._layout.metrics, self._layout.owner, self.metrics)
             except FileNotFoundError:
@@ -128,13 +133,6 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "scanning"):
             return list(self._layout.strays())
 
-    def _check_usable(self) -> None:
-        if self._forked:
-            raise ForkedStoreError(
-                f"{self.source}: opened before a fork; open it in the child, after the fork"
-            )
-        super()._check_usable()
-
     def _close(self) -> None:
         try:
             if self._sync != "none" and self._active.descriptor >= 0 and not self._failure:
@@ -146,7 +144,6 @@ class FileBackend(PersistenceBackend):
 
     def _after_fork(self) -> None:
         super()._after_fork()
-        self._forked = True
         self._preparing = Lock()
         self._dirty = False
         # The parent's locks live as long as any copy of their descriptors; closing one here

@@ -1,0 +1,105 @@
+"""How a command ends: the exit codes, and what stderr is told when it fails."""
+
+import os
+import sys
+from contextlib import suppress
+from typing import Final
+
+import papyra
+from papyra.cli.output import drop_unwritten, json_line, printable
+
+OK: Final = 0
+FAILED: Final = 1
+MISUSED: Final = 2
+ANOMALY: Final = 3
+NOT_PUBLISHED: Final = 4
+LOCKED: Final = 5
+NOT_FOUND: Final = 6
+INTERRUPTED: Final = 130
+
+#: Every exit code with its meaning; the same for all commands.
+EXIT_CODES: Final = {
+    OK: "all is well, or well again",
+    FAILED: "it failed; stderr says why",
+    MISUSED: "the command or the store URL is wrong",
+    ANOMALY: "a scan or dry run found damage, or a repair left some",
+    NOT_PUBLISHED: "no counters are published",
+    LOCKED: "somebody else holds the store",
+    NOT_FOUND: "there is no such store",
+    INTERRUPTED: "interrupted (Ctrl-C)",
+}
+
+
+class UsageError(Exception):
+    """The command line cannot be understood."""
+
+
+def tell(error: BaseException, *, as_json: bool) -> int:
+    """
+    Tell stderr what went wrong, in one line, and return the exit code.
+
+    PAPYRA_TRACEBACK=1 in the environment puts the traceback before it.
+    """
+    drop_unwritten()
+    code = _exit_code(error)
+    message = _message(error)
+    if as_json:
+        about = {"type": type(error).__name__, "message": message, "exit": code, **_place(error)}
+        line = json_line({"error": about})
+    else:
+        line = f"papyra: {printable(message)}\n"
+    if os.environ.get("PAPYRA_TRACEBACK"):
+        import traceback  # noqa: PLC0415  rarely needed, and not cheap
+
+        line = "".join(traceback.format_exception(error)) + line
+    if sys.stderr is not None:  # closed by the shell: 2>&-
+        with suppress(OSError):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+    return code
+
+
+def _exit_code(error: BaseException) -> int:
+    match error:
+        case KeyboardInterrupt():
+            return INTERRUPTED
+        case UsageError() | papyra.StoreURLError():
+            return MISUSED
+        case papyra.NotPublishedError():
+            return NOT_PUBLISHED
+        case papyra.StoreLockedError():
+            return LOCKED
+        case papyra.StoreNotFoundError():
+            return NOT_FOUND
+        case _:
+            return FAILED
+
+
+def _message(error: BaseException) -> str:
+    match error:
+        case KeyboardInterrupt():
+            return "interrupted"
+        case ModuleNotFoundError(name="click"):
+            return "the command line needs click: pip install 'papyra[cli]'"
+        case UsageError() | papyra.PapyraError():
+            return str(error)
+        case OSError(strerror=str(reason)):
+            return f"{error.filename}: {reason}" if error.filename else reason
+        case _:
+            return (
+                f"this is a bug in papyra, please report it: {type(error).__name__}: {error}"
+                " (PAPYRA_TRACEBACK=1 shows where)"
+            )
+
+
+def _place(error: BaseException) -> dict[str, str | int]:
+    """Return where it happened, as far as *error* knows."""
+    match error:
+        case papyra.CorruptRecordError():
+            return {"source": error.source, "offset": error.offset}
+        case papyra.StoreNotFoundError() | papyra.NotAStoreError() | papyra.StoreLockedError():
+            return {"source": error.source}
+        case OSError(filename=str(path)):
+            return {"source": path}
+        case _:
+            return {}

@@ -1,0 +1,45 @@
+"""Text on its way out: one JSON document or lines for people, and readers that go away."""
+
+import os
+import sys
+from collections.abc import Mapping
+
+
+def emit(text: str) -> None:
+    """Write *text* to stdout; a reader that has gone, as in `papyra scan | head`, is no failure."""
+    if sys.stdout is None:  # closed by the shell: >&-
+        return
+    encoding = sys.stdout.encoding or "utf-8"
+    try:
+        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_unwritten()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "<stdout>") from error
+
+
+def drop_unwritten() -> None:
+    """Forget what stdout does not take: else the interpreter tries again at its end, and complains."""
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
+def json_line(document: Mapping[str, object]) -> str:
+    """Return *document* as JSON on one line."""
+    import json  # noqa: PLC0415  --help does without it
+
+    return json.dumps(document, allow_nan=False) + "\n"
+
+
+def printable(text: str) -> str:
+    """Return *text* on one line, with nothing in it that a terminal would obey."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,0 +1,110 @@
+"""What the reports and the counters come to, in lines for people."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import papyra
+from papyra.cli.output import printable
+
+if TYPE_CHECKING:
+    from papyra.anomaly import Anomaly
+    from papyra.published import Tally
+    from papyra.reports import CompactionReport, RecoveryReport, ScanReport
+
+
+def counters(source: str, tally: "Tally") -> str:
+    """Return a table of the ten counters, headed by whose they are and since when."""
+    since = datetime.fromtimestamp(tally.since).astimezone().isoformat(timespec="seconds")
+    return _text(
+        f"store   {source}",
+        f"live    {_count(len(tally.live), 'process')}",
+        f"exited  {_count(tally.exited, 'store object')}, closed or gone with the process",
+        f"since   {since}",
+        "",
+        *_table("COUNT", tally.snapshot()),
+    )
+
+
+def reset(source: str, interval: Mapping[str, int]) -> str:
+    """Return a table of the *interval* that ended, and that all are zero now."""
+    return _text(
+        f"store   {source}",
+        "",
+        *_table("UNTIL NOW", interval),
+        "",
+        "All ten counters are zero now.",
+    )
+
+
+def scan(source: str, report: "ScanReport") -> str:
+    """Return a line for each finding, and a summary."""
+    summary = f"{_count(report.records, 'record')} in {_count(report.bytes, 'byte')}"
+    if report.clean:
+        return _text(f"{source}: {summary}; no anomalies")
+    return _text(
+        *_findings(report.anomalies, report.found),
+        f"{source}: {summary}; {_count(report.found, 'anomaly')};"
+        " 'papyra recover --dry-run' shows what a recovery would remove",
+    )
+
+
+def recovery(source: str, report: "RecoveryReport") -> str:
+    """Return a line for each finding, one for each that remains, and a summary."""
+    if not report.found and report.clean:
+        return _text(f"{source}: no anomalies; there is nothing to recover")
+    lines = [*_findings(report.anomalies, report.found)]
+    found, removed = _count(report.found, "anomaly"), _count(report.removed, "byte")
+    if report.dry_run:
+        summary = f"a recovery would move {removed} to the quarantine; nothing was changed"
+        return _text(*lines, f"{source}: {found}; {summary}")
+    lines += (f"remains: {anomaly}" for anomaly in report.remaining)
+    saved = f"{removed} saved in quarantine {report.quarantine}"
+    remains = _count(len(report.remaining), "anomaly") if report.remaining else "nothing"
+    return _text(
+        *lines,
+        f"{source}: {found}; {saved if report.quarantine else 'nothing had to be saved'};"
+        f" what remains: {remains}",
+    )
+
+
+def compaction(source: str, report: "CompactionReport") -> str:
+    """Return a line for each finding, and a summary."""
+    summary = (
+        f"{_count(report.kept, 'record')} kept, {report.dropped} dropped;"
+        f" {_count(report.bytes_before, 'byte')} before, {report.bytes_after} after"
+    )
+    if report.found:
+        summary += f"; {_count(report.found, 'anomaly')}"
+    if report.quarantine:
+        summary += f", saved in quarantine {report.quarantine}"
+    return _text(
+        *_findings(report.anomalies, report.found),
+        *(f"remains: {anomaly}" for anomaly in report.remaining),
+        f"{source}: {summary}",
+    )
+
+
+def _text(*lines: str) -> str:
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _table(heading: str, counts: Mapping[str, int]) -> Iterable[str]:
+    names = max(len(counter.name) for counter in papyra.COUNTERS)
+    numbers = max(len(heading), *(len(str(count)) for count in counts.values()))
+    yield f"{'COUNTER':{names}}  {heading:>{numbers}}  MEANING"
+    for name, _unit, meaning in papyra.COUNTERS:
+        yield f"{name:{names}}  {counts[name]:{numbers}}  {meaning}"
+
+
+def _findings(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:
+    yield from map(str, anomalies)
+    if found > len(anomalies):
+        yield f"... and {found - len(anomalies)} more, which are not listed"
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    plurals = {"anomaly": "anomalies", "process": "processes"}
+    return f"{number} {plurals.get(noun, noun + 's')}"
