@@ -3,8 +3,8 @@
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
-
 from otel.readings import Deltas
+
 from papyra_otel import MetricsBridge
 
 

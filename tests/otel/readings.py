@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -63,8 +64,12 @@ def memory_counts(**expected: int) -> dict[str, int]:
     return whole
 
 
-def in_child(function: Callable[[], Any]) -> Any:
-    """Return what *function* returns in a forked child."""
+def in_child(function: Callable[[], Any], *, beside: Callable[[], object] = int) -> Any:
+    """
+    Return what *function* returns in a forked child, which does not outlive the test.
+
+    *beside* runs here meanwhile.
+    """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -73,10 +78,13 @@ def in_child(function: Callable[[], Any]) -> Any:
         finally:
             os._exit(0)
     os.close(writer)
-    with os.fdopen(reader, "rb") as pipe:
-        told = pipe.read()
-    os.waitpid(child, 0)
-    return pickle.loads(told)
+    try:
+        beside()
+        with os.fdopen(reader, "rb") as pipe:
+            return pickle.loads(pipe.read())
+    finally:
+        os.kill(child, signal.SIGKILL)  # it has told, or hangs
+        os.waitpid(child, 0)
 
 
 def run_python(program: str) -> str:

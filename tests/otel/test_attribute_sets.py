@@ -2,9 +2,9 @@
 
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from otel.readings import exported, memory_counts
 from stores import counts, event
 
-from otel.readings import exported, memory_counts
 from papyra import MemoryBackend, PersistenceMetricsMixin
 from papyra_otel import MetricsBridge
 from papyra_otel.bridge import MAX_ATTRIBUTE_SETS
@@ -32,22 +32,23 @@ def test_stores_beyond_the_bound_are_counted_together_and_told_of_once(
 
     late = [MemoryBackend() for _ in range(3)]
     ledger = Ledger()
-    for number, store in enumerate(late):
-        bridge.add(store, name=f"late{number}")
-        store.append_many([event(1), event(2)])
-        store.metrics.reset()
+    for number in range(3):
+        bridge.add(late[number], name=f"late{number}")
+        late[number].append_many([event(1), event(2)])
+        late[number].metrics.reset()
     bridge.add(ledger)
     ledger.metrics.increment("compactions_triggered")
-    del late[0], store
+    del late[0]
     assert exported(cumulative) == named | {
         ("memory", "_other"): memory_counts(records_written=6),
         ("ledger", "_other"): counts(compactions_triggered=1),
     }
-    assert caplog.messages == [
+    sentence = (
         "the store 'late0' and all that come after 200 others are exported together, as"
         " papyra.store.name='_other'; give stores that come and go one name, with"
         " bridge.add(store, name=...)"
-    ]
+    )
+    assert caplog.messages == [sentence]
 
     known = MemoryBackend()
     bridge.add(known, name="s7")
@@ -62,13 +63,16 @@ def test_the_sdk_never_meets_its_own_limit(
     bridge: MetricsBridge, cumulative: InMemoryMetricReader
 ) -> None:
     """Ten times its limit of stores under ever new names, each gone before the next comes."""
-    for number in range(20_000):
+
+    def come_and_go(number: int) -> None:
         store = MemoryBackend()
         bridge.add(store, name=f"s{number}")
         store.metrics.increment("records_read")
+
+    for number in range(20_000):
+        come_and_go(number)
         if number % 1000 == 0:
             exported(cumulative)
-    del store
     assert exported(cumulative) == {
         **{("memory", f"s{n}"): memory_counts(records_read=1) for n in range(200)},
         ("memory", "_other"): memory_counts(records_read=19_800),

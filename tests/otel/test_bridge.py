@@ -6,9 +6,9 @@ import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
+from otel.readings import exported, memory_counts, metrics, run_python
 from stores import counts, event
 
-from otel.readings import exported, memory_counts, metrics, run_python
 from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
 from papyra_otel import BridgeError, MetricsBridge
 
@@ -120,7 +120,7 @@ def test_what_has_no_counters_is_refused(bridge: MetricsBridge, stranger: object
 def test_a_second_bridge_on_one_provider_is_refused(
     bridge: MetricsBridge, provider: MeterProvider, cumulative: InMemoryMetricReader
 ) -> None:
-    with pytest.raises(BridgeError, match="has a papyra bridge already.*keep one bridge"):
+    with pytest.raises(BridgeError, match=r"has a papyra bridge already.*keep one bridge"):
         MetricsBridge(provider)
     store = MemoryBackend()
     store.append(event())

@@ -1,17 +1,23 @@
 """Nothing lost, nothing twice, no exported total falls: one thread, step by step."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.metrics import CallbackT, Meter, NoOpMeter, NoOpMeterProvider, ObservableCounter
+from opentelemetry.metrics import (
+    Meter,
+    NoOpMeter,
+    NoOpMeterProvider,
+    ObservableCounter,
+    Observation,
+)
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from otel.readings import Deltas, exported, in_child, memory_counts
 from stores import counts, event
 
-from otel.readings import Deltas, exported, in_child, memory_counts, metrics
 from papyra import JsonBackend, MemoryBackend
 from papyra.metrics import NAMES
 from papyra_otel import MetricsBridge
@@ -25,18 +31,14 @@ def test_the_naive_export_counts_the_whole_history_again_and_the_bridge_does_not
     store = MemoryBackend()
     bridge.add(store)
     store.append_many([event(n) for n in range(10)])
+    labels = {"papyra.backend.kind": "memory", "papyra.store.name": "naive"}
     naive = provider.get_meter("naive").create_counter("records_written")
-    told = []
-    for _ in range(3):
-        naive.add(store.metrics.snapshot()["records_written"])
-        points = {metric.name: metric.data.data_points[0] for metric in metrics(cumulative)}
-        told.append(
-            [
-                points[name].value
-                for name in ("records_written", "papyra.persistence.records_written")
-            ]  # type: ignore[union-attr]  # they are sums
-        )
-    assert told == [[10, 10], [20, 10], [30, 10]]
+    for told in (10, 20, 30):
+        naive.add(store.metrics.snapshot()["records_written"], labels)
+        assert exported(cumulative) == {
+            ("memory", "naive"): {"records_written": told},
+            MEMORY: memory_counts(records_written=10),
+        }
 
 
 #: What happens between the two collections of a scenario: appends, and None for a reset.
@@ -134,17 +136,17 @@ class PickyProvider(NoOpMeterProvider):
     """A provider that asks for the counters it likes, as its Views say."""
 
     def __init__(self) -> None:
-        self.callbacks: dict[str, CallbackT] = {}
+        self.callbacks: dict[str, Callable[[object], Iterable[Observation]]] = {}
 
     def get_meter(self, *_: Any, **__: Any) -> Meter:
         return PickyMeter(self.callbacks)
 
     def ask(self, name: str) -> list[float]:
-        return [seen.value for seen in self.callbacks[name](None)]  # type: ignore[arg-type, union-attr]  # nobody looks at the options
+        return [observation.value for observation in self.callbacks[name](None)]
 
 
 class PickyMeter(NoOpMeter):
-    def __init__(self, callbacks: dict[str, CallbackT]) -> None:
+    def __init__(self, callbacks: dict[str, Callable[[object], Iterable[Observation]]]) -> None:
         super().__init__("picky")
         self._callbacks = callbacks
 
@@ -179,15 +181,17 @@ class TestFork:
         store.append_many([event(4), event(5)])  # which the parent is still to export
 
         def child() -> Any:
-            before = exported(cumulative), deltas.collect()
-            store.append(event(6))
-            return before, (exported(cumulative), deltas.collect())
+            told = []
+            for records in (4, 1):  # at first more than its parent had exported
+                store.append_many([event(6)] * records)
+                told.append((exported(cumulative), deltas.collect()))
+            return told
 
         with bridge._lock:  # held by another thread, for all the child knows
             told = in_child(child)
 
-        three, four, five = ({MEMORY: memory_counts(records_written=n)} for n in (3, 4, 5))
-        assert told == ((three, three), (four, four))
+        five, seven, eight = ({MEMORY: memory_counts(records_written=n)} for n in (5, 7, 8))
+        assert told == [(seven, seven), (eight, eight)]
         assert exported(cumulative) == deltas.collect() == five
 
     def test_a_child_with_a_provider_of_its_own_exports_what_it_counted(

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from otel.readings import Deltas, exported
 from stores import KINDS, counts, event
 
-from otel.readings import Deltas, exported
 from papyra_otel import MetricsBridge
 
 

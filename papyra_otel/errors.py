@@ -1,0 +1,29 @@
+"""
+Every error that papyra_otel raises of its own accord.
+
+    PapyraError
+    ├── BridgeError (ValueError)        a bridge or a name that would make the exported counts wrong
+    └── AddressError (OSError)          the address to serve on is not to be had
+"""
+
+from papyra.errors import PapyraError
+
+
+class BridgeError(PapyraError, ValueError):
+    """A second bridge on one MeterProvider, or a second name for one store."""
+
+
+class AddressError(PapyraError, OSError):
+    """
+    The operating system refused the address that counters were to be served on.
+
+    An `OSError`: `errno`, `strerror` and, as `filename`, the URL are set, and its cause is the
+    original.
+    """
+
+    def __init__(self, errno: int | None, strerror: str, filename: str) -> None:
+        super().__init__(errno, strerror, filename)
+
+    def __str__(self) -> str:
+        """Return the place, the cause and what to do."""
+        return f"{self.filename}: {self.strerror}"

@@ -1,0 +1,234 @@
+"""
+Counters for Prometheus, over HTTP.
+
+`serve` needs nothing else. A program with an OpenTelemetry of its own gives its MeterProvider a
+`GuardedReader`, and makes a `papyra_otel.MetricsBridge` on that provider.
+"""
+
+import os
+import socket
+import sys
+from collections.abc import Iterable
+from errno import EACCES, EADDRINUSE
+from socketserver import ThreadingTCPServer
+from threading import Lock, Thread, get_ident
+from typing import Any, Final, Self
+
+from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
+from opentelemetry.sdk.metrics.export import MetricsData
+from opentelemetry.sdk.resources import Resource
+from prometheus_client import CollectorRegistry, MetricsHandler
+from prometheus_client.core import Metric
+
+from papyra.log import warn
+from papyra.system import forget_in_child
+from papyra_otel.bridge import MetricsBridge
+from papyra_otel.errors import AddressError
+from papyra_otel.source import Countable
+
+#: What to do about an address that is refused, by the error's number.
+_REMEDIES: Final = {
+    EADDRINUSE: "somebody listens there; take another port, or 0 for any free one",
+    EACCES: "take a port from 1024 on, or 0 for any free one",
+}
+#: Seconds between two looks of the serving thread at whether it is to end.
+_POLL: Final = 0.05
+#: Seconds that a client may take to ask, or to take an answer.
+_PATIENCE: Final = 30
+
+
+class GuardedReader(PrometheusMetricReader):
+    """
+    OpenTelemetry's Prometheus reader without three of its faults.
+
+    After a `force_flush`, or beside another scrape, the stock one answers with several samples
+    of one series, of which Prometheus keeps the oldest (open-telemetry/opentelemetry-python,
+    #874 and #2500); and its second shutdown raises `KeyError`.
+
+    Args:
+        registry: Where to register; not to be shared with another reader.
+        options: What the stock reader takes.
+    """
+
+    def __init__(self, *, registry: CollectorRegistry, **options: Any) -> None:  # noqa: ANN401  the stock reader's
+        # The stock collector stands in a registry of its own, which `_Scrapes` alone asks.
+        self._scrapes = _Scrapes()
+        super().__init__(registry=self._scrapes.inner, **options)
+        self._outer = registry
+        self._ended = False
+        registry.register(self._scrapes)
+
+    def _receive_metrics(
+        self,
+        metrics_data: MetricsData,
+        timeout_millis: float = 10_000,
+        **kwargs: Any,  # noqa: ANN401  the stock reader's
+    ) -> None:
+        # What a flush collects would wait, and be told again by the next scrape.
+        if self._scrapes.thread == get_ident():
+            super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
+
+    def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:  # noqa: ANN401  the stock reader's
+        """Leave the registry; once more does nothing."""
+        if not self._ended:
+            self._ended = True
+            self._outer.unregister(self._scrapes)
+            super().shutdown(timeout_millis, **kwargs)
+
+
+class _Scrapes:
+    """
+    Lets one scrape at a time through to the stock collector.
+
+    Attributes:
+        inner: Where that one stands.
+        thread: Who is scraping now.
+    """
+
+    def __init__(self) -> None:
+        self.inner = CollectorRegistry()
+        self.thread: int | None = None
+        self._lock = Lock()
+        forget_in_child(self)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return one sample of each series."""
+        with self._lock:
+            self.thread = get_ident()
+            try:
+                return list(self.inner.collect())
+            finally:
+                self.thread = None
+
+    def _after_fork(self) -> None:
+        self._lock = Lock()
+
+
+class PrometheusServer:
+    """
+    Serves the counters of stores until it is closed; `serve` makes one.
+
+    Attributes:
+        port: Where it listens.
+        url: What to scrape.
+        bridge: Takes more stores, as in ``server.bridge.add(store, name="orders")``.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        # target_info would be of this provider, which knows nothing of the program, and its SDK's
+        # version would make new series with every update; scope labels likewise.
+        registry = CollectorRegistry()
+        reader = GuardedReader(
+            registry=registry, disable_target_info=True, scope_info_enabled=False
+        )
+        self._provider = MeterProvider(
+            [reader],
+            resource=Resource.get_empty(),
+            exemplar_filter=AlwaysOffExemplarFilter(),
+            shutdown_on_exit=False,  # there is nobody to push to
+        )
+        self.bridge = MetricsBridge(self._provider)
+        self._listener = _listen(host, port, registry)
+        self.port: int = self._listener.server_address[1]
+        self.url = _url(host, self.port)
+        self._closed = False
+        self._thread = Thread(
+            target=self._listener.serve_forever,
+            args=(_POLL,),
+            name=f"papyra-prometheus-{self.port}",
+            daemon=True,  # whoever forgets to close it can end all the same
+        )
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Stop serving and give the port back; closing again does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if True:  # it is not in a forked child, and would not answer there
+            self._listener.shutdown()
+            self._thread.join()
+        self._listener.server_close()
+        self._provider.shutdown()
+
+
+def serve(*stores: Countable, host: str = "127.0.0.1", port: int = 9464) -> PrometheusServer:
+    """
+    Serve the counters of *stores* to Prometheus, from a thread of its own.
+
+    A program that forks opens its stores, and serves them, in each child: the child has neither
+    the thread nor the port.
+
+    Args:
+        stores: More can be added later; see `PrometheusServer.bridge`.
+        host: An address of this machine; 0.0.0.0 is all of them, for everybody to read.
+        port: 0 is any free one.
+
+    Raises:
+        AddressError: if the address is not to be had.
+    """
+    server = PrometheusServer(host, port)
+    try:
+        for store in stores:
+            server.bridge.add(store)
+    except BaseException:
+        server.close()
+        raise
+    return server
+
+
+class _Handler(MetricsHandler):
+    timeout = _PATIENCE
+
+
+class _Listener(ThreadingTCPServer):
+    """Not http.server's: that asks the DNS for a name first, which may take seconds."""
+
+    daemon_threads = True
+    # A port whose connections have just ended is free; on Windows any port would be.
+    allow_reuse_address = os.name != "nt"
+
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        address: tuple[Any, ...],  # a family's own
+        registry: CollectorRegistry,
+    ) -> None:
+        self.address_family = family
+        super().__init__(address, _Handler.factory(registry))
+        forget_in_child(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  the base's
+        """Log what went wrong, unless it is that a client left."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError):
+            warn("a scrape from %s failed: %r", client_address, error)
+
+    def _after_fork(self) -> None:
+        # Else the port would stay taken, and its callers unheard, for as long as the child lives.
+        self.socket.close()
+
+
+def _listen(host: str, port: int, registry: CollectorRegistry) -> _Listener:
+    if not 0 <= port <= 65535:  # noqa: PLR2004  the ports that there are
+        raise ValueError(f"port is {port}: 0 to 65535 is needed")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return _Listener(family, address, registry)
+    except OSError as error:
+        remedy = _REMEDIES.get(error.errno or 0, "host is to be an address of this machine")
+        raise AddressError(
+            error.errno, f"{error.strerror or error}; {remedy}", _url(host, port)
+        ) from error
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}/metrics" if ":" in host else f"http://{host}:{port}/metrics"

@@ -1,0 +1,73 @@
+"""What the README and the docs say is what the code does."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
+from papyra.anomaly import ANOMALY_TYPES
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {"Memory": MemoryBackend, "JSON": JsonBackend}
+NAMES = [counter.name for counter in COUNTERS]
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """Return the cells of the table below the row that begins with *heading*."""
+    lines = text[re.search(rf"^\| *{heading} *\|", text, re.MULTILINE).start() :].splitlines()  # type: ignore[union-attr]  # a missing table fails
+    table = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in lines[
+            : next((n for n, line in enumerate(lines) if not line.startswith("|")), len(lines))
+        ]
+    ]
+    return [table[0], *table[2:]]
+
+
+def test_the_matrix_is_what_each_backend_supports() -> None:
+    heading, *matrix = rows(README, "Backend")
+    assert heading[1:] == NAMES
+    assert [row[0] for row in matrix] == list(BACKENDS)
+    for name, *cells in matrix:
+        supported = [n for n, cell in zip(NAMES, cells, strict=True) if cell == "Yes"]
+        assert set(cells) <= {"Yes", "No"}
+        assert set(NAMES) - set(supported) == BACKENDS[name].unsupported
+
+
+def test_every_counter_is_explained_in_order() -> None:
+    _, *table = rows(README, "counter")
+    assert [row[0].strip("`") for row in table] == NAMES
+
+
+def test_every_type_of_anomaly_has_cause_and_cure() -> None:
+    _, *table = rows((ROOT / "docs" / "anomalies.md").read_text(), "type")
+    assert [row[0].strip("`") for row in table] == list(ANOMALY_TYPES)
+    assert all(len(row) == 4 and all(row) for row in table)
+
+
+def test_the_first_example_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    exec(compile(example, "README.md", "exec"), {})
+    *records, clean, written = capsys.readouterr().out.splitlines()
+    assert [record.split("{")[1] for record in records] == [
+        "'target': 'local:7', 'message': 1}",
+        "'target': 'local:7', 'message': 2}",
+    ]
+    assert (clean, written) == ("True", "4")
+
+
+def test_every_python_block_is_python() -> None:
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        ast.parse(block)
+
+
+def test_every_link_leads_somewhere() -> None:
+    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+            assert link.startswith("https://") or (document.parent / link).exists(), link
