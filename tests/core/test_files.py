@@ -373,6 +373,12 @@ def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind
     with Child() as child:
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
+        # A thread that does not live on in the child, where what it holds is never let go of.
+        child.do("held = lambda book, wait: wait.wait()")
+        child.do(
+            "threading.Thread(target=held, args=(store.metrics._book, threading.Event()),"
+            " daemon=True).start()"
+        )
         child.do("(ready, tell), (wait, _) = os.pipe(), os.pipe()")
         orphan = child.do("os.fork() or (os.write(tell, b'.'), os.read(wait, 1), os._exit(0))")
         child.do("os.read(ready, 1) and None")  # the child runs, and its hooks have run

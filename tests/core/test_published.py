@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from children import Child
-from stores import FileKind, counts, event
+from stores import FileKind, counts, event, raiser
 
 from papyra import NotPublishedError, StoreLockedError, StoreNotFoundError, open_counters
 from papyra.system import LOCK_EXCLUSIVE, locked
@@ -186,7 +186,7 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
         if step == "save":
             child.do("published._Retired.save = die")
         else:
-            child.do("os.unlink = die")
+            child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
         child.do(f"store = open_store({file_kind.url!r})")
         child.tell("store.append(Record('event'))")
         child._process.wait()
@@ -197,6 +197,23 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
         store.append(event(1))
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=11)
         assert open_counters(file_kind.url).read().exited == 2
+
+
+@pytest.mark.parametrize("step", ["_fill", "show"])
+def test_an_interrupt_while_counters_are_published_counts_nothing_twice(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    with file_kind.open() as store:
+        store.scan()
+        with monkeypatch.context() as patch:
+            patch.setattr(f"papyra.page.OwnPage.{step}", raiser(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                store.append(event(1))
+        store.append(event(2))
+        expected = counts(scan_operations=1, records_written=1)
+        assert store.metrics.snapshot() == expected
+        assert open_counters(file_kind.url).read().snapshot() == expected
+    assert open_counters(file_kind.url).read().snapshot() == expected
 
 
 def test_a_thousand_openings_leave_one_small_file(file_kind: FileKind) -> None:

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stores import event, numbers
 
-from papyra import JsonBackend, MemoryBackend, Record, Retention
+from papyra import JsonBackend, MemoryBackend, PapyraError, Record, Retention
 from papyra.backends.files import reading
 from papyra.identity import SeenIds
 from papyra.record import encode, seal
+from papyra.selection import Sorter
 
 
 @given(
@@ -203,22 +204,31 @@ def test_a_compaction_that_moves_the_cut_makes_a_stream_look_again(tmp_path: Pat
         assert views == [True, False, True, False]
 
 
-def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(tmp_path: Path) -> None:
+@pytest.mark.parametrize("moment", ["begin", "finish"])
+def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
     path = tmp_path / "store.ndjson"
     with JsonBackend(path, retention=Retention(max_records=1)) as store:
         store.append_many([event(1), event(2)])
         theirs = seal(encode(event(3)), "0" * 16, 1)
-        real = store._lines
+        real = getattr(Sorter, moment)
 
-        def lines(*, newest_first: bool) -> Any:
+        def replaced(sorter: Sorter) -> None:
             path.with_suffix(".new").write_bytes(theirs)
             path.with_suffix(".new").rename(path)
-            return real(newest_first=newest_first)
+            real(sorter)
 
-        store._lines = lines  # type: ignore[method-assign]  # in the middle of a rewrite
-        with pytest.raises(Exception, match="nothing was changed; try again"):
+        monkeypatch.setattr(Sorter, moment, replaced)
+        with pytest.raises(PapyraError, match="nothing was changed; try again"):
             store.compact()
         assert path.read_bytes() == theirs
+        assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+            "store.ndjson",
+            "store.ndjson.lock",
+            "store.ndjson.maint.lock",
+            "store.ndjson.metrics",
+        ]
         assert store.metrics.snapshot()["compaction_errors"] == 1
 
 
