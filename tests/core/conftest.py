@@ -1,5 +1,7 @@
 """Every kind of store."""
 
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 from stores import FILE_KINDS, KINDS, FileKind, Kind
 
 from papyra import PersistenceBackend
+from servers import missing
 
 
 @pytest.fixture(params=list(KINDS))
@@ -19,6 +22,18 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
 def file_kind(request: pytest.FixtureRequest, tmp_path: Path) -> FileKind:
     """One kind of store made of files, in a directory of the test's own."""
     return FILE_KINDS[request.param](tmp_path)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, check=False).returncode:
+        missing("no right to mount a file system")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
 
 
 @pytest.fixture
