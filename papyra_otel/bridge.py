@@ -47,6 +47,9 @@ class MetricsBridge:
     made before `opentelemetry.metrics.set_meter_provider`. In a child process that was forked
     it goes on from its parent's numbers; make a provider and a bridge there instead.
 
+    One fault of the SDK cannot be made good here: after a collection that timed out, by a slow
+    callback of somebody else's, it exports the sum of two collections once.
+
     Args:
         meter_provider: Where to export; by default the global provider.
 

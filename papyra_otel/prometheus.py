@@ -152,7 +152,7 @@ class PrometheusServer:
         if self._closed:
             return
         self._closed = True
-        if True:  # it is not in a forked child, and would not answer there
+        if self._thread.is_alive():  # it is not in a forked child, and would not answer there
             self._listener.shutdown()
             self._thread.join()
         self._listener.server_close()

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import pytest
 from stores import counts, event
 
 import papyra
@@ -44,6 +45,7 @@ def series(prometheus: Server, query: str) -> dict[str, list[float]]:
     }
 
 
+@pytest.mark.slow
 def test_prometheus_sees_every_operation_though_two_processes_reset_the_counters(
     prometheus: tuple[Server, int], tmp_path: Path
 ) -> None:

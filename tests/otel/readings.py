@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
+from prometheus_client.parser import text_string_to_metric_families
 from stores import counts
 
 #: Kind and name of a store, and the values of its counters by name.
@@ -62,6 +63,19 @@ def memory_counts(**expected: int) -> dict[str, int]:
     whole = counts(**expected)
     del whole["compactions_triggered"], whole["compaction_errors"]
     return whole
+
+
+def samples(text: str) -> list[Any]:
+    """Return the families of *text* with their samples, in an order of no meaning."""
+    return sorted(
+        (
+            f.name,
+            f.documentation,
+            f.type,
+            sorted((s.name, sorted(s.labels.items()), s.value) for s in f.samples),
+        )
+        for f in text_string_to_metric_families(text)
+    )
 
 
 def in_child(function: Callable[[], Any], *, beside: Callable[[], object] = int) -> Any:

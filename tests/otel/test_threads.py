@@ -1,6 +1,7 @@
 """Four threads of 10,000 appends beside resets and readers: every sum is 40,000."""
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
@@ -10,7 +11,30 @@ from stores import KINDS, counts, event
 from papyra_otel import MetricsBridge
 
 
-@pytest.mark.slow
+class Paced(threading.Thread):
+    """
+    Does something once for each of its turns.
+
+    A thread that spins would take the interpreter from each system call of an append, and the
+    appends would take a hundred times as long.
+    """
+
+    def __init__(self, do: Callable[[], object]) -> None:
+        super().__init__()
+        self.turns = threading.Semaphore(0)
+        self._do = do
+        self._going = True
+
+    def run(self) -> None:
+        while self.turns.acquire() and self._going:
+            self._do()
+
+    def end(self) -> None:
+        self._going = False
+        self.turns.release()
+        self.join()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_store_its_totals_the_resets_and_every_export_agree(
     kind: str,
@@ -22,32 +46,29 @@ def test_the_store_its_totals_the_resets_and_every_export_agree(
     with KINDS[kind](tmp_path_factory.mktemp(kind)).open(sync="none") as store:
         bridge.add(store)
         key = store.kind, store.name
-        going = True
         intervals: list[dict[str, int]] = []
         seen: list[int] = []
+
+        def read() -> None:
+            seen.append(exported(cumulative)[key]["records_written"])
+            deltas.collect()
+
+        beside = [Paced(lambda: intervals.append(store.metrics.reset())), Paced(read)]
 
         def append() -> None:
             for n in range(10_000):
                 store.append(event(n))
+                if n % 100 == 0:
+                    for thread in beside:
+                        thread.turns.release()
 
-        def reset() -> None:
-            while going:
-                intervals.append(store.metrics.reset())
-
-        def read() -> None:
-            while going:
-                seen.append(exported(cumulative)[key]["records_written"])
-                deltas.collect()
-
-        beside = [threading.Thread(target=reset), threading.Thread(target=read)]
         writers = [threading.Thread(target=append) for _ in range(4)]
         for thread in (*beside, *writers):
             thread.start()
         for thread in writers:
             thread.join()
-        going = False
         for thread in beside:
-            thread.join()
+            thread.end()
 
         intervals.append(store.metrics.snapshot())
         whole = counts(records_written=40_000)
