@@ -135,16 +135,15 @@ class CommitQueue:
                 if self.lock.locked():
                     self._wait(store, call)
                     continue
-                try:
-                    with self.lock:
-                        findings = () if call.done else self._lead(store, call)
-                finally:
-                    if self._pending:
-                        self._wake_next()
+                with self.lock:
+                    findings = () if call.done else self._lead(store, call)
+                if self._pending:
+                    self._wake_next()
                 if findings:
                     store._met(findings)
         except BaseException:
             self._withdraw(store, call)
+            self._wake_next()
             raise
         if call.error is not None:
             raise call.error

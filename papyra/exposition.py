@@ -37,11 +37,16 @@ def exposition(*stores: PersistenceBackend) -> str:
     )
 
 
+def encodable(name: str) -> str:
+    r"""Write what is no UTF-8 in *name*, as in a file's, as ``\udcff``: it would end the scrape."""
+    return name.encode(errors="backslashreplace").decode()
+
+
 def render(rows: Iterable[Row]) -> str:
     """Return *rows* as text; those of one kind and name are added up: labels must be unique."""
     sums: dict[str, dict[str, int]] = {counter.name: {} for counter in COUNTERS}
     for row in rows:
-        kind, name = row.kind.translate(_ESCAPES), row.name.translate(_ESCAPES)
+        kind, name = (encodable(text).translate(_ESCAPES) for text in (row.kind, row.name))
         labels = f'papyra_backend_kind="{kind}",papyra_store_name="{name}"'
         for counter in row.supported:
             samples = sums[counter]

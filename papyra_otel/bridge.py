@@ -18,6 +18,7 @@ from weakref import WeakValueDictionary
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
 from papyra.backend import PersistenceBackend
+from papyra.exposition import encodable
 from papyra.log import warn
 from papyra.metrics import COUNTERS, NAMES
 from papyra.system import forget_in_child
@@ -104,7 +105,7 @@ class MetricsBridge:
         self._refuse_second()
         kind = str(getattr(store, "kind", "custom"))
         own_name = store.name if isinstance(store, PersistenceBackend) else kind
-        source = Source(store, _encodable(own_name if name is None else name))
+        source = Source(store, encodable(own_name if name is None else name))
         with self._lock:
             known = self._sources.get(id(source.counters))
             if known is not None:
@@ -114,7 +115,7 @@ class MetricsBridge:
                         " counts would be there twice: add it once, under one name"
                     )
                 return
-            first_folded = self._join(source, _encodable(kind))
+            first_folded = self._join(source, encodable(kind))
             self._sources[id(source.counters)] = source
         if first_folded:
             warn(
@@ -197,11 +198,6 @@ class MetricsBridge:
         self._lock = Lock()
         for source in self._sources.values():
             source.forget_in_child()
-
-
-def _encodable(name: str) -> str:
-    r"""Write what is no UTF-8 in *name*, as in a file's, as ``\udcff``: it would end the scrape."""
-    return name.encode(errors="backslashreplace").decode()
 
 
 def _version() -> str | None:

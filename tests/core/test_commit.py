@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from stores import counts, event, numbers
 
+import papyra.commit
 from papyra import Anomaly, MemoryBackend, StoreLockedError
 
 
@@ -66,7 +67,9 @@ class Callers:
 
 
 @pytest.fixture
-def store() -> Iterator[Gated]:
+def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gated]:
+    # Who is not woken would wait for as long, and the test with it.
+    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 300.0)
     store = Gated()
     yield store
     assert store.scan().clean
@@ -271,3 +274,40 @@ def test_a_storm_of_interrupts_leaves_the_number_stored_in_records_written(
     assert result["returned"] <= result["stored"]
     assert totals["records_written"] + totals["write_errors"] <= result["calls"]
     assert totals == counts(records_written=result["stored"], write_errors=totals["write_errors"])
+
+
+def test_a_call_is_withdrawn_or_taken_and_never_both(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A call withdraws in the very moment in which a leader takes it."""
+    callers = Callers(store)
+    callers.start(0)
+    callers.start(1)
+    callers.start(2)
+    store.arrived.acquire()
+    taking, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    real = papyra.commit._Batch
+
+    def paused(*arguments: Any) -> Any:
+        taking.release()
+        go_on.acquire()
+        return real(*arguments)
+
+    monkeypatch.setattr("papyra.commit._Batch", paused)
+    call = store._queue._pending[2]
+    store.go.release()
+    taking.acquire()
+    withdrawn: list[bool] = []
+    withdrawal = threading.Thread(
+        target=lambda: withdrawn.append(store._queue._withdraw(store, call))
+    )
+    withdrawal.start()
+    withdrawal.join(0.05)  # it waits for the leader; without the door it is done by now
+    go_on.release()
+    withdrawal.join()
+    store.go.release()
+    callers.join()
+
+    assert withdrawn == [False]
+    assert numbers(store.read()) == [0, 1, 2]
+    assert store.metrics.snapshot() == counts(records_written=3, records_read=3)

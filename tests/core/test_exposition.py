@@ -46,10 +46,10 @@ def test_stores_of_one_kind_and_name_are_added_up() -> None:
 
 
 def test_labels_are_escaped() -> None:
-    text = render([Row("custom", 'a"b\\c\nd', counts(write_errors=1), ["write_errors"])])
-    assert text.splitlines()[-1] == (
+    text = render([Row("custom", 'a"b\\c\nd\udce9', counts(write_errors=1), ["write_errors"])])
+    assert text.encode().decode().splitlines()[-1] == (
         'papyra_persistence_write_errors_total{papyra_backend_kind="custom",'
-        'papyra_store_name="a\\"b\\\\c\\nd"} 1'
+        'papyra_store_name="a\\"b\\\\c\\nd\\\\udce9"} 1'
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from pacing import Paced
 from stores import FileKind, Kind, counts, event
 
 from papyra import COUNTERS, MemoryBackend, PersistenceMetrics, PersistenceMetricsMixin
@@ -121,37 +122,33 @@ def test_the_mixin_hands_arguments_to_another_base() -> None:
 def test_threads_count_exactly_beside_resets_and_reads(kind: Kind) -> None:
     """Four threads of 10,000 appends: what is stored, counted, and reset adds up."""
     with kind.open(sync="none") as store:
-        going = True
         intervals: list[dict[str, int]] = []
         seen: list[int] = []
+
+        def read() -> None:
+            seen.append(store.metrics.totals()["records_written"])
+            assert store.metrics.snapshot()["records_written"] >= 0
+
+        beside = [Paced(lambda: intervals.append(store.metrics.reset())), Paced(read)]
 
         def append() -> None:
             for n in range(10_000):
                 store.append(event(n))
+                if n % 100 == 0:
+                    for thread in beside:
+                        thread.turns.release()
 
-        def reset() -> None:
-            while going:
-                intervals.append(store.metrics.reset())
-
-        def read() -> None:
-            while going:
-                seen.append(store.metrics.totals()["records_written"])
-                seen.append(seen[-1] + min(0, store.metrics.snapshot()["records_written"]))
-
-        beside = [threading.Thread(target=reset), threading.Thread(target=read)]
         writers = [threading.Thread(target=append) for _ in range(4)]
         for thread in (*beside, *writers):
             thread.start()
         for thread in writers:
             thread.join()
-        going = False
-        for thread in beside:
-            thread.join()
+        for paced in beside:
+            paced.end()
 
         intervals.append(store.metrics.snapshot())
         assert store.metrics.totals() == counts(records_written=40_000)
         assert sum(interval["records_written"] for interval in intervals) == 40_000
-        assert all(interval["records_written"] >= 0 for interval in intervals)
         assert seen == sorted(seen)
         assert store.scan().records == 40_000
 

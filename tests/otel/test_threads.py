@@ -1,38 +1,14 @@
 """Four threads of 10,000 appends beside resets and readers: every sum is 40,000."""
 
 import threading
-from collections.abc import Callable
 
 import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel.readings import Deltas, exported
+from pacing import Paced
 from stores import KINDS, counts, event
 
 from papyra_otel import MetricsBridge
-
-
-class Paced(threading.Thread):
-    """
-    Does something once for each of its turns.
-
-    A thread that spins would take the interpreter from each system call of an append, and the
-    appends would take a hundred times as long.
-    """
-
-    def __init__(self, do: Callable[[], object]) -> None:
-        super().__init__()
-        self.turns = threading.Semaphore(0)
-        self._do = do
-        self._going = True
-
-    def run(self) -> None:
-        while self.turns.acquire() and self._going:
-            self._do()
-
-    def end(self) -> None:
-        self._going = False
-        self.turns.release()
-        self.join()
 
 
 @pytest.mark.parametrize("kind", KINDS)
