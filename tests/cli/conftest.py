@@ -1,14 +1,11 @@
 """A working directory for the command line."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from children import subject_to_permissions
 from cli.shell import OURS, Shell
-
-from servers import missing
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -30,15 +27,5 @@ def shell(tmp_path: Path) -> Shell:
 
 @pytest.fixture
 def unprivileged() -> list[str]:
-    """
-    What to put before a command so that file modes hold for it: nothing, but for root.
-
-    Root without two of its capabilities, not another user: that one could not read a Python
-    that lies in root's home.
-    """
-    if not hasattr(os, "geteuid"):
-        missing("no file modes")
-    if os.geteuid() != 0:
-        return []
-    setpriv = shutil.which("setpriv") or missing("no setpriv: apt-get install util-linux")
-    return [setpriv, "--bounding-set=-dac_override,-dac_read_search", "--"]
+    """What to put before a command so that file modes hold for it."""
+    return subject_to_permissions()

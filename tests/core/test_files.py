@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from children import Child
+from children import Child, subject_to_permissions
 from stores import FileKind, counts, event, numbers
 
 from papyra import (
@@ -230,24 +230,15 @@ def test_what_root_makes_beside_a_store_belongs_to_its_owner(
     assert set(owners.values()) == {65534}
 
 
-def nobody() -> tuple[str, ...]:
-    """Return the command that runs another as a user without rights."""
-    if os.geteuid() != 0:
-        return ()
-    return ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups")
-
-
 def test_a_store_that_may_not_be_read_or_written_says_so(
     file_kind: FileKind, tmp_path: Path
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
     before = tree(tmp_path)
-    for directory in (tmp_path, *tmp_path.parents[:-2]):
-        directory.chmod(0o755)
-    if os.geteuid() != 0:
-        file_kind.path.chmod(0)
-    with Child(*nobody()) as child:
+    for path in tmp_path.iterdir():
+        path.chmod(0)
+    with Child(*subject_to_permissions()) as child:
         child.do(f"store = open_store({file_kind.url!r})")
         for operation in ("append(Record('event'))", "read()", "scan()", "recover()", "compact()"):
             raised = child.do(f"store.{operation}")
@@ -262,7 +253,8 @@ def test_a_store_that_may_not_be_read_or_written_says_so(
             compactions_triggered=1,
             compaction_errors=1,
         )
-    file_kind.path.chmod(0o600)
+    for path in tmp_path.iterdir():
+        path.chmod(0o700)
     assert tree(tmp_path) == before
 
 
