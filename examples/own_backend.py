@@ -93,7 +93,7 @@ class SqliteBackend(papyra.PersistenceBackend):
         before, after, removed, saved = 0, 0, 0, os.urandom(4).hex()
         with self._connection() as db:  # closing it takes back what is not committed
             db.execute("BEGIN IMMEDIATE")
-            judge.begin()
+            judge.begin(self._lines)
             db.execute(f"CREATE TABLE kept {_ROW}")
             for number, line in db.execute(_READ, (MAX_LINE,)):
                 before += line if isinstance(line, int) else len(line)
@@ -105,7 +105,7 @@ class SqliteBackend(papyra.PersistenceBackend):
                     elif start < stop:
                         db.execute(_SAVE, (saved, anomaly.type, start + 1, stop - start, number))
                         removed += stop - start
-            judge.finish()
+            judge.finish(self.source)
             db.execute("DROP TABLE lines")
             db.execute("ALTER TABLE kept RENAME TO lines")
             db.execute("COMMIT")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
     from papyra.backend import PersistenceBackend
     from papyra.backends.files.json_file import JsonBackend
+    from papyra.backends.files.rotating import RotatingBackend
     from papyra.backends.memory import MemoryBackend
     from papyra.errors import (
         CorruptRecordError,
@@ -29,11 +30,12 @@ if TYPE_CHECKING:
         StoreLockedError,
         StoreNotFoundError,
         StoreURLError,
+        UndoError,
         UnsupportedError,
     )
     from papyra.metrics import COUNTERS, PersistenceMetrics, PersistenceMetricsMixin
     from papyra.record import Record
-    from papyra.reports import CompactionReport, RecoveryReport, ScanReport
+    from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport, Step
     from papyra.retention import Retention
     from papyra.store_url import open_counters, open_store
 
@@ -51,17 +53,21 @@ __all__ = [
     "PersistenceBackend",
     "PersistenceMetrics",
     "PersistenceMetricsMixin",
+    "Quarantined",
     "Record",
     "RecordError",
     "RecoveryReport",
     "Retention",
+    "RotatingBackend",
     "ScanReport",
+    "Step",
     "StoreClosedError",
     "StoreFailedError",
     "StoreIOError",
     "StoreLockedError",
     "StoreNotFoundError",
     "StoreURLError",
+    "UndoError",
     "UnsupportedError",
     "open_counters",
     "open_store",
@@ -71,11 +77,12 @@ _MODULES = {
     "papyra.anomaly": ["Anomaly"],
     "papyra.backend": ["PersistenceBackend"],
     "papyra.backends.files.json_file": ["JsonBackend"],
+    "papyra.backends.files.rotating": ["RotatingBackend"],
     "papyra.backends.memory": ["MemoryBackend"],
     "papyra.errors": [name for name in __all__ if name.endswith("Error")],
     "papyra.metrics": ["COUNTERS", "PersistenceMetrics", "PersistenceMetricsMixin"],
     "papyra.record": ["Record"],
-    "papyra.reports": ["CompactionReport", "RecoveryReport", "ScanReport"],
+    "papyra.reports": ["CompactionReport", "Quarantined", "RecoveryReport", "ScanReport", "Step"],
     "papyra.retention": ["Retention"],
     "papyra.store_url": ["open_counters", "open_store"],
 }

@@ -46,9 +46,10 @@ class Anomaly(NamedTuple):
         """Type and place: two findings that share them are one and the same damage."""
         return self.type, self.source, self.offset
 
-    def as_dict(self) -> dict[str, str | int]:
-        """Return the fields as a fresh dict, for JSON."""
-        return self._asdict()
+    @property
+    def stop(self) -> int | str:
+        """The first byte behind the damage; of a stream's entry its id again."""
+        return self.offset + self.length if isinstance(self.offset, int) else self.offset
 
     def __str__(self) -> str:
         """Return one line for people: address, type, what was seen."""

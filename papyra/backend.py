@@ -8,6 +8,7 @@ and retries live inside a primitive, so nothing is counted twice.
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final, Self, final
 
@@ -19,6 +20,7 @@ from papyra.record import Record, encode
 from papyra.reports import (
     CompactionReport,
     Findings,
+    Quarantined,
     RecoveryReport,
     Rewritten,
     ScanReport,
@@ -34,6 +36,7 @@ _FINAL: Final = {
     "records": "_lines",
     "scan": "_check",
     "recover": "_rewrite",
+    "quarantined": "_quarantined",
     "compact": "_rewrite",
     "close": "_close",
 }
@@ -225,17 +228,23 @@ class PersistenceBackend(Primitives):
             self.metrics.increment("anomaly_detected", findings.found)
 
     @final
-    def recover(self, *, dry_run: bool = False) -> RecoveryReport:
+    def recover(self, *, dry_run: bool = False, undo: str | None = None) -> RecoveryReport:
         """
         Take damage out of the store; what is removed is saved in the quarantine first.
 
         Args:
             dry_run: Only report what would be removed; it counts as a scan, not as an attempt.
+            undo: Put back what was saved under this id instead, byte for byte; it counts nothing.
+                That works while the store has only been appended to since.
 
         Raises:
             NotAStoreError: if the file is none of papyra's.
+            UndoError: if what was saved cannot be put back; nothing was changed then.
+            UnsupportedError: if the store cannot *undo* anything.
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
+        if undo is not None:
+            return self._undo_recovery(undo, dry_run=dry_run)
         if dry_run:
             return self._plan_recovery()
         self.metrics.increment("recovery_attempts")
@@ -251,6 +260,18 @@ class PersistenceBackend(Primitives):
         return report
 
     @final
+    def quarantined(self) -> list[Quarantined]:
+        """
+        Return what recoveries and compactions saved, oldest first; it counts nothing.
+
+        Raises:
+            UnsupportedError: if the store saves nothing that it could put back.
+            StoreIOError, StoreClosedError: as `append`.
+        """
+        self._check_usable()
+        return list(self._quarantined())
+
+    @final
     def compact(self) -> CompactionReport:
         """
         Drop what the retention does not keep, for good, and move damage to the quarantine.
@@ -260,13 +281,14 @@ class PersistenceBackend(Primitives):
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
         self.metrics.increment("compactions_triggered")
-        sorter = Sorter(self._lines, self._retention, time.time())
+        sorter = Sorter(self._retention, time.time())
         findings = sorter.findings
         try:
             self._check_usable()
             self._prepare()
             for anomaly in self._check():
                 findings.add(anomaly)
+            files_dropped = tuple(self._trim())
             done = self._rewrite(sorter)
             remaining = tuple(self._check())
         except BaseException:
@@ -283,6 +305,7 @@ class PersistenceBackend(Primitives):
             found=findings.found,
             quarantine=done.quarantine,
             remaining=remaining,
+            files_dropped=files_dropped,
         )
 
     @final
@@ -340,10 +363,23 @@ class PersistenceBackend(Primitives):
             remaining=listed,
         )
 
+    def _undo_recovery(self, id_: str, *, dry_run: bool) -> RecoveryReport:
+        self._check_usable()
+        restored = self._undo(id_, dry_run=dry_run)
+        return RecoveryReport(
+            dry_run=dry_run,
+            anomalies=(),
+            found=0,
+            removed=0,
+            quarantine=id_,
+            remaining=(),
+            restored=restored,
+        )
+
     def _recover(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")
         findings = Findings()
-        sorter = Sorter(self._lines, None, time.time())
+        sorter = Sorter(None, time.time())
         done = Rewritten(0, 0)
         try:
             self._look(findings)
@@ -364,9 +400,13 @@ class PersistenceBackend(Primitives):
         )
 
     def _met(self, findings: Sequence[Anomaly]) -> None:
-        """Count and log damage that an append met."""
-        self.metrics.increment("anomaly_detected", len(findings))
-        warn("an append met damage and went on behind it: %s", "; ".join(map(str, findings)))
+        """Count and log damage that an append met, and log what else it did."""
+        if findings:
+            self.metrics.increment("anomaly_detected", len(findings))
+            warn("an append met damage and went on behind it: %s", "; ".join(map(str, findings)))
+        while self._untold:
+            with suppress(IndexError):  # another thread was faster
+                warn("%s", self._untold.pop(0))
 
     def _met_reading(self, findings: Findings) -> None:
         if not findings.found:

@@ -42,6 +42,8 @@ class Store(Protocol):
     source: str
     #: Records stored by this object; moved by `_append` in one assignment.
     _stored: int
+    #: What is to be logged once no lock is held.
+    _untold: list[str]
     _lock_timeout: float
 
     def _check_usable(self) -> None: ...
@@ -139,7 +141,7 @@ class CommitQueue:
                     findings = () if call.done else self._lead(store, call)
                 if self._pending:
                     self._wake_next()
-                if findings:
+                if findings or store._untold:
                     store._met(findings)
         except BaseException:
             self._withdraw(store, call)

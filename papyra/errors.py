@@ -9,6 +9,7 @@ Every error that papyra raises of its own accord.
     ├── NotPublishedError               no counters can be seen from outside
     ├── NotAStoreError                  a file that is not papyra's
     ├── UnsupportedError                this kind of store cannot do that
+    ├── UndoError                       a recovery cannot be undone
     ├── StoreClosedError                used after close()
     ├── ForkedStoreError                opened before a fork, used after it
     ├── StoreLockedError                somebody else held the store for too long
@@ -112,6 +113,10 @@ class NotAStoreError(PapyraError):
 
 class UnsupportedError(PapyraError):
     """A kind of store cannot do what was asked of it."""
+
+
+class UndoError(PapyraError):
+    """What a recovery or compaction saved cannot be put back; the message says why."""
 
 
 class StoreClosedError(PapyraError):

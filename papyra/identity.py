@@ -1,23 +1,33 @@
-"""Which record ids were met already."""
+"""Which records were met already."""
 
 from bisect import bisect_right
 
+from papyra.copies import Copies, Shared
+from papyra.record import Record
 
-class SeenIds:
+
+class Seen:
     """
-    The ids met so far, as ranges of each writer's numbers.
+    The records met so far: ids, and what stands in place of one in a set of 0.3.0's files.
 
     A writer numbers its records without gaps, so a store of a hundred million records is a
     few ranges, in whichever direction and order its lines come.
     """
 
-    __slots__ = ("_writers",)
+    __slots__ = ("_copies", "_writers")
 
     def __init__(self) -> None:
+        self._copies = Copies()
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
 
-    def add(self, id_: str) -> bool:
+    def add(self, record: Record, line: bytes | int) -> bool:
+        """Take the *record* in *line* in; False if it was there."""
+        if record.id is not None:
+            return self.add_id(record.id)
+        return not isinstance(line, Shared) or self._copies.add(record)
+
+    def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
         writer, dash, digits = id_.rpartition("-")
         if not dash or not digits.isdecimal():

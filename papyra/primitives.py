@@ -10,10 +10,10 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 from papyra.anomaly import Anomaly
 from papyra.commit import CommitQueue
-from papyra.errors import ForkedStoreError, StoreClosedError
+from papyra.errors import ForkedStoreError, StoreClosedError, UnsupportedError
 from papyra.metrics import PersistenceMetricsMixin
 from papyra.record import MAX_LINE
-from papyra.reports import Rewritten
+from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Part
 from papyra.sifting import Line
@@ -38,6 +38,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
     _stored: int
     #: `_prepare` was called; a store that has nothing to do there leaves it as it is.
     _prepared: bool
+    #: What `_append` wants logged once no lock is held.
+    _untold: list[str]
     _closed: bool
     _released: bool
     _forked: bool
@@ -50,6 +52,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         self = super().__new__(cls, *args, **kwargs)
         self.name = self.source = cls.kind
         self._stored = 0
+        self._untold = []
         self._queue = CommitQueue()
         self._closed = self._released = self._forked = False
         self._prepared = True
@@ -125,9 +128,30 @@ class Primitives(PersistenceMetricsMixin, ABC):
         wait.
         """
 
+    def _trim(self) -> Sequence[str]:
+        """
+        Drop what a bound of the store's own leaves no room for, and return its names.
+
+        A compaction calls it first. Only a store with a bound beside its retention has any.
+        """
+        return ()
+
     @abstractmethod
     def _close(self) -> None:
         """Let go of everything; called again only where an interrupt ended it."""
+
+    def _quarantined(self) -> Iterable[Quarantined]:
+        """Return what was saved before it was removed, oldest first."""
+        raise UnsupportedError(f"{self.source}: a store of kind {self.kind} cannot undo anything")
+
+    def _undo(self, id_: str, *, dry_run: bool) -> int:  # noqa: ARG002  for those who can
+        """
+        Put back what was saved under *id_*, and return the number of bytes.
+
+        Raises:
+            UndoError: if it cannot be put back; nothing was changed then.
+        """
+        raise UnsupportedError(f"{self.source}: a store of kind {self.kind} cannot undo anything")
 
     def _check_ours(self) -> None:
         """Raise `NotAStoreError` if something else stands in the store's place; change nothing."""

@@ -30,17 +30,41 @@ class ScanReport(NamedTuple):
         return self.found == 0
 
 
-class RecoveryReport(NamedTuple):
+class Step(NamedTuple):
     """
-    What a recovery found and did, or would do.
+    What a recovery does about one damage.
 
     Attributes:
-        dry_run: Nothing was changed; *removed* is what a recovery would remove.
+        file: The file that it is in, or that it is.
+        start: The first damaged byte in it, or the id of the stream's entry.
+        stop: The first byte behind the damage; the entry's id again.
+        type: The type of anomaly.
+        action: "quarantine" (moved there), "delete" (what nobody needs) or "leave" (not papyra's).
+    """
+
+    file: str
+    start: int | str
+    stop: int | str
+    type: str
+    action: str
+
+
+_ACTIONS: Final = {"stale_temporary_file": "delete", "unexpected_file": "leave"}
+
+
+class RecoveryReport(NamedTuple):
+    """
+    What a recovery found and did, or would do; or what undoing one put back.
+
+    Attributes:
+        dry_run: Nothing was changed; *removed* is what a recovery would remove, or *restored*
+            what undoing one would put back.
         anomalies: The findings, 10,000 at the most.
         found: The number of all findings.
         removed: Damaged bytes taken out of the store.
-        quarantine: The id under which they were saved; None if none were removed.
+        quarantine: The id under which they were saved, or are still; None if none were removed.
         remaining: What is still wrong, 10,000 findings at the most.
+        restored: Bytes put back by undoing.
     """
 
     dry_run: bool
@@ -49,11 +73,45 @@ class RecoveryReport(NamedTuple):
     removed: int
     quarantine: str | None
     remaining: tuple[Anomaly, ...]
+    restored: int = 0
 
     @property
     def clean(self) -> bool:
         """Whether the store is whole now."""
         return not self.remaining
+
+    @property
+    def plan(self) -> tuple[Step, ...]:
+        """What is done about each of the *anomalies*."""
+        return tuple(
+            Step(
+                anomaly.source,
+                anomaly.offset,
+                anomaly.stop,
+                anomaly.type,
+                _ACTIONS.get(anomaly.type, "quarantine"),
+            )
+            for anomaly in self.anomalies
+        )
+
+
+class Quarantined(NamedTuple):
+    """
+    What one recovery or compaction saved before it removed it.
+
+    Attributes:
+        id: What `recover(undo=...)` calls it.
+        saved: When, in seconds since the epoch.
+        files: Names of the files that it was taken out of.
+        bytes: How much it is.
+        obstacle: Why it cannot be put back; "" if it can.
+    """
+
+    id: str
+    saved: float
+    files: tuple[str, ...]
+    bytes: int
+    obstacle: str
 
 
 class CompactionReport(NamedTuple):
@@ -69,6 +127,7 @@ class CompactionReport(NamedTuple):
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
         remaining: What is still wrong: files beside the store that are none of its own.
+        files_dropped: Whole files that a store with a bound for their number had too many.
     """
 
     kept: int
@@ -79,6 +138,7 @@ class CompactionReport(NamedTuple):
     found: int
     quarantine: str | None
     remaining: tuple[Anomaly, ...]
+    files_dropped: tuple[str, ...]
 
     @property
     def clean(self) -> bool:

@@ -5,13 +5,13 @@ Retention comes first of all filters. Where it depends on what follows a record,
 the newest record on finds the oldest that stays: the cut.
 """
 
-from collections.abc import Iterator, Sequence
-from itertools import dropwhile
+from collections.abc import Collection, Iterator, Sequence
+from itertools import dropwhile, takewhile
 from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
 from papyra.errors import PapyraError
-from papyra.identity import SeenIds
+from papyra.identity import Seen
 from papyra.record import Record
 from papyra.reports import Findings
 from papyra.retention import Retention
@@ -144,22 +144,22 @@ class Judge(Protocol):
     """
     What a store's `_rewrite` asks.
 
-    It calls `begin` once nobody else can rewrite the store, and only then fixes which lines it
-    shows: every one that was there at that moment, oldest first. It calls `finish` before it
-    replaces anything, and then keeps, quarantines or drops the parts as it was told. A part that is
-    kept goes into the new store byte for byte, and on a line of its own.
+    It calls `begin` once nobody else can rewrite the store, then shows every line, oldest first,
+    calls `finish` for each source before it replaces it, and keeps, quarantines or drops the parts
+    as it was told. A part that is kept goes into the new store byte for byte, and on a line of
+    its own.
     """
 
-    def begin(self) -> None:
-        """Say that nobody else rewrites the store; it looks at `_lines`, which must not wait."""
+    def begin(self, lines: Lines, /) -> None:
+        """Say that nobody else rewrites the store, and which *lines* will be shown."""
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
         """Return the parts of *line*, in order; of a line too long to be held, its length."""
         ...
 
-    def finish(self) -> None:
+    def finish(self, source: str, /) -> None:
         """
-        Say that all lines were shown.
+        Say that all lines of *source* were shown.
 
         Raises:
             PapyraError: if they were not those that the verdicts were made for.
@@ -176,21 +176,32 @@ class Sorter:
         findings: The damage, which goes to the quarantine.
     """
 
-    def __init__(self, lines: Lines, retention: Retention | None, now: float) -> None:
+    def __init__(self, retention: Retention | None, now: float) -> None:
         self.kept = 0
         self.dropped = 0
         self.findings = Findings()
-        self._lines = lines
         self._retention = _KEEP_ALL if retention is None else retention
         self._now = now
-        self._seen = SeenIds()
+        self._seen = Seen()
         self._cut: Found | None = None
+        self._newer: Collection[str] = ()
         self._reached = False
 
-    def begin(self) -> None:
-        """Find the cut; before, its place would not hold."""
-        self._cut = _find_cut(self._lines, self._retention, self._now)
+    def begin(self, lines: Lines, /) -> None:
+        """Find the oldest record that stays; of sources newer than its, all stay."""
+        sources: dict[str, None] = {}  # newest first
+
+        def noted(*, newest_first: bool) -> Iterator[Line]:
+            for line in lines(newest_first=newest_first):
+                sources[line[0][0]] = None
+                yield line
+
+        self._cut = _find_cut(noted, self._retention, self._now)
         self._reached = self._cut is _BEGINNING
+        if self._cut is not None:
+            at = self._cut.place[0]
+            # Known by name: the cut's own may be dropped by a rotation before it is shown.
+            self._newer = set(takewhile(lambda source: source != at, sources))
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
         """Return the parts of *line*."""
@@ -205,7 +216,7 @@ class Sorter:
                 if not self._stays(found):
                     self.dropped += 1
                     continue
-                if content.id is None or self._seen.add(content.id):
+                if self._seen.add(content, line):
                     self.kept += 1
                     parts.append(Part(piece.start, piece.stop, None))
                     continue
@@ -216,19 +227,18 @@ class Sorter:
         return parts
 
     def _stays(self, found: Found) -> bool:
-        if not self._reached:
-            self._reached = self._cut is not None and _same(found, self._cut)
+        if not self._reached and self._cut is not None:
+            self._reached = found.place[0] in self._newer or _same(found, self._cut)
         return self._reached and self._retention.is_young(found.record.timestamp, self._now)
 
-    def finish(self) -> None:
+    def finish(self, source: str, /) -> None:
         """
-        Say that all lines were shown.
+        Say that all lines of *source* were shown.
 
         Raises:
             PapyraError: if the oldest record to be kept was not among them.
         """
-        if self._cut is not None and not self._reached:
+        if self._cut is not None and not self._reached and source == self._cut.place[0]:
             raise PapyraError(
-                f"{self._cut.place[0]}: somebody replaced the store meanwhile;"
-                " nothing was changed; try again"
+                f"{source}: somebody changed the store meanwhile; it was left as it is; try again"
             )

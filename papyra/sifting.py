@@ -11,15 +11,15 @@ from typing import Final, NamedTuple
 from papyra.anomaly import Anomaly, Place
 from papyra.damage import Flaw, Piece, dissect, oversized
 from papyra.errors import CorruptRecordError
-from papyra.identity import SeenIds
+from papyra.identity import Seen
 from papyra.record import Record, decode, has_checksum, id_in
 from papyra.reports import Findings
 
 #: What a store's `_lines` yields.
 Line = tuple[Place, bytes | int]
 
-#: What is wrong with the second line of an id.
-DUPLICATE: Final = Flaw("duplicate_record", "a record with this id stands before")
+#: What is wrong with a record that was met before.
+DUPLICATE: Final = Flaw("duplicate_record", "the same record stands elsewhere, too")
 
 
 class Found(NamedTuple):
@@ -47,7 +47,7 @@ def intact(
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
     """
-    seen = SeenIds()
+    seen = Seen()
     for place, line in lines:
         pieces = pieces_of(line)
         if newest_first:
@@ -55,7 +55,7 @@ def intact(
         for piece in pieces:
             content = piece.content
             if isinstance(content, Record):
-                if content.id is None or seen.add(content.id):
+                if seen.add(content, line):
                     yield Found(place, piece.start, piece.stop - piece.start, content)
                     continue
                 content = DUPLICATE
@@ -68,20 +68,20 @@ def intact(
 def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int]:
     """Return the number of intact records and of bytes; add the damage to *findings*."""
     records = size = 0
-    seen = SeenIds()
+    seen = Seen()
     for place, line in lines:
         if isinstance(line, int):
             size += line
         else:
             size += len(line)
             # The checksum vouches for what stands before it: no need to parse.
-            if has_checksum(line) and (id_ := id_in(line)) and seen.add(id_):
+            if has_checksum(line) and (id_ := id_in(line)) and seen.add_id(id_):
                 records += 1
                 continue
         for piece in pieces_of(line):
             content = piece.content
             if isinstance(content, Record):
-                if content.id is None or seen.add(content.id):
+                if seen.add(content, line):
                     records += 1
                     continue
                 content = DUPLICATE

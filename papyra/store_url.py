@@ -3,6 +3,7 @@ Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`
 
     memory:                 in this process alone
     json:PATH               one NDJSON file
+    rotating:PATH           a set of NDJSON files; max_bytes bounds each, max_files their number
 
 PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
 as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
@@ -43,6 +44,12 @@ class _Kind(NamedTuple):
 _KINDS: Final = {
     "memory": _Kind("papyra.backends.memory", "MemoryBackend", has_path=False, options={}),
     "json": _Kind("papyra.backends.files.json_file", "JsonBackend", has_path=True, options={}),
+    "rotating": _Kind(
+        "papyra.backends.files.rotating",
+        "RotatingBackend",
+        has_path=True,
+        options={"max_bytes": int, "max_files": int},
+    ),
 }
 
 
@@ -97,7 +104,7 @@ def open_store(
         raise StoreNotFoundError(url, "a store in memory lives in its own process alone")
     if kind.has_path:
         layout = Layout(path)
-        if layout.stat() is None and must_exist:
+        if must_exist and not layout.exists():
             raise StoreNotFoundError(layout.path)
     store = getattr(import_module(kind.module), kind.store)
     place = (path,) if kind.has_path else ()
@@ -128,7 +135,7 @@ def open_counters(url: str) -> CounterSource:
             " print store.metrics.snapshot() there"
         )
     layout = Layout(path)
-    if layout.stat() is None and not os.path.isdir(layout.metrics):
+    if not layout.exists() and not os.path.isdir(layout.metrics):
         raise StoreNotFoundError(layout.path)
     return PublishedCounters(layout.path, layout.metrics)
 

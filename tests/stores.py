@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from own_backend import SqliteBackend
 
-from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record
+from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record, RotatingBackend
 from papyra.backends.files.store import FileBackend
 from papyra.metrics import NAMES
 
@@ -74,6 +74,15 @@ class JsonFile(FileKind):
         return JsonBackend(self.path, **options)
 
 
+class Rotating(FileKind):
+    """A RotatingBackend, of files that hold a few of the tests' records each."""
+
+    name = "rotating"
+
+    def open(self, **options: Any) -> FileBackend:
+        return RotatingBackend(self.path, **{"max_bytes": 2000} | options)
+
+
 class Own(Kind):
     """The store of examples/own_backend.py: what papyra promises for everybody's own."""
 
@@ -91,7 +100,10 @@ class Own(Kind):
             store._writer.execute("INSERT INTO lines (line) VALUES (?)", (line,))
 
 
-FILE_KINDS: dict[str, Callable[[Path], FileKind]] = {"json": JsonFile}
+FILE_KINDS: dict[str, Callable[[Path], FileKind]] = {
+    "json": JsonFile,
+    "rotating": Rotating,
+}
 KINDS: dict[str, Callable[[Path], Kind]] = {"memory": Memory, **FILE_KINDS, "own": Own}
 
 

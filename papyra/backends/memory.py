@@ -54,7 +54,7 @@ class MemoryBackend(PersistenceBackend):
                 del held[end:]  # else they would be kept in memory until the next append
             raise
         if self._trim_at < end + count and not self._retention.keeps_all:
-            self._sort(Sorter(self._lines, self._retention, time.time()))
+            self._sort(Sorter(self._retention, time.time()))
             self._trim_at = 2 * self._held[1] + _SLACK
         return []
 
@@ -74,7 +74,7 @@ class MemoryBackend(PersistenceBackend):
 
     def _sort(self, judge: Judge) -> Rewritten:
         """Keep what *judge* keeps; the queue's lock is held."""
-        judge.begin()
+        judge.begin(self._lines)
         held, end = self._held
         kept: list[bytes] = []
         removed = 0
@@ -82,7 +82,7 @@ class MemoryBackend(PersistenceBackend):
             parts = judge((self.source, str(number)), line if len(line) <= MAX_LINE else len(line))
             removed += sum(part.stop - part.start for part in parts if part.anomaly)
             kept += [_whole(line[p.start : p.stop]) for p in parts if not p.anomaly]
-        judge.finish()
+        judge.finish(self.source)
         before = sum(map(len, held[:end]))
         self._held = kept, len(kept)
         return Rewritten(before, sum(map(len, kept)), removed)

@@ -11,7 +11,8 @@ from papyra.cli.failure import ANOMALY, EXIT_CODES, OK, UsageError
 from papyra.cli.output import emit, json_line
 
 if TYPE_CHECKING:
-    from papyra.reports import CompactionReport, RecoveryReport, ScanReport
+    from papyra.anomaly import Anomaly
+    from papyra.reports import CompactionReport, RecoveryReport, ScanReport, Step
 
 _EPILOG: Final = "\b\nExit codes, the same for every command:\n" + "\n".join(
     f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()
@@ -138,21 +139,31 @@ def scan(*, url: str, as_json: bool) -> int:
 
 
 @app.command()
-@click.option(
-    "--dry-run", is_flag=True, help="Only show what a recovery would remove; change nothing."
-)
+@click.option("--dry-run", is_flag=True, help="Only show what would be done; change nothing.")
+@click.option("--undo", metavar="ID", help="Put back what was saved under ID in the quarantine.")
+@click.option("--list", "listing", is_flag=True, help="Show what was saved, and can be put back.")
 @_store
 @_json
-def recover(*, url: str, as_json: bool, dry_run: bool) -> int:
+def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing: bool) -> int:
     """
     Take damage out of the store.
 
     Every byte that is removed is saved in the quarantine first, the directory PATH.quarantine
     beside the store. Intact records stay as they are. If damage remains, or a dry run found
     any, the exit code is 3.
+
+    --undo puts back what a recovery or compaction saved, byte for byte. That works while the
+    store has only been appended to since.
     """
+    if listing and (dry_run or undo is not None):
+        raise UsageError("--list goes with neither --dry-run nor --undo.")
     with papyra.open_store(url, must_exist=True) as store:
-        report = store.recover(dry_run=dry_run)
+        if listing:
+            saved = store.quarantined()
+            document = {"quarantined": [entry._asdict() for entry in saved]}
+            emit(json_line(document) if as_json else wording.quarantined(store.source, saved))
+            return OK
+        report = store.recover(dry_run=dry_run, undo=undo)
     emit(json_line(_fields(report)) if as_json else wording.recovery(store.source, report))
     return OK if report.clean else ANOMALY
 
@@ -175,8 +186,16 @@ def compact(*, url: str, as_json: bool) -> int:
 
 
 def _fields(report: "ScanReport | RecoveryReport | CompactionReport") -> dict[str, object]:
-    """Return the fields of *report*, its findings as dicts."""
+    """Return the fields of *report*, its findings and steps as dicts."""
     return {
-        name: [anomaly.as_dict() for anomaly in value] if isinstance(value, tuple) else value
-        for name, value in report._asdict().items()
+        name: [_item(item) for item in value] if isinstance(value, tuple) else value
+        for name, value in {**report._asdict(), **_plan(report)}.items()
     }
+
+
+def _plan(report: "ScanReport | RecoveryReport | CompactionReport") -> dict[str, object]:
+    return {"plan": report.plan} if isinstance(report, papyra.RecoveryReport) else {}
+
+
+def _item(item: "Anomaly | Step | str") -> "dict[str, object] | str":
+    return item if isinstance(item, str) else item._asdict()

@@ -1,6 +1,6 @@
 """What the reports and the counters come to, in lines for people."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -10,7 +10,7 @@ from papyra.cli.output import printable
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
     from papyra.published import Tally
-    from papyra.reports import CompactionReport, RecoveryReport, ScanReport
+    from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
 
 
 def counters(source: str, tally: "Tally") -> str:
@@ -51,13 +51,20 @@ def scan(source: str, report: "ScanReport") -> str:
 
 def recovery(source: str, report: "RecoveryReport") -> str:
     """Return a line for each finding, one for each that remains, and a summary."""
+    if report.restored or (report.quarantine and not report.found):
+        done = "would put" if report.dry_run else "put"
+        restored = _count(report.restored, "byte")
+        return _text(f"{source}: {done} back {restored} from quarantine {report.quarantine}")
     if not report.found and report.clean:
         return _text(f"{source}: no anomalies; there is nothing to recover")
-    lines = [*_findings(report.anomalies, report.found)]
     found, removed = _count(report.found, "anomaly"), _count(report.removed, "byte")
     if report.dry_run:
+        steps = zip(report.plan, report.anomalies, strict=True)
+        lines = [f"{step.action}: {anomaly}" for step, anomaly in steps]
+        lines += _unlisted(report.anomalies, report.found)
         summary = f"a recovery would move {removed} to the quarantine; nothing was changed"
         return _text(*lines, f"{source}: {found}; {summary}")
+    lines = [*_findings(report.anomalies, report.found)]
     lines += (f"remains: {anomaly}" for anomaly in report.remaining)
     saved = f"{removed} saved in quarantine {report.quarantine}"
     remains = _count(len(report.remaining), "anomaly") if report.remaining else "nothing"
@@ -65,6 +72,20 @@ def recovery(source: str, report: "RecoveryReport") -> str:
         *lines,
         f"{source}: {found}; {saved if report.quarantine else 'nothing had to be saved'};"
         f" what remains: {remains}",
+    )
+
+
+def quarantined(source: str, saved: "Sequence[Quarantined]") -> str:
+    """Return a line for each recovery and compaction that saved something."""
+    if not saved:
+        return _text(f"{source}: nothing is in quarantine")
+    return _text(
+        *(
+            f"{entry.id}  {_count(entry.bytes, 'byte')} out of {', '.join(entry.files)};"
+            f" {entry.obstacle or 'can be undone'}"
+            for entry in saved
+        ),
+        f"{source}: 'papyra recover --undo ID' puts them back",
     )
 
 
@@ -79,6 +100,7 @@ def compaction(source: str, report: "CompactionReport") -> str:
     if report.quarantine:
         summary += f", saved in quarantine {report.quarantine}"
     return _text(
+        *(f"dropped: {file}" for file in report.files_dropped),
         *_findings(report.anomalies, report.found),
         *(f"remains: {anomaly}" for anomaly in report.remaining),
         f"{source}: {summary}",
@@ -99,6 +121,10 @@ def _table(heading: str, counts: Mapping[str, int]) -> Iterable[str]:
 
 def _findings(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:
     yield from map(str, anomalies)
+    yield from _unlisted(anomalies, found)
+
+
+def _unlisted(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:
     if found > len(anomalies):
         yield f"... and {found - len(anomalies)} more, which are not listed"
 

@@ -7,10 +7,23 @@ import pytest
 from cli.shell import PICTURE, STORE, STRANGE, TORN, Shell, everything, intact
 from stores import counts
 
+from papyra import Anomaly
+
 
 def quarantined(shell: Shell) -> Path:
     (directory,) = (shell.directory / f"{STORE}.quarantine").iterdir()
     return directory
+
+
+def step(anomaly: Anomaly) -> dict[str, object]:
+    """Return the step of a plan that moves *anomaly* to the quarantine."""
+    return {
+        "file": anomaly.source,
+        "start": anomaly.offset,
+        "stop": anomaly.stop,
+        "type": anomaly.type,
+        "action": "quarantine",
+    }
 
 
 def test_a_dry_run_says_what_a_recovery_would_remove_and_changes_nothing(shell: Shell) -> None:
@@ -20,14 +33,14 @@ def test_a_dry_run_says_what_a_recovery_would_remove_and_changes_nothing(shell: 
     assert shell.papyra("recover", "--dry-run") == (
         3,
         (
-            f"{torn}\n{strange}\n"
+            f"quarantine: {torn}\nquarantine: {strange}\n"
             f"{shell.path}: 2 anomalies; a recovery would move {len(TORN + STRANGE)} bytes"
             " to the quarantine; nothing was changed\n"
         ),
         "",
     )
     shown = shell.papyra("recover", "--dry-run", "--json")
-    listed = [torn.as_dict(), strange.as_dict()]
+    listed = [torn._asdict(), strange._asdict()]
     assert (shown.code, shown.document) == (
         3,
         {
@@ -37,6 +50,8 @@ def test_a_dry_run_says_what_a_recovery_would_remove_and_changes_nothing(shell: 
             "removed": len(TORN + STRANGE),
             "quarantine": None,
             "remaining": listed,
+            "restored": 0,
+            "plan": [step(torn), step(strange)],
         },
     )
     assert everything(shell.directory) == {STORE: intact(2) + TORN + STRANGE}
@@ -80,13 +95,74 @@ def test_with_json_a_recovery_is_one_object(shell: Shell) -> None:
         0,
         {
             "dry_run": False,
-            "anomalies": [strange.as_dict()],
+            "anomalies": [strange._asdict()],
             "found": 1,
             "removed": len(STRANGE),
             "quarantine": quarantined(shell).name,
             "remaining": [],
+            "restored": 0,
+            "plan": [step(strange)],
         },
     )
+
+
+def test_a_dry_run_says_what_is_done_about_each_kind_of_damage(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    for name in ("bak", "tmp.0123abcd"):
+        (shell.directory / f"{STORE}.{name}").write_bytes(b"mine")
+
+    plan = shell.papyra("recover", "--dry-run", "--json").document["plan"]
+
+    assert [(Path(entry["file"]).name, entry["start"], entry["action"]) for entry in plan] == [
+        (f"{STORE}.bak", 0, "leave"),
+        (f"{STORE}.tmp.0123abcd", 0, "delete"),
+        (STORE, len(intact(1)), "quarantine"),
+    ]
+
+
+def test_a_recovery_is_undone_and_listed_until_then(shell: Shell) -> None:
+    damaged = intact(1) + STRANGE + intact(2)[len(intact(1)) :]
+    shell.path.write_bytes(damaged)
+    assert shell.papyra("recover", "--list") == (0, f"{shell.path}: nothing is in quarantine\n", "")
+    assert shell.papyra("recover").code == 0
+    saved = quarantined(shell).name
+
+    assert shell.papyra("recover", "--list") == (
+        0,
+        (
+            f"{saved}  6 bytes out of {STORE}; can be undone\n"
+            f"{shell.path}: 'papyra recover --undo ID' puts them back\n"
+        ),
+        "",
+    )
+    (entry,) = shell.papyra("recover", "--list", "--json").document["quarantined"]
+    assert (entry["id"], entry["files"], entry["bytes"], entry["obstacle"]) == (
+        saved,
+        [STORE],
+        6,
+        "",
+    )
+    assert shell.papyra("recover", "--undo", saved, "--dry-run") == (
+        0,
+        f"{shell.path}: would put back 6 bytes from quarantine {saved}\n",
+        "",
+    )
+    assert shell.path.read_bytes() == intact(2)
+    assert shell.papyra("recover", "--undo", saved) == (
+        0,
+        f"{shell.path}: put back 6 bytes from quarantine {saved}\n",
+        "",
+    )
+    assert shell.path.read_bytes() == damaged
+    again = shell.papyra("recover", "--undo", saved, "--json")
+    assert (again.code, again.error["type"]) == (1, "UndoError")
+
+
+def test_a_list_goes_with_nothing_else(shell: Shell) -> None:
+    for more in (("--dry-run",), ("--undo", "x")):
+        done = shell.papyra("recover", "--list", *more)
+        assert (done.code, done.out) == (2, "")
+        assert "--list goes with neither --dry-run nor --undo" in done.err
 
 
 def test_what_a_recovery_must_leave_is_shown_again_and_is_code_3(shell: Shell) -> None:
@@ -103,7 +179,7 @@ def test_what_a_recovery_must_leave_is_shown_again_and_is_code_3(shell: Shell) -
         "",
     )
     done = shell.papyra("recover", "--json")
-    assert (done.code, done.document["remaining"]) == (3, [stray.as_dict()])
+    assert (done.code, done.document["remaining"]) == (3, [stray._asdict()])
 
 
 def test_a_recovery_does_not_disturb_a_program_and_both_are_counted(shell: Shell) -> None:
@@ -192,6 +268,7 @@ def test_a_compaction_drops_what_the_retention_in_the_url_does_not_keep(shell: S
             "found": 0,
             "quarantine": None,
             "remaining": [],
+            "files_dropped": [],
         },
     )
     assert shell.path.read_bytes() == kept

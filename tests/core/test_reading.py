@@ -12,7 +12,7 @@ from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, Record, Retention
 from papyra.backends.files import reading
-from papyra.identity import SeenIds
+from papyra.identity import Seen
 from papyra.record import encode, seal
 from papyra.selection import Sorter
 
@@ -214,13 +214,13 @@ def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
         theirs = seal(encode(event(3)), "0" * 16, 1)
         real = getattr(Sorter, moment)
 
-        def replaced(sorter: Sorter) -> None:
+        def replaced(sorter: Sorter, what: Any) -> None:
             path.with_suffix(".new").write_bytes(theirs)
             path.with_suffix(".new").rename(path)
-            real(sorter)
+            real(sorter, what)
 
         monkeypatch.setattr(Sorter, moment, replaced)
-        with pytest.raises(PapyraError, match="nothing was changed; try again"):
+        with pytest.raises(PapyraError, match="it was left as it is; try again"):
             store.compact()
         assert path.read_bytes() == theirs
         assert sorted(entry.name for entry in tmp_path.iterdir()) == [
@@ -234,9 +234,9 @@ def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=40))
 def test_an_id_is_new_once(ids: list[tuple[str, int]]) -> None:
-    seen, model = SeenIds(), set()
+    seen, model = Seen(), set()
     for writer, number in ids:
-        assert seen.add(f"{writer}-{number}") == ((writer, number) not in model)
+        assert seen.add_id(f"{writer}-{number}") == ((writer, number) not in model)
         model.add((writer, number))
-    assert seen.add("no id of papyra's")
-    assert seen.add("no id of papyra's")
+    assert seen.add_id("no id of papyra's")
+    assert seen.add_id("no id of papyra's")

@@ -89,13 +89,12 @@ def test_a_store_that_must_exist_and_does_not_is_an_error(tmp_path: Path) -> Non
 
 def test_a_path_with_rotated_segments_is_not_one_file(tmp_path: Path) -> None:
     (tmp_path / "a.log").touch()
-    for segment in ("a.log.1", "a.log.000000000007"):
+    for segment in ("a.log.1", "a.log.000000000007", "a.log.2.compact.tmp"):
         (tmp_path / segment).touch()
         with pytest.raises(StoreURLError, match=rf"{segment}; open it as rotating:"):
             open_store(f"json:{tmp_path}/a.log")
         (tmp_path / segment).unlink()
-    with pytest.raises(StoreURLError, match="begins with one of"):
-        open_store(f"rotating:{tmp_path}/a.log")
+    open_store(f"rotating:{tmp_path}/a.log").close()
 
 
 def test_a_store_in_memory_publishes_nothing() -> None:

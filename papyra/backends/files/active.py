@@ -15,6 +15,7 @@ from papyra.system import (
     OPEN_FLAGS,
     lock,
     open_or_create,
+    own_like,
     read_at,
     sync_data,
     sync_directory,
@@ -24,6 +25,7 @@ from papyra.system import (
 #: What a new lock file holds: the highest number of a rotated segment ever used, and a newline.
 #: Every byte more is one generation.
 _FIRST_GENERATION: Final = b"000000000000\n"
+_DIGITS: Final = 12
 #: Seconds between two looks whether somebody who knows no generations moved the files away.
 _LOOK_EVERY: Final = 0.05
 _NONE: Final = -1
@@ -103,6 +105,28 @@ class ActiveFile:
             if isinstance(piece.content, Flaw)
         ]
         return end, b"\n", findings
+
+    def rotate(self) -> None:
+        """
+        Give the file, which is on the disk, a number that was never used, and make a new one.
+
+        The lock is held. A crash or an error between any two steps leaves no record behind:
+        where there is no file at the path, the next append makes one.
+        """
+        layout = self._layout
+        mode = os.fstat(self.descriptor).st_mode
+        number = 1 + max(layout.last_number(), int(read_at(self.lock, _DIGITS, 0)))
+        os.lseek(self.lock, 0, os.SEEK_SET)
+        os.write(self.lock, b"%0*d" % (_DIGITS, number))
+        bump_generation(self.lock)
+        segment = layout.segment(number)
+        os.rename(layout.path, segment)
+        # Else a power cut could keep the new file and lose the new name of the old one.
+        sync_directory(layout.directory)
+        self._open(os.lseek(self.lock, 0, os.SEEK_END))
+        own_like(layout.path, segment)
+        if hasattr(os, "fchmod"):
+            os.fchmod(self.descriptor, mode & 0o7777)
 
     def is_open_as(self, descriptor: int) -> bool:
         """Tell whether *descriptor* is of the active file."""

@@ -2,9 +2,10 @@
 
 import os
 import re
+import time
 from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
-from typing import Final
+from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly
 from papyra.errors import StoreIOError
@@ -16,10 +17,31 @@ _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
 _TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]+")
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = re.compile(r"[0-9]{12}")
-#: Names of 0.3.0: rotated files, and temporary and quarantined ones with data in them.
-_LEGACY: Final = re.compile(
-    r"[1-9][0-9]{0,5}|(?:[1-9][0-9]*\.)?(?:compact\.tmp|recovered\.tmp|quarantine\.[0-9]+)"
+#: A rotated file of 0.3.0, which renames them all at every rotation: 1 is the newest.
+_LEGACY: Final = re.compile(r"[1-9][0-9]{0,5}")
+#: What a repair or compaction of 0.3.0's left of one of its files: perhaps the only copy.
+_REMAINS: Final = re.compile(
+    r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.[0-9]+|recovered\.tmp|compact\.tmp)"
 )
+
+#: Nanoseconds in which a directory may change twice and show it once.
+_STEP: Final = 1_000_000_000
+
+
+class Slot(NamedTuple):
+    """
+    One place in the order of a store's data.
+
+    Attributes:
+        file: The file; "" where only remains of it are there.
+        remains: What 0.3.0 left of the file, or of what was there before it, oldest first. Their
+            records count where no other file has them.
+        is_legacy: 0.3.0 rotated the file.
+    """
+
+    file: str
+    remains: tuple[str, ...] = ()
+    is_legacy: bool = False
 
 
 class Layout:
@@ -36,7 +58,15 @@ class Layout:
         metrics: The directory of the published counters.
     """
 
-    __slots__ = ("directory", "lock", "maintenance_lock", "metrics", "path", "quarantine")
+    __slots__ = (
+        "_listed",
+        "directory",
+        "lock",
+        "maintenance_lock",
+        "metrics",
+        "path",
+        "quarantine",
+    )
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = os.path.realpath(os.fspath(path))
@@ -45,6 +75,8 @@ class Layout:
         self.maintenance_lock = self.path + ".maint.lock"
         self.quarantine = self.path + ".quarantine"
         self.metrics = self.path + ".metrics"
+        # When the directory was last changed, as it was listed, and what was found.
+        self._listed: tuple[int, list[tuple[str, str]]] = -1, []
 
     @property
     def owner(self) -> str:
@@ -75,28 +107,69 @@ class Layout:
             what = "it is no regular file; name one"
         raise StoreIOError(None, what, self.path)
 
-    def siblings(self) -> Iterator[tuple[str, str]]:
-        """Yield path and ending of everything named like the store and a dot more, sorted."""
+    def siblings(self) -> list[tuple[str, str]]:
+        """Return path and ending of everything named like the store and a dot more, sorted."""
         beginning = os.path.basename(self.path) + "."
         try:
+            changed = os.stat(self.directory).st_mtime_ns
+            if changed == self._listed[0]:
+                return self._listed[1]
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
-            return
+            return []
         except OSError as error:
             raise refusal(error, self.directory, "it cannot be listed") from error
-        for name in names:
-            if name.startswith(beginning):
-                yield os.path.join(self.directory, name), name.removeprefix(beginning)
+        found = [
+            (os.path.join(self.directory, name), name.removeprefix(beginning))
+            for name in names
+            if name.startswith(beginning)
+        ]
+        # Every read asks, and a directory may hold thousands. A file system tells the time in
+        # steps: what changed a moment ago may change again without a trace.
+        if time.time_ns() - changed > _STEP:
+            self._listed = changed, found
+        return found
 
-    def segments(self) -> list[str]:
-        """Return the paths of rotated segments, oldest first, those of 0.3.0 before all."""
-        legacy, own = [], []
+    def slots(self) -> list[Slot]:
+        """Return where data may stand, oldest first; the active file's place is the last."""
+        segments = []
+        files: dict[int, str] = {}
+        remains: dict[int, list[str]] = {}
         for path, ending in self.siblings():
             if _SEGMENT.fullmatch(ending):
-                own.append(path)
-            elif ending.isdecimal() and _LEGACY.fullmatch(ending):
-                legacy.append((int(ending), path))
-        return [path for _, path in sorted(legacy, reverse=True)] + own
+                segments.append(path)
+            elif _LEGACY.fullmatch(ending):
+                files[int(ending)] = path
+            elif match := _REMAINS.fullmatch(ending):
+                remains.setdefault(int(match[1] or 0), []).append(path)
+        numbers = sorted({*files, *remains} - {0}, reverse=True)
+        slots = [
+            Slot(files.get(number, ""), _oldest_first(remains.get(number, [])), is_legacy=True)
+            for number in numbers
+        ]
+        slots += [Slot(path) for path in (*segments, self.path)]
+        # What 0.3.0 left of the active file is older than every segment of papyra's.
+        first = len(numbers)
+        slots[first] = slots[first]._replace(remains=_oldest_first(remains.get(0, [])))
+        return slots
+
+    def exists(self) -> bool:
+        """
+        Tell whether data is there, in the active file or in any other.
+
+        Raises:
+            StoreIOError: as `stat`.
+        """
+        return self.stat() is not None or self.slots() != [Slot(self.path)]
+
+    def segment(self, number: int) -> str:
+        """Return the path of the rotated segment *number*."""
+        return f"{self.path}.{number:012}"
+
+    def last_number(self) -> int:
+        """Return the highest number of a rotated segment that is there; 0 without any."""
+        endings = [int(ending) for _, ending in self.siblings() if _SEGMENT.fullmatch(ending)]
+        return max(endings, default=0)
 
     def temporaries(self) -> list[str]:
         """Return the paths of temporary files, in use or not."""
@@ -104,14 +177,14 @@ class Layout:
 
     def strays(self) -> Iterator[Anomaly]:
         """Yield a finding for each file that an interruption left, or that is not papyra's."""
-        maintained = self._maintained()
         for path, ending in self.siblings():
-            if ending in _OWN or _SEGMENT.fullmatch(ending) or _LEGACY.fullmatch(ending):
+            if ending in _OWN or any(p.fullmatch(ending) for p in (_SEGMENT, _LEGACY, _REMAINS)):
                 continue
             if not _TEMPORARY.fullmatch(ending):
                 detail = "papyra made no such file; move it away if it is in the way"
                 yield Anomaly("unexpected_file", path, 0, _size(path), detail)
-            elif not maintained:
+            # In this order: whoever was writing it may be done, and it gone, since it was listed.
+            elif not self._maintained() and os.path.lexists(path):
                 detail = "nobody is writing it any more; all that is in it is in the store too"
                 yield Anomaly("stale_temporary_file", path, 0, _size(path), detail)
 
@@ -125,6 +198,14 @@ class Layout:
             return not try_lock(descriptor, LOCK_SHARED)
         finally:
             os.close(descriptor)
+
+
+def _oldest_first(remains: list[str]) -> tuple[str, ...]:
+    """Return the files in the order in which 0.3.0 made them: moved away, rewritten, compacted."""
+    endings = ("recovered.tmp", "compact.tmp")
+    return tuple(
+        sorted(remains, key=lambda path: (path.endswith(endings), path.endswith(endings[1]), path))
+    )
 
 
 def _size(path: str) -> int:

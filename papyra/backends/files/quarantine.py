@@ -3,11 +3,13 @@ What a recovery or compaction removes, saved before it is gone.
 
     PATH.quarantine/20261123T181530-4f2a9c1e/
         removed           the removed bytes, one after the other, as they were
-        manifest.ndjson   a header; for each piece its old place, length and type, where it
-                          lies in `removed` and where it would go in the new file; an end
-                          with size and checksum of the old and the new file
+        manifest.ndjson   what they are, and where they were
 
-The directory is complete, and on the disk, before the new file takes the old one's place.
+The manifest is a header; then for each file that was rewritten a line with its name, one for each
+piece (its old place, length and type, where it lies in `removed`, and where it would go in the new
+file), and an end with size and CRC-32 of the old and the new file; "exact" says that nothing was
+dropped for good, so that the old file can be had again byte for byte. All that is said of a file,
+and the bytes, are on the disk before the new file takes the old one's place.
 """
 
 import json
@@ -16,35 +18,39 @@ import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, Self
 
 from papyra.anomaly import Anomaly
+from papyra.backends.files.layout import Layout
 from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
 
 FORMAT: Final = 1
+MANIFEST: Final = "manifest.ndjson"
+REMOVED: Final = "removed"
 
 
 class Quarantine:
     """
-    One directory that is being filled; made with the first piece that is saved.
-
-    Args:
-        directory: The store's quarantine.
-        source: Path of the file that the pieces come from.
+    One directory that is being filled; made with the first thing that is saved.
 
     Attributes:
         id: The name of the directory; None while nothing was saved.
         size: Bytes saved.
     """
 
-    def __init__(self, directory: str, source: str) -> None:
-        self._parent = directory
-        self._source = os.path.basename(source)
-        self._like = source
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._file = ""
+        self._noted_file = ""
         self._removed: BinaryIO | None = None
         self._manifest: BinaryIO | None = None
+        self._is_needed = False
         self.id: str | None = None
         self.size = 0
+
+    def begin(self, path: str) -> None:
+        """Say that what follows is of the file at *path*."""
+        self._file = os.path.basename(path)
 
     def save(self, anomaly: Anomaly, chunks: Iterable[bytes], *, new_offset: int) -> None:
         """
@@ -55,66 +61,82 @@ class Quarantine:
             chunks: The bytes.
             new_offset: Where in the new file they would stand.
         """
-        if self._removed is None:
-            self._open()
+        saved_at = self.size
+        removed, _ = self._open()
+        for chunk in chunks:
+            removed.write(chunk)
+            self.size += len(chunk)
         self._note(
             type=anomaly.type,
             offset=anomaly.offset,
             length=anomaly.length,
-            saved_at=self.size,
+            saved_at=saved_at,
             new_offset=new_offset,
             detail=anomaly.detail,
         )
-        for chunk in chunks:
-            if self._removed is not None:
-                self._removed.write(chunk)
-                self.size += len(chunk)
 
-    def finish(self, **files: Any) -> None:  # noqa: ANN401  whatever JSON holds
-        """Note what the *files* were and become, and bring everything to the disk."""
-        if self._removed is None or self._manifest is None or self.id is None:
+    def note_newline(self, *, new_offset: int) -> None:
+        """Note that the new file has a newline that the old one did not have."""
+        self._note(inserted=1, new_offset=new_offset)
+
+    def finish(self, **files: int) -> None:
+        """Note what the file was and becomes, if anything of it was saved, and sync everything."""
+        if self._noted_file != self._file:
             return
-        self._note(end=True, **files)
-        for file in (self._removed, self._manifest):
+        removed, manifest = self._open()
+        self._note(end=self._file, **files)
+        for file in (removed, manifest):
             file.flush()
             sync_data(file.fileno())
-            file.close()
-        sync_directory(os.path.join(self._parent, self.id))
-        sync_directory(self._parent)
-        sync_directory(os.path.dirname(self._parent))
+        parent = self._layout.quarantine
+        for directory in (os.path.join(parent, self.id or ""), parent, self._layout.directory):
+            sync_directory(directory)
 
-    def close(self) -> None:
-        """Close what is open; once more does no harm."""
+    def keep(self) -> None:
+        """Say that it is the one place of its bytes now."""
+        self._is_needed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it, and remove it if all of its bytes are still in the store."""
         for file in (self._removed, self._manifest):
             if file is not None:
                 with suppress(OSError):  # it could not be written: that is being raised already
                     file.close()
+        if self.id is not None and not self._is_needed:
+            shutil.rmtree(os.path.join(self._layout.quarantine, self.id), ignore_errors=True)
 
-    def remove(self) -> None:
-        """Remove the directory: its bytes stay where they were."""
-        self.close()
-        if self.id is not None:
-            shutil.rmtree(os.path.join(self._parent, self.id), ignore_errors=True)
-            self.id = None
-
-    def _open(self) -> None:
-        stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
-        self.id = f"{stamp}-{os.urandom(4).hex()}"
-        directory = os.path.join(self._parent, self.id)
-        if not os.path.isdir(self._parent):
-            os.mkdir(self._parent, 0o700)
-            own_like(self._parent, self._like)
-        os.mkdir(directory, 0o700)
-        own_like(directory, self._parent)
-        self._removed = self._new_file(os.path.join(directory, "removed"))
-        self._manifest = self._new_file(os.path.join(directory, "manifest.ndjson"))
-        self._note(papyra_quarantine=FORMAT, id=self.id, source=self._source, saved=time.time())
-
-    def _new_file(self, path: str) -> BinaryIO:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
-        own_like(path, self._parent)
-        return os.fdopen(descriptor, "wb")
+    def _open(self) -> tuple[BinaryIO, BinaryIO]:
+        if self._removed is None or self._manifest is None:
+            parent = self._layout.quarantine
+            stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+            self.id = f"{stamp}-{os.urandom(4).hex()}"
+            directory = os.path.join(parent, self.id)
+            if not os.path.isdir(parent):
+                os.mkdir(parent, 0o700)
+                own_like(parent, self._layout.owner)
+            os.mkdir(directory, 0o700)
+            own_like(directory, parent)
+            self._removed = _new_file(os.path.join(directory, REMOVED), like=parent)
+            self._manifest = _new_file(os.path.join(directory, MANIFEST), like=parent)
+            _write(self._manifest, papyra_quarantine=FORMAT, id=self.id, saved=time.time())
+        return self._removed, self._manifest
 
     def _note(self, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
-        if self._manifest is not None:
-            self._manifest.write(json.dumps(fields).encode() + b"\n")
+        _, manifest = self._open()
+        if self._noted_file != self._file:
+            self._noted_file = self._file
+            _write(manifest, file=self._file)
+        _write(manifest, **fields)
+
+
+def _new_file(path: str, *, like: str) -> BinaryIO:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+    own_like(path, like)
+    return os.fdopen(descriptor, "wb")
+
+
+def _write(to: BinaryIO, /, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
+    to.write(json.dumps(fields).encode() + b"\n")

@@ -7,17 +7,17 @@ from typing import Final
 
 from papyra.errors import StoreIOError
 from papyra.record import MAX_LINE
-from papyra.sifting import Line
 from papyra.system import read_at
+
+#: A line's file and first byte, and the line, or of one too long to be held its length.
+FileLine = tuple[tuple[str, int], bytes | int]
 
 _BLOCK: Final = 256 * 1024
 #: The first block from the back: the newest ten records are most often in it.
 _FIRST_BLOCK: Final = 8 * 1024
-#: A file is somebody's own if no record begins in so many bytes.
-HEAD: Final = 64 * 1024
 
 
-def forward(descriptor: int, size: int, source: str) -> Iterator[Line]:
+def forward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
     """Yield the lines in the first *size* bytes, each with its newline, oldest first."""
     at = offset = 0  # where to read next, and where the line in `rest` begins
     rest = b""
@@ -38,7 +38,7 @@ def forward(descriptor: int, size: int, source: str) -> Iterator[Line]:
         yield (source, offset), rest
 
 
-def backward(descriptor: int, size: int, source: str) -> Iterator[Line]:
+def backward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
     """Yield the lines in the first *size* bytes, each with its newline, newest first."""
     begin = size  # of what was read
     rest = b""  # the end of a line that begins before
@@ -64,7 +64,7 @@ def backward(descriptor: int, size: int, source: str) -> Iterator[Line]:
             yield (source, offset), line if len(line) <= MAX_LINE else len(line)
 
 
-def last_line(descriptor: int, size: int, source: str) -> Line:
+def last_line(descriptor: int, size: int, source: str) -> FileLine:
     """Return the last line of a file that is not empty."""
     return next(backward(descriptor, size, source))
 

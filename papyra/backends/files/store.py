@@ -1,7 +1,8 @@
 """What all stores made of files do alike: appends, locks, published counters, syncing, forks."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from threading import Lock
 
 from papyra.anomaly import Anomaly
@@ -9,14 +10,20 @@ from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.ownership import check_ownership
+from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.syncing import sync_soon
+from papyra.backends.files.undo import quarantined, undo
+from papyra.backends.files.view import View
 from papyra.errors import PapyraError, StoreFailedError, StoreIOError
 from papyra.log import warn
 from papyra.primitives import Sync
 from papyra.published import publish, unpublish
 from papyra.refusal import refusal, refusals
+from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
-from papyra.system import LOCK_NONE, flock, sync_data
+from papyra.selection import Judge
+from papyra.sifting import Line
+from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_NONE, flock, locked, sync_data
 
 
 class FileBackend(PersistenceBackend):
@@ -34,6 +41,8 @@ class FileBackend(PersistenceBackend):
     """
 
     survives_fork = False
+    #: The most bytes of the active file; 0.3.0's may hold more.
+    _max_bytes: float = float("inf")
 
     def __init__(
         self,
@@ -53,7 +62,8 @@ class FileBackend(PersistenceBackend):
         self._prepared = False
         self._preparing = Lock()
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    # In one piece: an interrupt may strike between any two of its calls.
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901
         if self._failure:
             raise StoreFailedError(f"{self.source}: {self._failure}")
         active = self._active
@@ -61,6 +71,9 @@ class FileBackend(PersistenceBackend):
             active.acquire(deadline=deadline, timeout=self._lock_timeout)
             start, prefix, findings = active.prepare()
             data = prefix + b"".join(lines)
+            if start and start + len(data) > self._max_bytes:
+                self._rotate()
+                start, data = 0, b"".join(lines)
             before = self._stored
             try:
                 _write_all(active.descriptor, data)
@@ -88,6 +101,9 @@ class FileBackend(PersistenceBackend):
             sync_soon(self)
             self._dirty = True
         return findings
+
+    def _rotate(self) -> None:
+        """Begin a new active file; the lock is held. Not called where `_max_bytes` is no bound."""
 
     def _sync_active(self) -> None:
         try:
@@ -128,6 +144,57 @@ class FileBackend(PersistenceBackend):
             except (OSError, PapyraError) as error:
                 warn("%s: other processes will not see its counters: %s", self.source, error)
             self._prepared = True
+
+    def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        with (
+            refusals(self.source, "reading"),
+            View(self._layout, timeout=self._lock_timeout) as view,
+        ):
+            yield from view.lines(newest_first=newest_first)
+
+    def _rewrite(self, judge: Judge) -> Rewritten:
+        layout, timeout = self._layout, self._lock_timeout
+        with refusals(self.source, "rewriting ended where it was"):
+            if not layout.exists():
+                return Rewritten(0, 0)
+            with self._maintained():
+                return rewrite(layout, judge, timeout=timeout)
+
+    def _undo(self, id_: str, *, dry_run: bool) -> int:
+        layout, timeout = self._layout, self._lock_timeout
+        with refusals(self.source, "undoing"):
+            if dry_run:
+                return undo(layout, id_, dry_run=True, timeout=timeout)
+            with self._maintained():
+                return undo(layout, id_, dry_run=False, timeout=timeout)
+
+    def _quarantined(self) -> Iterable[Quarantined]:
+        with refusals(self.source, "looking into the quarantine"):
+            return list(quarantined(self._layout))
+
+    @contextmanager
+    def _maintained(self) -> Generator[None]:
+        """Keep everybody else from rewriting the store, and clear away what who did so left."""
+        layout = self._layout
+        with (
+            locked(
+                layout.maintenance_lock,
+                LOCK_EXCLUSIVE,
+                timeout=self._lock_timeout,
+                create_like=layout.owner,
+            ),
+            nullcontext() if HAS_FLOCK else self._file_released(),
+        ):
+            for temporary in layout.temporaries():
+                os.unlink(temporary)
+            yield
+
+    @contextmanager
+    def _file_released(self) -> Generator[None]:
+        """Keep this object from appending, where no flock does."""
+        with self._queue.lock:
+            self._active.close()
+            yield
 
     def _check(self) -> Iterable[Anomaly]:
         with refusals(self.source, "scanning"):

@@ -1,0 +1,80 @@
+"""The store that is a set of NDJSON files, each with a bound for its size."""
+
+import os
+
+from papyra.backends.files.store import FileBackend
+from papyra.primitives import Sync
+from papyra.refusal import refusals
+from papyra.retention import Retention
+from papyra.system import LOCK_EXCLUSIVE, locked
+
+
+class RotatingBackend(FileBackend):
+    """
+    One active file that is appended to, and sealed segments: what it was before, renamed once.
+
+    A segment is called like the active file and 12 digits more; its number is never used again.
+    A batch that does not fit begins a new file; one that is larger than *max_bytes* gets a file of
+    its own. Any number of processes may append, read, scan, compact and recover the set at once.
+    On Windows, where there is no flock, one process may, and its counters are not published.
+
+    Args:
+        path: The active file; made by the first append, in a directory that exists.
+        max_bytes: The most bytes of a file, of which one record or batch alone may have more.
+        max_files: The most files, the active one included; beyond them the oldest are dropped, with
+            a warning, when a new one is begun. By default none is dropped.
+        retention: What is kept; by default everything.
+        sync: When written records are brought to the disk: "none" leaves it to the operating
+            system, "interval" does it once a second, "always" before a write is acknowledged.
+        lock_timeout: Seconds that a call waits for other threads and processes.
+    """
+
+    kind = "rotating"
+
+    def __init__(  # noqa: PLR0913  as many as there are options
+        self,
+        path: str | os.PathLike[str],
+        *,
+        max_bytes: int = 64 * 1024 * 1024,
+        max_files: int | None = None,
+        retention: Retention | None = None,
+        sync: Sync = "interval",
+        lock_timeout: float = 5.0,
+    ) -> None:
+        for name, bound in (("max_bytes", max_bytes), ("max_files", max_files)):
+            if bound is not None and (type(bound) is not int or bound < 1):
+                raise ValueError(f"{name} is {bound!r}: a whole number from 1 on is needed")
+        super().__init__(path, retention=retention, sync=sync, lock_timeout=lock_timeout)
+        self._max_bytes = max_bytes
+        self._max_files = max_files
+
+    def _rotate(self) -> None:
+        self._sync_active()
+        self._active.rotate()
+        try:
+            self._drop_oldest()
+        except OSError as error:  # the record can be stored all the same
+            self._untold.append(f"{self.source}: more than {self._max_files} files: {error}")
+
+    def _trim(self) -> tuple[str, ...]:
+        layout = self._layout
+        with (
+            refusals(self.source, "nothing was compacted"),
+            locked(layout.lock, LOCK_EXCLUSIVE, timeout=self._lock_timeout) as lock,
+        ):
+            return self._drop_oldest() if lock is not None else ()
+
+    def _drop_oldest(self) -> tuple[str, ...]:
+        """Remove the files beyond the bound; the lock is held."""
+        if self._max_files is None:
+            return ()
+        dropped = []
+        for slot in self._layout.slots()[: -self._max_files]:
+            for path in (*slot.remains, slot.file):
+                if path:
+                    os.unlink(path)
+                    dropped.append(path)
+                    self._untold.append(
+                        f"{path}: dropped, as one file more than max_files={self._max_files}"
+                    )
+        return tuple(dropped)

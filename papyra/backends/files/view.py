@@ -1,0 +1,142 @@
+"""The files of a store at one moment, and the lines in them."""
+
+import os
+from collections.abc import Iterator
+from typing import NamedTuple, Self
+
+from papyra.backends.files.layout import Layout, Slot
+from papyra.backends.files.reading import FileLine, backward, forward
+from papyra.backends.files.remains import Remains
+from papyra.copies import Shared
+from papyra.system import LOCK_SHARED, OPEN_FLAGS, locked
+
+
+class DataFile(NamedTuple):
+    """
+    A file with lines in it, as it was.
+
+    Attributes:
+        identity: Device and inode.
+        size: Bytes; nobody was in the middle of a line then.
+        is_remains: 0.3.0 left it: a record in it counts where no other file has it.
+    """
+
+    path: str
+    identity: tuple[int, int]
+    size: int
+    is_remains: bool
+
+
+class View:
+    """
+    All files of one moment, oldest first; the active one is held open.
+
+    A sealed file is opened when its turn comes. If it is gone then, it was dropped meanwhile; if
+    another is in its place, it was compacted, and is read whole.
+
+    Args:
+        layout: The store's names.
+        timeout: Seconds to wait for whoever rotates or rewrites the store.
+
+    Attributes:
+        files: The active one is the last, if it is there.
+        remains: Tells what in the remains of 0.3.0's stands nowhere else.
+
+    Raises:
+        StoreLockedError: when somebody held the store for too long.
+    """
+
+    def __init__(self, layout: Layout, *, timeout: float) -> None:
+        self.files: list[DataFile] = []
+        self.remains = Remains(self._other_lines)
+        self._active = -1
+        self._is_set = False
+        # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
+        with locked(layout.lock, LOCK_SHARED, timeout=timeout):
+            slots = layout.slots()
+            self._is_set = any(slot.remains or slot.is_legacy for slot in slots)
+            if layout.stat() is not None:
+                self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+            try:
+                for slot in slots:
+                    self.files += self._files_of(slot, active=layout.path)
+            except BaseException:
+                self.close()
+                raise
+
+    def _files_of(self, slot: Slot, *, active: str) -> Iterator[DataFile]:
+        for path in slot.remains:
+            yield _data_file(path, os.stat(path), is_remains=True)
+        if slot.file != active:
+            if slot.file:
+                yield _data_file(slot.file, os.stat(slot.file))
+        elif self._active >= 0:
+            yield _data_file(active, os.fstat(self._active))
+
+    @property
+    def size(self) -> int:
+        """The bytes of all files."""
+        return sum(file.size for file in self.files)
+
+    def open(self, file: DataFile) -> tuple[int, int] | None:
+        """Return a descriptor of *file*, for the caller to close, and its size; None if it is gone."""
+        if self._active >= 0 and file is self.files[-1]:
+            return os.dup(self._active), file.size
+        try:
+            descriptor = os.open(file.path, os.O_RDONLY | OPEN_FLAGS)
+        except FileNotFoundError:
+            return None
+        status = os.fstat(descriptor)
+        return descriptor, file.size if identity_of(status) == file.identity else status.st_size
+
+    def lines(self, *, newest_first: bool) -> Iterator[FileLine]:
+        """Iterate over the lines of all files."""
+        for file in reversed(self.files) if newest_first else self.files:
+            opened = self.open(file)
+            if opened is None:
+                continue
+            descriptor, size = opened
+            try:
+                lines = (backward if newest_first else forward)(descriptor, size, file.path)
+                if file.is_remains:
+                    yield from self.remains.only_here(lines, newest_first=newest_first)
+                else:
+                    yield from self.marked(lines)
+            finally:
+                os.close(descriptor)
+
+    def marked(self, lines: Iterator[FileLine]) -> Iterator[FileLine]:
+        """Return *lines*, marked where they may stand in another file, too."""
+        if not self._is_set:
+            return lines
+        return ((at, Shared(line) if isinstance(line, bytes) else line) for at, line in lines)
+
+    def _other_lines(self) -> Iterator[FileLine]:
+        """Iterate over the lines of all files that are no remains."""
+        for file in self.files:
+            if not file.is_remains and (opened := self.open(file)):
+                try:
+                    yield from forward(*opened, file.path)
+                finally:
+                    os.close(opened[0])
+
+    def close(self) -> None:
+        """Close the active file."""
+        descriptor, self._active = self._active, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def identity_of(status: os.stat_result) -> tuple[int, int]:
+    """Return device and inode."""
+    return status.st_dev, status.st_ino
+
+
+def _data_file(path: str, status: os.stat_result, *, is_remains: bool = False) -> DataFile:
+    return DataFile(path, identity_of(status), status.st_size, is_remains)
