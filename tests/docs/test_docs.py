@@ -6,12 +6,22 @@ from pathlib import Path
 
 import pytest
 
-from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
+from papyra import (
+    COUNTERS,
+    JsonBackend,
+    MemoryBackend,
+    PersistenceMetricsMixin,
+    RotatingBackend,
+)
 from papyra.anomaly import ANOMALY_TYPES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
-BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {"Memory": MemoryBackend, "JSON": JsonBackend}
+BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {
+    "Memory": MemoryBackend,
+    "JSON": JsonBackend,
+    "Rotating": RotatingBackend,
+}
 NAMES = [counter.name for counter in COUNTERS]
 
 
