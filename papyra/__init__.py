@@ -90,6 +90,10 @@ _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is of
+    if name == "exposition":
+        return import_module("papyra.exposition")
+    if name == "__version__":
+        return import_module("importlib.metadata").version("papyra")
     if name not in _HOMES:
         raise AttributeError(f"module 'papyra' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)

@@ -30,8 +30,9 @@ class Anomaly(NamedTuple):
     Attributes:
         type: A key of `ANOMALY_TYPES`.
         source: File path or stream key.
-        offset: First damaged byte in *source*, or the id of the stream's entry.
-        length: Damaged bytes.
+        offset: First byte in *source* of the damaged line, or of the damaged part of a line that
+            holds records too; or the id of the stream's entry.
+        length: Bytes of that line or part.
         detail: What was seen, in words; it may change between versions.
     """
 

@@ -9,6 +9,7 @@ and retries live inside a primitive, so nothing is counted twice.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from math import isnan
 from time import monotonic
 from typing import Any, Final, Self, final
 
@@ -194,6 +195,7 @@ class PersistenceBackend(Primitives):
         handed_over = 0
         now = time.time()
         try:
+            self._check_usable()  # it may have been closed since the call
             if query.limit is not None:
                 found: Iterable[Record] = newest(self._lines, self._retention, query, now, findings)
             else:
@@ -333,8 +335,12 @@ class PersistenceBackend(Primitives):
         self._check_usable()
         if limit is not None and (type(limit) is not int or limit < 0):
             raise ValueError(f"limit is {limit!r}: a whole number from 0 on is needed, or None")
-        if since is not None and (isinstance(since, bool) or not isinstance(since, (int, float))):
+        if since is not None and (
+            isinstance(since, bool) or not isinstance(since, (int, float)) or isnan(since)
+        ):
             raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
+        if kind is not None and not isinstance(kind, str):
+            raise ValueError(f"kind is {kind!r}: a string is needed, or None")
         return Query(kind, since, limit, strict)
 
     def _look(self, findings: Findings) -> ScanReport:

@@ -18,9 +18,10 @@ Three rules make the outcome exact all the same:
 
 import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from threading import Lock
 from time import monotonic
+from types import TracebackType
 from typing import Final, Protocol
 
 from papyra.anomaly import Anomaly
@@ -63,11 +64,12 @@ class Call:
 
     Attributes:
         done: Its outcome stands and is counted.
-        error: Why it failed; None if it did not.
+        error: Why it failed; None if it did not. One error may be that of many calls.
+        traceback: Where it was raised.
         first: The number of its first record, once it is stored.
     """
 
-    __slots__ = ("bodies", "deadline", "done", "error", "first", "gate", "size")
+    __slots__ = ("bodies", "deadline", "done", "error", "first", "gate", "size", "traceback")
 
     def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
         self.bodies = bodies
@@ -75,6 +77,7 @@ class Call:
         self.size = sum(map(len, bodies)) if len(bodies) > 1 else len(bodies[0])
         self.done = False
         self.error: Exception | None = None
+        self.traceback: TracebackType | None = None
         self.first = 0
         self.gate: Lock | None = None
 
@@ -97,7 +100,7 @@ class _Batch:
             calls = [call for call in calls if call.deadline <= now] or calls[:1]
         for call in calls:
             if not call.done:
-                call.error = error
+                call.error, call.traceback = error, error.__traceback__
         metrics._settle_failed(calls)
 
 
@@ -148,16 +151,18 @@ class CommitQueue:
             self._wake_next()
             raise
         if call.error is not None:
-            raise call.error
+            raise call.error.with_traceback(call.traceback)
 
     def _lead(self, store: Store, own: Call) -> Sequence[Anomaly]:
         """Write one batch and settle its calls; *own* may have to wait for the next."""
         if self._batch is not None:  # an interrupt kept its leader from settling it
             self._settle(store)
+            if own.done:
+                return ()
         try:
             batch = self._take(store, own)
             store._check_usable()
-            return store._append(self._seal(batch), deadline=batch.calls[0].deadline)
+            return self._write(store, batch)
         except Exception as error:
             if self._batch is None:
                 raise
@@ -170,23 +175,20 @@ class CommitQueue:
                 raise
         return ()
 
+    def _write(self, store: Store, batch: _Batch) -> Sequence[Anomaly]:
+        findings = store._append(self._seal(batch), deadline=batch.calls[0].deadline)
+        if store._stored == batch.before:  # else it would be written again and again
+            raise NotImplementedError(
+                f"{type(store).__name__}._append stored nothing and raised nothing;"
+                " it must add the number of lines to self._stored"
+            )
+        return findings
+
     def _take(self, store: Store, own: Call) -> _Batch:
         """Return the calls that wait, oldest first, as many as a batch holds."""
         with self._door:
             waiting = self._pending.copy()
-            if len(waiting) == 1:
-                calls = [own]
-            else:
-                calls = []
-                size, now = 0, monotonic()
-                for call in waiting:
-                    # A call that ran out of time is about to withdraw; it is not written any more.
-                    if call.done or (call.deadline < now and call is not own):
-                        continue
-                    if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
-                        break
-                    calls.append(call)
-                    size += call.size
+            calls = list(waiting) if len(waiting) == 1 else _first_of(waiting, own)
             self._batch = batch = _Batch(calls, store._stored)
         return batch
 
@@ -252,6 +254,21 @@ class CommitQueue:
             _wake(self._pending[0])
         except IndexError:  # it has withdrawn meanwhile
             return
+
+
+def _first_of(waiting: Iterable[Call], own: Call) -> list[Call]:
+    """Return as many of the calls that wait as a batch holds."""
+    calls: list[Call] = []
+    size, now = 0, monotonic()
+    for call in waiting:
+        # A call that ran out of time is about to withdraw; it is not written any more.
+        if call.done or (call.deadline < now and call is not own):
+            continue
+        if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
+            break
+        calls.append(call)
+        size += call.size
+    return calls
 
 
 def _wake(call: Call) -> None:

@@ -98,7 +98,7 @@ def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
 
 
 def _text_flaw(core: bytes, error: ValueError) -> Flaw:
-    if core[-19:-10] == b',"_crc":"':
+    if core[-19:-10] == b',"_crc":"' and not has_checksum(core + b"\n"):
         return _checksum_flaw(core)
     return Flaw("corrupted_line", f"{error}")
 
@@ -149,15 +149,13 @@ def _record_end(core: bytes, text: str, begin: int) -> int:
         return 0
     if not isinstance(value, dict):
         return 0
+    try:
+        record_of(parse(core[begin:end]))
+    except ValueError:
+        return 0
     if has_checksum(core[begin:end] + b"\n"):
         return end
     unclaimed = "_id" not in value and "_crc" not in value
     legacy = value.get("kind") in _LEGACY_KINDS and _LEGACY_KEY in value and unclaimed
     alone = end == len(core) or core.startswith(b"{", end)
-    if not (legacy and alone):
-        return 0
-    try:
-        record_of(parse(core[begin:end]))
-    except ValueError:
-        return 0
-    return end
+    return end if legacy and alone else 0

@@ -1,9 +1,13 @@
 """Which records were met already."""
 
 from bisect import bisect_right
+from typing import Final
 
 from papyra.copies import Copies, Shared
 from papyra.record import Record
+
+#: Python refuses to read integers of some thousand digits; no number is given that has so many.
+_MOST_DIGITS: Final = 100
 
 
 class Seen:
@@ -30,7 +34,7 @@ class Seen:
     def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
         writer, dash, digits = id_.rpartition("-")
-        if not dash or not digits.isdecimal():
+        if not dash or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
             return True
         number = int(digits)
         ranges = self._writers.get(writer)

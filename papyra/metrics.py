@@ -5,6 +5,7 @@ Totals only rise. A reset moves a baseline, so that people see zero while export
 the totals, never see a fall; OpenTelemetry would report one as a negative delta.
 """
 
+import operator
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -141,7 +142,9 @@ class PersistenceMetrics:
 
         Raises:
             ValueError: for a name that is none of the ten, or a negative *n*.
+            TypeError: if *n* is no integer.
         """
+        n = operator.index(n)
         index = _INDEX.get(name)
         if index is None:
             raise ValueError(f"{name!r} is no counter; the ten are {', '.join(NAMES)}")
@@ -180,6 +183,10 @@ class PersistenceMetrics:
 
         One lock covers both, so an increment of another thread falls into exactly one
         interval, and the intervals and the last snapshot add up to `totals`.
+
+        Raises:
+            StoreLockedError, StoreIOError: if other processes see the counters, and one of them
+                resets them for too long, or the system refuses; nothing was reset then.
         """
         while True:
             book = self._book
@@ -190,6 +197,8 @@ class PersistenceMetrics:
 
     def _defer(self, name: str, n: int) -> None:
         """Raise *name* by *n* from where no lock may be taken: the next to look takes it in."""
+        if name in self._unsupported:
+            return
         self._late.append((_INDEX[name], n))
         # Held by this very thread, perhaps, if the garbage collector called: then it stays.
         if not self._lock.locked():
@@ -207,14 +216,17 @@ class PersistenceMetrics:
     def _settle_written(self, stored: int) -> None:
         """Set `records_written` to what the store says it stored; repeating it does no harm."""
         with self._lock:
-            self._cells[_WRITTEN] = stored
+            if NAMES[_WRITTEN] not in self._unsupported:
+                self._cells[_WRITTEN] = stored
 
     def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
         """Count each call that is not done as one write error and as done, both at once."""
+        counted = NAMES[_WRITE_ERRORS] not in self._unsupported
         with self._lock:
             for call in calls:
                 if not call.done:
-                    self._cells[_WRITE_ERRORS] += 1
+                    if counted:
+                        self._cells[_WRITE_ERRORS] += 1
                     call.done = True
 
     def _keep(self, book: Book) -> None:

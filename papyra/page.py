@@ -9,16 +9,16 @@ for as long as it lives; whoever gets one finds the owner dead.
 
 import mmap
 import os
-from contextlib import AbstractContextManager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final, Self
 
 from papyra.metrics import NAMES
+from papyra.refusal import refusals
 from papyra.system import LOCK_EXCLUSIVE, forget_in_child, locked
 
 #: Bytes of a page.
 SIZE: Final = 4096
-#: Seconds that a reset, a sum or a page's creation waits for the others.
-LOCK_TIMEOUT: Final = 5.0
 _MAGIC: Final = int.from_bytes(b"papyra\x00\x01", "little")
 _COUNT: Final = len(NAMES)
 # Where things stand in the page, in words.
@@ -97,16 +97,24 @@ class OwnPage(Page):
 
     Attributes:
         directory: Where it is published.
+        timeout: Seconds that a reset waits for others.
     """
 
-    def __init__(self, descriptor: int, directory: str) -> None:
+    def __init__(self, descriptor: int, directory: str, *, timeout: float) -> None:
         super().__init__(descriptor, writable=True)
         self.directory = directory
+        self.timeout = timeout
         forget_in_child(self)
 
-    def resetting(self) -> AbstractContextManager[object]:
+    @contextmanager
+    def resetting(self) -> Generator[None]:
         """Keep everybody else who may reset the page out."""
-        return locked(os.path.join(self.directory, "lock"), LOCK_EXCLUSIVE, timeout=LOCK_TIMEOUT)
+        path = os.path.join(self.directory, "lock")
+        with (
+            refusals(path, "nothing was reset"),
+            locked(path, LOCK_EXCLUSIVE, timeout=self.timeout),
+        ):
+            yield
 
     def show(self) -> None:
         """Let others see the page; once more does no harm."""

@@ -68,8 +68,11 @@ class Primitives(PersistenceMetricsMixin, ABC):
     ) -> None:
         if sync not in get_args(Sync):
             raise ValueError(f"sync is {sync!r}: one of {', '.join(get_args(Sync))} is needed")
-        if isinstance(lock_timeout, bool) or not 0 <= lock_timeout < float("inf"):
+        is_number = isinstance(lock_timeout, (int, float)) and not isinstance(lock_timeout, bool)
+        if not is_number or not 0 <= lock_timeout < float("inf"):
             raise ValueError(f"lock_timeout is {lock_timeout!r}: seconds from 0 on are needed")
+        if retention is not None and not isinstance(retention, Retention):
+            raise TypeError(f"retention is {retention!r}: a papyra.Retention is needed, or None")
         self._retention = Retention() if retention is None else retention
         self._sync = sync
         self._lock_timeout = lock_timeout

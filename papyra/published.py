@@ -10,6 +10,7 @@ Folding adds the pages without an owner to `retired`, which names them until the
 interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
 """
 
+import errno
 import json
 import os
 import re
@@ -20,7 +21,7 @@ from typing import Final
 
 from papyra.errors import NotPublishedError, PapyraError
 from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
-from papyra.page import LOCK_TIMEOUT, SIZE, OwnPage, Page
+from papyra.page import SIZE, OwnPage, Page
 from papyra.refusal import refusals
 from papyra.system import (
     HAS_FLOCK,
@@ -36,6 +37,8 @@ from papyra.system import (
 
 _PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
 _FORMAT: Final = 1
+#: Seconds that a sum, or a reset of everything, waits for others, unless told otherwise.
+LOCK_TIMEOUT: Final = 5.0
 
 
 class Tally:
@@ -76,11 +79,13 @@ class PublishedCounters:
     Args:
         source: What the store is called, for people.
         directory: Its ``.metrics`` directory.
+        timeout: Seconds to wait for others who read or reset them.
     """
 
-    def __init__(self, source: str, directory: str) -> None:
+    def __init__(self, source: str, directory: str, *, timeout: float = LOCK_TIMEOUT) -> None:
         self.source = source
         self.directory = directory
+        self._timeout = timeout
 
     def read(self) -> Tally:
         """
@@ -108,15 +113,15 @@ class PublishedCounters:
         ended = [0] * len(NAMES)
         with self._published(LOCK_EXCLUSIVE):
             fold(self.directory)
-            self._sum()
+            self._sum()  # raises where there is nothing to reset
             now = time.time()
-            for page, _, _ in self._pages(writable=True):
-                interval = page.close_interval(now)
-                ended = [a + b for a, b in zip(ended, interval, strict=True)]
             retired = _Retired(self.directory)
             rest = retired.tally.snapshot().values()
             retired.tally.baseline, retired.tally.since = list(retired.tally.totals), now
-            retired.save()
+            retired.save()  # first: it alone can fail, and the pages would be reset for nothing
+            for page, _, _ in self._pages(writable=True):
+                interval = page.close_interval(now)
+                ended = [a + b for a, b in zip(ended, interval, strict=True)]
         return dict(zip(NAMES, map(sum, zip(ended, rest, strict=True)), strict=True))
 
     @contextmanager
@@ -124,7 +129,7 @@ class PublishedCounters:
         with refusals(self.directory, "its counters cannot be read or reset"):
             if not os.path.isdir(self.directory):
                 raise self._nothing()
-            with _locked(self.directory, operation):
+            with _locked(self.directory, operation, timeout=self._timeout):
                 yield
 
     def _sum(self) -> Tally:
@@ -154,7 +159,7 @@ class PublishedCounters:
                     yield page, alive, int(name.partition("-")[0])
 
 
-def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
+def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout: float) -> None:
     """
     Move *metrics* into a page of *directory* that other processes see, unless they are in one.
 
@@ -164,6 +169,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
         directory: It is made if need be, with the owner of *model*.
         model: A path whose owner all that is made here will have.
         metrics: They keep their counts, and count in the page from now on.
+        timeout: Seconds that this, and every reset of the page, waits for others.
 
     Raises:
         OSError: if the page cannot be made; nothing was moved then.
@@ -178,16 +184,15 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
     with suppress(FileExistsError):
         os.mkdir(directory, 0o700)
         own_like(directory, model)
-    with _locked(directory, LOCK_EXCLUSIVE, create=True):
+    with _locked(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
         fold(directory)
         path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         try:
             own_like(path, directory)
-            # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
-            os.write(descriptor, bytes(SIZE))
+            _write_zeros(descriptor, path)
             try_lock(descriptor, LOCK_EXCLUSIVE)
-            page = OwnPage(descriptor, directory)
+            page = OwnPage(descriptor, directory, timeout=timeout)
         except BaseException:
             os.unlink(path)
             raise
@@ -197,13 +202,19 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics) -> None:
         page.show()  # not before: it would count twice what an interrupt kept from moving
 
 
+def _write_zeros(descriptor: int, path: str) -> None:
+    """Write a page, and do not stretch it: in a sparse one a full disk kills the process (SIGBUS)."""
+    if os.write(descriptor, bytes(SIZE)) < SIZE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+
 def unpublish(metrics: PersistenceMetrics) -> None:
     """Move *metrics* back into the process, and fold their page into what others will see."""
     page = metrics._book
     if not isinstance(page, OwnPage):
         return
     try:
-        with _locked(page.directory, LOCK_EXCLUSIVE):
+        with _locked(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
             metrics._move(LocalBook)
             page.release()
             fold(page.directory)
@@ -259,7 +270,7 @@ class _Retired:
             return
         except (ValueError, LookupError, TypeError) as error:
             raise NotPublishedError(
-                f"{self._path}: damaged ({error!r}); remove it to go on without the counts of"
+                f"{self._path}: damaged ({type(error).__name__}); remove it to go on without the counts of"
                 " processes that are gone"
             ) from error
 
@@ -288,9 +299,11 @@ class _Retired:
 
 
 @contextmanager
-def _locked(directory: str, operation: int, *, create: bool = False) -> Generator[None]:
+def _locked(
+    directory: str, operation: int, *, timeout: float, create: bool = False
+) -> Generator[None]:
     path = os.path.join(directory, "lock")
-    with locked(path, operation, timeout=LOCK_TIMEOUT, create_like=directory if create else ""):
+    with locked(path, operation, timeout=timeout, create_like=directory if create else ""):
         yield
 
 

@@ -261,9 +261,12 @@ def record_of(value: Any) -> Record:  # noqa: ANN401  JSON is whatever it says
         raise ValueError("it is no JSON object")  # noqa: TRY004  what is wrong is the line
     kind = value.pop("kind", None)
     timestamp = value.pop("timestamp", None)
+    id_ = value.pop("_id", None)
     if not isinstance(kind, str):
         raise ValueError("it has no string kind")  # noqa: TRY004  likewise
     if not _is_time(timestamp):
         raise ValueError("it has no finite timestamp")
+    if id_ is not None and not isinstance(id_, str):
+        raise ValueError("its _id is no string")
     value.pop("_crc", None)
-    return _restore(kind, timestamp, value, value.pop("_id", None))
+    return _restore(kind, timestamp, value, id_)

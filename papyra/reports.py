@@ -36,7 +36,7 @@ class Step(NamedTuple):
 
     Attributes:
         file: The file that it is in, or that it is.
-        start: The first damaged byte in it, or the id of the stream's entry.
+        start: Where in it the damaged line or part begins, or the id of the stream's entry.
         stop: The first byte behind the damage; the entry's id again.
         type: The type of anomaly.
         action: "quarantine" (moved there), "delete" (what nobody needs) or "leave" (not papyra's).

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from papyra.backends.files.layout import Layout
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
-from papyra.published import PublishedCounters, Tally
+from papyra.published import LOCK_TIMEOUT, PublishedCounters, Tally
 from papyra.retention import Retention
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ def open_counters(url: str) -> CounterSource:
         StoreNotFoundError: if neither the store nor published counters of it are there.
         NotPublishedError: if this kind of store publishes none.
     """
-    kind, path, _ = _parse(url)
+    kind, path, options = _parse(url)
     if not kind.has_path:
         raise NotPublishedError(
             f"{url}: a store in memory has its counters in its own process alone;"
@@ -137,11 +137,16 @@ def open_counters(url: str) -> CounterSource:
     layout = Layout(path)
     if not layout.exists() and not os.path.isdir(layout.metrics):
         raise StoreNotFoundError(layout.path)
-    return PublishedCounters(layout.path, layout.metrics)
+    timeout = options.get("lock_timeout", LOCK_TIMEOUT)
+    return PublishedCounters(layout.path, layout.metrics, timeout=timeout)
 
 
 def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     """Return what the scheme, the path and the options of *url* are."""
+    if not isinstance(url, str):
+        raise StoreURLError(f"{url!r}: a store URL is a string, as 'json:actors.ndjson'")
+    if "\0" in url:
+        raise StoreURLError(f"{url!r}: a store URL has no NUL in it")
     scheme, colon, rest = url.partition(":")
     kind = _KINDS.get(scheme)
     if not colon or kind is None:

@@ -140,7 +140,8 @@ def own_like(path: str, model: str) -> None:
     Else a look that root takes at a store would lock its own program out.
     """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        with suppress(FileNotFoundError):
+        # Not allowed, in a container, it is as for anybody else.
+        with suppress(FileNotFoundError, PermissionError):
             status = os.stat(model)
             os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
 

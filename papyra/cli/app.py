@@ -129,7 +129,7 @@ def scan(*, url: str, as_json: bool) -> int:
     """
     Look for damage; nothing is changed or created.
 
-    Every finding is shown with its address: the file, and the first damaged byte in it. If
+    Every finding is shown with its address: the file, and where in it the damaged line begins. If
     there is any, the exit code is 3.
     """
     with papyra.open_store(url, must_exist=True) as store:

@@ -227,15 +227,16 @@ def test_the_counters_of_a_store_in_memory_are_not_published(shell: Shell, comma
 
 
 def test_a_reset_that_cannot_get_the_lock_is_code_5(
-    shell: Shell, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shell: Shell, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fcntl = pytest.importorskip("fcntl")
     with shell.program() as program:
         program.ask("append 1")
-        monkeypatch.setattr("papyra.published.LOCK_TIMEOUT", 0.0)
         with open(f"{shell.path}.metrics/lock", "rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            code = main(["metrics", "reset", "--json", "--store", f"json:{shell.path}"])
+            code = main(
+                ["metrics", "reset", "--json", "--store", f"json:{shell.path}?lock_timeout=0"]
+            )
 
         assert code == 5
         error = json.loads(capsys.readouterr().err)["error"]

@@ -21,6 +21,7 @@ from papyra import (
     open_counters,
 )
 from papyra.backends.files.store import FileBackend
+from papyra.backends.files.syncing import sync_soon
 from papyra.record import encode, seal
 from papyra.system import LOCK_EXCLUSIVE, locked
 
@@ -421,7 +422,12 @@ class TestSync:
         self, file_kind: FileKind, synced: list[str], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         soon: list[FileBackend] = []
-        monkeypatch.setattr("papyra.backends.files.store.sync_soon", soon.append)
+
+        def sync_soon(store: FileBackend) -> None:
+            soon.append(store)
+            store._is_dirty = True
+
+        monkeypatch.setattr("papyra.backends.files.store.sync_soon", sync_soon)
         with file_kind.open() as store:
             store.append(event(1))
             store.append(event(2))
@@ -488,6 +494,58 @@ class TestSync:
                 store._sync_written()
             with pytest.raises(StoreFailedError):
                 store.append(event(2))
+
+    def test_a_failed_sync_of_the_thread_is_logged_and_raised_at_close(
+        self,
+        file_kind: FileKind,
+        monkeypatch: pytest.MonkeyPatch,
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        def fail(_: int) -> None:
+            raise OSError(errno.EIO, "input/output error")
+
+        before = set(os.listdir("/proc/self/fd"))
+        store = file_kind.open()
+        store.append(event(1))
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.backends.files.store.sync_data", fail)
+            store._sync_written()
+        assert "input/output error; no more is written" in caplog.text
+        with pytest.raises(StoreFailedError, match="input/output error"):
+            store.close()
+        store.close()
+        assert set(os.listdir("/proc/self/fd")) == before
+
+    def test_what_cannot_be_synced_for_want_of_a_descriptor_is_synced_later(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+    ) -> None:
+        def refuse(_: int) -> int:
+            raise OSError(errno.EMFILE, "too many open files")
+
+        soon: list[FileBackend] = []
+        with file_kind.open() as store:
+            store.append(event(1))
+            monkeypatch.setattr("papyra.backends.files.store.sync_soon", soon.append)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "dup", refuse)
+                store._sync_written()
+            assert (soon, synced) == ([store], [])
+            store._sync_written()
+            assert synced == ["data"]
+
+    def test_a_round_that_ends_beside_an_append_leaves_no_record_unsynced(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, synced: list[str]
+    ) -> None:
+        with file_kind.open() as store:
+
+            def at_once(dirty: FileBackend) -> None:
+                sync_soon(dirty)
+                dirty._sync_written()
+
+            monkeypatch.setattr("papyra.backends.files.store.sync_soon", at_once)
+            store.append(event(1))
+            store.append(event(2))
+            assert synced == ["data"] * 2
 
     def test_a_write_that_cannot_be_taken_back_is_final(
         self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch

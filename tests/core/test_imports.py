@@ -29,7 +29,7 @@ ALLOWED = {
         "anomaly", "errors", "identity", "record", "reports", "retention", "sifting",
     },
     "metrics": {"system"},
-    "page": {"metrics", "system"},
+    "page": {"metrics", "refusal", "system"},
     "published": {"errors", "metrics", "page", "refusal", "system"},
     "commit": {"anomaly", "errors", "metrics", "record"},
     "primitives": {

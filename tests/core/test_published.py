@@ -236,9 +236,8 @@ def test_a_thousand_openings_leave_one_small_file(file_kind: FileKind) -> None:
 
 
 def test_a_sum_while_a_reset_does_not_end_says_so(
-    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+    file_kind: FileKind,
 ) -> None:
-    monkeypatch.setattr("papyra.published.LOCK_TIMEOUT", 0.01)
     with file_kind.open() as store:
         store.append(event(1))
         lock = f"{file_kind.path}.metrics/lock"
@@ -246,7 +245,17 @@ def test_a_sum_while_a_reset_does_not_end_says_so(
             locked(lock, LOCK_EXCLUSIVE, timeout=1.0),
             pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
         ):
-            open_counters(file_kind.url).read()
+            open_counters(f"{file_kind.url}?lock_timeout=0.01").read()
+
+
+def test_a_store_waits_for_its_own_timeout_for_a_reset_of_another(file_kind: FileKind) -> None:
+    with file_kind.open(lock_timeout=0.0) as store:
+        store.append(event(1))
+        with locked(f"{file_kind.path}.metrics/lock", LOCK_EXCLUSIVE, timeout=1.0):
+            with pytest.raises(StoreLockedError, match="for more than 0 s"):
+                store.metrics.reset()
+            file_kind.open(lock_timeout=0.0).close()
+        assert store.metrics.reset() == counts(records_written=1)
 
 
 def test_a_place_that_cannot_be_written_degrades_to_counters_of_the_process(

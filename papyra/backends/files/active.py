@@ -82,8 +82,8 @@ class ActiveFile:
             if not self._due or _is_at(self.lock, self._layout.lock):
                 return
             # Somebody removed the lock file: what is held keeps nobody out.
-            os.close(self.lock)
-            self.lock = _NONE
+            removed, self.lock = self.lock, _NONE
+            os.close(removed)
 
     def prepare(self) -> tuple[int, bytes, list[Anomaly]]:
         """
@@ -169,8 +169,8 @@ class ActiveFile:
     def __del__(self) -> None:
         if self.lock != _NONE or self.descriptor != _NONE:
             # Not `store.close()`: the counters' page and the last sync are beyond this object.
-            warn(f"unclosed store {self._layout.path}", ResourceWarning, stacklevel=2, source=self)
             self.close()
+            warn(f"unclosed store {self._layout.path}", ResourceWarning, stacklevel=2, source=self)
 
 
 def _is_at(descriptor: int, path: str) -> bool:

@@ -41,5 +41,6 @@ class JsonBackend(FileBackend):
         if sealed:
             segment = sealed[-1].file or sealed[-1].remains[-1]
             raise StoreURLError(
-                f"{self.source}: it has rotated segments, as {segment}; open it as rotating:{path}"
+                f"{self.source}: it has rotated segments, as {segment}; open it as rotating:{path},"
+                " or move them away"
             )

@@ -1,5 +1,6 @@
 """What stands beside a store's file, and what does not belong there."""
 
+import errno
 import os
 import re
 import time
@@ -102,10 +103,9 @@ class Layout:
             raise refusal(error, self.path, "the store cannot be looked at") from error
         if S_ISREG(status.st_mode):
             return status
-        what = "it is a directory; name a file in it"
-        if not S_ISDIR(status.st_mode):
-            what = "it is no regular file; name one"
-        raise StoreIOError(None, what, self.path)
+        if S_ISDIR(status.st_mode):
+            raise StoreIOError(errno.EISDIR, "it is a directory; name a file in it", self.path)
+        raise StoreIOError(errno.EINVAL, "it is no regular file; name one", self.path)
 
     def siblings(self) -> list[tuple[str, str]]:
         """Return path and ending of everything named like the store and a dot more, sorted."""
@@ -185,7 +185,7 @@ class Layout:
                 yield Anomaly("unexpected_file", path, 0, _size(path), detail)
             # In this order: whoever was writing it may be done, and it gone, since it was listed.
             elif not self._maintained() and os.path.lexists(path):
-                detail = "nobody is writing it any more; all that is in it is in the store too"
+                detail = "nobody is writing it any more, and nothing is in it alone"
                 yield Anomaly("stale_temporary_file", path, 0, _size(path), detail)
 
     def _maintained(self) -> bool:

@@ -1,6 +1,7 @@
 """Whether a file is a papyra store at all, before anything beside it is made or changed."""
 
 import os
+from io import BytesIO
 from typing import Final
 
 from papyra.backends.files.layout import Layout
@@ -33,7 +34,7 @@ def check_ownership(layout: Layout) -> None:
     core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
     if not core or core.startswith(b"{"):
         return
-    for line in head.splitlines(keepends=True):
+    for line in BytesIO(head):
         if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
             return
     raise NotAStoreError(layout.path)

@@ -27,7 +27,10 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
         PapyraError: if a stranger replaced or cut a file meanwhile; it is left as it is then.
     """
     before = after = 0
-    with View(layout, timeout=timeout) as view, Quarantine(layout) as quarantine:
+    with (
+        View(layout, timeout=timeout, make_lock=True) as view,
+        Quarantine(layout) as quarantine,
+    ):
         judge.begin(view.lines)
         for file in view.files:
             opened = view.open(file)

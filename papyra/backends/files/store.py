@@ -1,9 +1,11 @@
 """What all stores made of files do alike: appends, locks, published counters, syncing, forks."""
 
+import errno
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from threading import Lock
+from typing import Final
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
@@ -24,6 +26,8 @@ from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
 from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_NONE, flock, locked, sync_data
+
+_NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
 
 class FileBackend(PersistenceBackend):
@@ -58,14 +62,15 @@ class FileBackend(PersistenceBackend):
         self.name = os.path.splitext(os.path.basename(self.source))[0]
         self._active = ActiveFile(self._layout)
         self._failure = ""
-        self._dirty = False
+        self._is_failure_told = False
+        self._is_dirty = False
         self._prepared = False
         self._preparing = Lock()
 
     # In one piece: an interrupt may strike between any two of its calls.
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901
         if self._failure:
-            raise StoreFailedError(f"{self.source}: {self._failure}")
+            raise self._failed()
         active = self._active
         try:
             active.acquire(deadline=deadline, timeout=self._lock_timeout)
@@ -88,7 +93,7 @@ class FileBackend(PersistenceBackend):
                         os.ftruncate(active.descriptor, start)
                     except OSError as error:
                         self._failure = f"what was half written cannot be taken back: {error}"
-                        raise StoreFailedError(f"{self.source}: {self._failure}") from error
+                        raise self._failed() from error
                 raise
         except StoreIOError:
             raise
@@ -97,33 +102,40 @@ class FileBackend(PersistenceBackend):
         finally:
             if active.lock >= 0:
                 flock(active.lock, LOCK_NONE)
-        if self._sync == "interval" and not self._dirty:
+        if self._sync == "interval" and not self._is_dirty:
             sync_soon(self)
-            self._dirty = True
         return findings
 
     def _rotate(self) -> None:
         """Begin a new active file; the lock is held. Not called where `_max_bytes` is no bound."""
 
+    def _failed(self) -> StoreFailedError:
+        """Return why the store takes no more, now that somebody is told."""
+        self._is_failure_told = True
+        return StoreFailedError(f"{self.source}: {self._failure}")
+
     def _sync_active(self) -> None:
         try:
             sync_data(self._active.descriptor)
         except OSError as error:
-            self._failure = f"written records could not be brought to the disk: {error}"
-            raise StoreFailedError(f"{self.source}: {self._failure}") from error
+            self._failure = _NOT_SYNCED.format(error)
+            raise self._failed() from error
 
     def _sync_written(self) -> None:
-        self._dirty = False
+        self._is_dirty = False
         try:
             # No lock: who closes the file, or replaces it, has synced it.
             descriptor = os.dup(self._active.descriptor)
-        except OSError:
+        except OSError as error:
+            if error.errno != errno.EBADF:  # no descriptor is to be had: not now
+                sync_soon(self)
             return
         try:
             if self._active.is_open_as(descriptor):
                 sync_data(descriptor)
         except OSError as error:
-            self._failure = f"written records could not be brought to the disk: {error}"
+            self._failure = _NOT_SYNCED.format(error)
+            warn("%s: %s; no more is written", self.source, self._failure)
         finally:
             os.close(descriptor)
 
@@ -134,16 +146,20 @@ class FileBackend(PersistenceBackend):
     def _prepare(self) -> None:
         self._check_usable()
         self._check_ours()
+        unseen: Exception | None = None
+        layout, timeout = self._layout, self._lock_timeout
         with self._preparing, refusals(self.source, "nothing was changed"):
             if self._prepared:
                 return
             try:
-                publish(self._layout.metrics, self._layout.owner, self.metrics)
+                publish(layout.metrics, layout.owner, self.metrics, timeout=timeout)
             except FileNotFoundError:
                 return  # no directory for the store either, which the operation will say
             except (OSError, PapyraError) as error:
-                warn("%s: other processes will not see its counters: %s", self.source, error)
+                unseen = error
             self._prepared = True
+        if unseen is not None:
+            warn("%s: other processes will not see its counters: %s", self.source, unseen)
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         with (
@@ -155,7 +171,7 @@ class FileBackend(PersistenceBackend):
     def _rewrite(self, judge: Judge) -> Rewritten:
         layout, timeout = self._layout, self._lock_timeout
         with refusals(self.source, "rewriting ended where it was"):
-            if not layout.exists():
+            if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
             with self._maintained():
                 return rewrite(layout, judge, timeout=timeout)
@@ -208,11 +224,13 @@ class FileBackend(PersistenceBackend):
         finally:
             unpublish(self.metrics)
             self._active.close()
+        if self._failure and not self._is_failure_told:  # a sync in the background
+            raise self._failed()
 
     def _after_fork(self) -> None:
         super()._after_fork()
         self._preparing = Lock()
-        self._dirty = False
+        self._is_dirty = False
         # The parent's locks live as long as any copy of their descriptors; closing one here
         # unlocks nothing.
         self._active.close()

@@ -13,6 +13,11 @@ INTERVAL: Final = 1.0
 class Dirty(Protocol):
     """A store with written records that are not on the disk yet."""
 
+    #: It waits for a sync.
+    _is_dirty: bool
+    #: What is to be logged once no lock is held.
+    _untold: list[str]
+
     def _sync_written(self) -> None:
         """Bring them there; raise nothing."""
 
@@ -30,11 +35,16 @@ class _Syncer:
     def add(self, store: Dirty) -> None:
         """Have *store* synced within a second."""
         with self._lock:
+            # Together: the round that takes it takes the mark off again.
             self._dirty.append(store)
+            store._is_dirty = True
             # Not alive: none was started yet, or an interrupt kept it from starting.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
-                self._thread.start()
+                try:
+                    self._thread.start()
+                except RuntimeError as error:
+                    store._untold.append(f"written records wait for the disk: {error}")
         self._something.set()
 
     def _run(self) -> None:

@@ -37,6 +37,7 @@ class View:
     Args:
         layout: The store's names.
         timeout: Seconds to wait for whoever rotates or rewrites the store.
+        make_lock: Make the lock if it is not there, to keep a first append out, too.
 
     Attributes:
         files: The active one is the last, if it is there.
@@ -46,13 +47,14 @@ class View:
         StoreLockedError: when somebody held the store for too long.
     """
 
-    def __init__(self, layout: Layout, *, timeout: float) -> None:
+    def __init__(self, layout: Layout, *, timeout: float, make_lock: bool = False) -> None:
         self.files: list[DataFile] = []
         self.remains = Remains(self._other_lines)
         self._active = -1
         self._is_set = False
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
-        with locked(layout.lock, LOCK_SHARED, timeout=timeout):
+        like = layout.owner if make_lock else ""
+        with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like):
             slots = layout.slots()
             self._is_set = any(slot.remains or slot.is_legacy for slot in slots)
             if layout.stat() is not None:
