@@ -73,6 +73,9 @@ def dissect(line: bytes) -> list[Piece]:
             pieces.append(Piece(piece.start, piece.start, _SHARED))
         pieces.append(piece)
     if any(isinstance(piece.content, Record) for piece in pieces):
+        # What is around them belongs to them: every byte of the line is somebody's.
+        pieces[0] = pieces[0]._replace(start=0)
+        pieces[-1] = pieces[-1]._replace(stop=len(line))
         return pieces
     return [Piece(0, len(line), whole)]
 

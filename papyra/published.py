@@ -118,7 +118,8 @@ class PublishedCounters:
             retired = _Retired(self.directory)
             rest = retired.tally.snapshot().values()
             retired.tally.baseline, retired.tally.since = list(retired.tally.totals), now
-            retired.save()  # first: it alone can fail, and the pages would be reset for nothing
+            if retired.tally.exited:
+                retired.save()  # first: it alone can fail, and the pages would be reset for nothing
             for page, _, _ in self._pages(writable=True):
                 interval = page.close_interval(now)
                 ended = [a + b for a, b in zip(ended, interval, strict=True)]

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,66 @@ def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_nex
     assert numbers(store.read()) == [1, 2]
     assert store.metrics.snapshot() == counts(records_written=2, records_read=2)
     assert not store._queue._pending
+
+
+def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its leader was interrupted twice; the next leader is in that batch, and settles it first."""
+    callers = Callers(store)
+    callers.start(0)
+    store.arrived.acquire()
+    for number in (1, 2):
+        callers.start(number)
+    real = papyra.commit.CommitQueue._settle
+    leaders: list[threading.Thread] = []
+
+    def settle(queue: papyra.commit.CommitQueue, of: Gated) -> None:
+        # Of the first batch two calls are settled; the leader of the second is interrupted.
+        if len(store.batches) == 2 and (leaders or store.batches[1] == 2):
+            leaders.append(threading.current_thread())
+            if leaders[0] is threading.current_thread():
+                raise KeyboardInterrupt
+        real(queue, of)
+
+    monkeypatch.setattr("papyra.commit.CommitQueue._settle", settle)
+    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 0.01)
+    for _ in range(4):
+        store.go.release()
+    callers.join()
+    monkeypatch.undo()
+
+    assert [type(error).__name__ for error in callers.errors.values()] == ["KeyboardInterrupt"]
+    assert numbers(store.read()) == [0, 1, 2]
+    assert store.metrics.snapshot() == counts(records_written=3, records_read=3)
+
+
+def test_a_store_that_appends_without_saying_so_is_told() -> None:
+    class Silent(MemoryBackend):
+        def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+            return []
+
+    with Silent() as store:
+        with pytest.raises(NotImplementedError, match=r"Silent\._append stored nothing"):
+            store.append(event(1))
+        assert store.metrics.snapshot() == counts(write_errors=1)
+
+
+def test_an_error_that_many_calls_share_does_not_grow(store: Gated) -> None:
+    callers = Callers(store)
+    callers.start(0)
+    store.arrived.acquire()
+    for number in range(1, 6):
+        callers.start(number)
+    store.go.release()
+    store.arrived.acquire()
+    store.fault = OSError(28, "no space")
+    store.go.release()
+    callers.join()
+
+    (error,) = set(callers.errors.values())
+    assert len(callers.errors) == 5
+    assert len(traceback.extract_tb(error.__traceback__)) < 10
 
 
 STORM = """

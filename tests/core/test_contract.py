@@ -15,6 +15,7 @@ from papyra import (
     Record,
     RecordError,
     Retention,
+    StoreClosedError,
 )
 from papyra.record import MAX_LINE
 
@@ -368,3 +369,22 @@ def test_an_operation_cannot_be_replaced() -> None:
 
         class Worse(Mixin, PersistenceBackend):  # type: ignore[misc]  # final, as is to be seen
             pass
+
+
+def test_a_stream_ends_with_its_store(backend: PersistenceBackend) -> None:
+    backend.append(event(1))
+    stream = backend.records()
+    backend.close()
+    with pytest.raises(StoreClosedError):
+        next(stream)
+    assert backend.metrics.snapshot() == counts(records_written=1, read_errors=1)
+
+
+@pytest.mark.parametrize("wrong", [{"since": float("nan")}, {"kind": 5}, {"limit": 1.5}])
+def test_a_query_that_can_find_nothing_is_an_error(
+    backend: PersistenceBackend, wrong: dict[str, Any]
+) -> None:
+    for read in (backend.read, backend.records):
+        with pytest.raises(ValueError, match=next(iter(wrong))):
+            read(**wrong)
+    assert backend.metrics.snapshot() == counts(read_errors=2)

@@ -4,6 +4,7 @@ import json
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from stores import event, numbers
@@ -33,6 +34,11 @@ ONE = ("event", {"n": 1})
 TWO = ("event", {"n": 2})
 OLD = ("event", {"system_id": "local", "payload": {"n": 1}})
 OLD_AUDIT = ("audit", {"system_id": "local", "payload": {"n": 1}})
+
+
+def checksummed(body: bytes) -> bytes:
+    """Return a line that has the checksum of its bytes, whatever they are."""
+    return b'%b,"_crc":"%08x"}\n' % (body, crc32(body))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +89,11 @@ def test_a_blank_line_is_nothing(line: bytes) -> None:
         (SEALED.replace(b"event", b"\xff\xfe\xff\xfe\xff"), "invalid_utf8"),
         (b"\x89PNG\xff\n", "invalid_utf8"),
         (b"\0\0\0\n", "nul_bytes"),
+        (checksummed(b'{"timestamp":1'), "corrupted_line"),
+        (checksummed(b'{"kind":"event","timestamp":NaN'), "corrupted_line"),
+        (checksummed(b'{"kind":"event","timestamp":1,"x":"\xff"'), "invalid_utf8"),
+        (checksummed(b'{"kind":"event","timestamp":1,"_id":5'), "corrupted_line"),
+        (checksummed(b'{"kind":"event","timestamp":1,"_id":["a"]'), "corrupted_line"),
         (SEALED.replace(b"event", b"\0\0\0\0\0"), "nul_bytes"),
     ],
 )
@@ -132,7 +143,7 @@ def test_pieces_cover_a_glued_line_and_stand_in_order() -> None:
     line = SEALED[:40] + OTHER[:-1] + LEGACY
     pieces = dissect(line)
     assert pieces[0].start == 0
-    assert pieces[-1].stop == len(line) - 1
+    assert pieces[-1].stop == len(line)
     assert all(a.stop == b.start for a, b in pairwise(pieces))
 
 

@@ -20,10 +20,12 @@ from papyra import (
     StoreLockedError,
     open_counters,
 )
+from papyra.backends.files import view
+from papyra.backends.files.layout import Layout
 from papyra.backends.files.store import FileBackend
 from papyra.backends.files.syncing import sync_soon
 from papyra.record import encode, seal
-from papyra.system import LOCK_EXCLUSIVE, locked
+from papyra.system import LOCK_EXCLUSIVE, locked, try_lock
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 400
 
@@ -395,6 +397,54 @@ def test_a_file_that_was_moved_away_is_made_anew(file_kind: FileKind) -> None:
         store.append(event(3))
         assert Path(f"{file_kind.path}.lock").exists()
         assert numbers(store.read()) == [2, 3]
+
+
+def test_a_recovery_keeps_the_first_append_out_while_it_looks(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a lock file, as after a copy, it makes one; else it would see half a line."""
+    file_kind.path.write_bytes(b"junk\n" + seal(encode(event(1)), "0" * 16, 1))
+    real = view._data_file
+    free: list[bool] = []
+
+    def noted(path: str, status: os.stat_result, *, is_remains: bool = False) -> view.DataFile:
+        if os.path.exists(f"{file_kind.path}.lock"):
+            with open(f"{file_kind.path}.lock", "rb") as lock:
+                free.append(try_lock(lock.fileno(), LOCK_EXCLUSIVE))
+        return real(path, status, is_remains=is_remains)
+
+    monkeypatch.setattr(view, "_data_file", noted)
+    with file_kind.open() as store:
+        assert store.recover().clean
+    assert free[0] is False
+
+
+def test_a_recovery_removes_temporary_files_where_no_store_is_left(file_kind: FileKind) -> None:
+    stale = Path(f"{file_kind.path}.tmp.0123abcd")
+    stale.touch()
+    with file_kind.open() as store:
+        assert store.recover().clean
+        assert store.metrics.snapshot() == counts(
+            scan_operations=1, anomaly_detected=1, recovery_attempts=1
+        )
+    assert not stale.exists()
+
+
+def test_a_temporary_file_that_goes_while_it_is_looked_at_is_no_damage(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        temporary = Path(f"{file_kind.path}.tmp.0123abcd")
+        temporary.touch()
+        real = Layout._maintained
+
+        def maintained(layout: Layout) -> bool:
+            temporary.unlink()  # the compaction that wrote it ends
+            return real(layout)
+
+        monkeypatch.setattr(Layout, "_maintained", maintained)
+        assert store.scan().clean
 
 
 class TestSync:

@@ -11,7 +11,13 @@ import pytest
 from pacing import Paced
 from stores import FileKind, Kind, counts, event
 
-from papyra import COUNTERS, MemoryBackend, PersistenceMetrics, PersistenceMetricsMixin
+from papyra import (
+    COUNTERS,
+    MemoryBackend,
+    PersistenceMetrics,
+    PersistenceMetricsMixin,
+    RecordError,
+)
 
 SPECIFICATION = [
     "records_written",
@@ -25,6 +31,18 @@ SPECIFICATION = [
     "compactions_triggered",
     "compaction_errors",
 ]
+
+
+def test_counters_that_are_not_supported_stay_at_zero_whoever_counts() -> None:
+    class Few(MemoryBackend):
+        unsupported = frozenset({"records_read", "records_written", "write_errors"})
+
+    with Few() as store:
+        store.append(event(1))
+        next(store.records())
+        with pytest.raises(RecordError):
+            store.append("no record")  # type: ignore[arg-type]  # on purpose
+        assert store.metrics.snapshot() == counts()
 
 
 def test_the_counters_are_those_of_the_specification_in_its_order() -> None:

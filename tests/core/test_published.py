@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 import os
 import threading
 from pathlib import Path
@@ -10,7 +11,13 @@ import pytest
 from children import Child
 from stores import FileKind, counts, event, raiser
 
-from papyra import NotPublishedError, StoreLockedError, StoreNotFoundError, open_counters
+from papyra import (
+    NotPublishedError,
+    StoreIOError,
+    StoreLockedError,
+    StoreNotFoundError,
+    open_counters,
+)
 from papyra.system import LOCK_EXCLUSIVE, locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
@@ -125,14 +132,16 @@ def test_a_reset_from_outside_is_seen_by_the_program_and_disturbs_nothing(
 
 
 def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKind) -> None:
-    with Child() as child, Child() as resetter, file_kind.open() as mine:
+    with Child() as child, Child() as resetter, file_kind.open(lock_timeout=100.0) as mine:
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
         child.do(
             "thread = threading.Thread(target=lambda:"
             " [store.append(Record('event')) for _ in range(3000)]); thread.start()"
         )
-        resetter.do(f"counters = open_counters({file_kind.url!r})")
+        # Nobody is to give up, however busy the machine is.
+        patient = f"{file_kind.url}?lock_timeout=100"
+        resetter.do(f"counters = open_counters({patient!r})")
         resetter.do("intervals, done = [], threading.Event()")
         resetter.do("loop = 'while not done.is_set(): intervals.append(counters.reset())'")
         resetter.do("thread = threading.Thread(target=exec, args=(loop, globals()))")
@@ -151,7 +160,7 @@ def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKi
         thread = threading.Thread(target=append)
         thread.start()
         while not done.is_set():
-            intervals.append(open_counters(file_kind.url).reset())
+            intervals.append(open_counters(patient).reset())
         thread.join()
         child.do("thread.join()")
         resetter.do("done.set(); thread.join()")
@@ -268,6 +277,52 @@ def test_a_place_that_cannot_be_written_degrades_to_counters_of_the_process(
         assert store.metrics.snapshot() == counts(records_written=2)
     (warning,) = caplog.messages
     assert "other processes will not see its counters" in warning
+
+
+def test_a_reset_that_cannot_be_saved_resets_nothing(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_kind.open() as gone:
+        gone.append_many([event(1), event(2)])
+    with file_kind.open() as store:
+        store.append(event(3))
+        counters = open_counters(file_kind.url)
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.published.sync_data", raiser(OSError(28, "no space")))
+            with pytest.raises(StoreIOError, match="no space"):
+                counters.reset()
+        assert counters.read().snapshot() == counts(records_written=3)
+        assert counters.reset() == counts(records_written=3)
+
+
+def test_a_page_that_is_written_in_part_is_none(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    real = os.write
+    with file_kind.open() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", lambda fd, data: real(fd, data[:100]))
+            store.scan()
+            store._prepare()
+        store.append(event(1))
+        assert store.metrics.snapshot() == counts(scan_operations=1, records_written=1)
+    assert "other processes will not see its counters" in caplog.text
+
+
+def test_a_handler_of_the_warning_may_use_the_store(file_kind: FileKind) -> None:
+    class Appending(logging.Handler):
+        def emit(self, _: logging.LogRecord) -> None:
+            store.append(event(2))
+
+    Path(f"{file_kind.path}.metrics").write_text("in the way")
+    handler = Appending()
+    logging.getLogger("papyra").addHandler(handler)
+    try:
+        with file_kind.open() as store:
+            store.append(event(1))
+            assert store.metrics.snapshot() == counts(records_written=2)
+    finally:
+        logging.getLogger("papyra").removeHandler(handler)
 
 
 def test_a_damaged_file_of_retired_counters_is_named(

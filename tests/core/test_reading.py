@@ -232,6 +232,12 @@ def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
         assert store.metrics.snapshot()["compaction_errors"] == 1
 
 
+def test_an_id_with_a_number_beyond_reason_is_no_number() -> None:
+    seen = Seen()
+    for _ in range(2):
+        assert seen.add_id("0" * 16 + "-" + "9" * 5000)
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=40))
 def test_an_id_is_new_once(ids: list[tuple[str, int]]) -> None:
     seen, model = Seen(), set()

@@ -1,0 +1,239 @@
+"""Putting back what a recovery or compaction saved."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from stores import FileKind, counts, event, numbers, raiser
+
+from papyra import (
+    MemoryBackend,
+    PersistenceBackend,
+    Retention,
+    RotatingBackend,
+    UndoError,
+    UnsupportedError,
+)
+from papyra.record import encode, seal
+
+TORN = b'{"kind":"event","timest'
+
+
+def line(n: int) -> bytes:
+    return seal(encode(event(n)), "0" * 16, n)
+
+
+#: Damage at the beginning, in the middle and at the end, and two records that share a line.
+DAMAGED = b"junk\n" + line(1) + b"\0\0\n" + line(2)[:-1] + line(3) + b"[1]\n" + line(4) + TORN
+
+
+def data(directory: Path) -> dict[str, bytes]:
+    """Return the files with records."""
+    return {
+        entry.name: entry.read_bytes()
+        for entry in directory.iterdir()
+        if entry.is_file() and "lock" not in entry.name
+    }
+
+
+def undone(store: PersistenceBackend) -> None:
+    """Undo the one recovery there is."""
+    (saved,) = store.quarantined()
+    assert saved.obstacle == ""
+    store.recover(undo=saved.id)
+    assert store.quarantined() == []
+
+
+def test_a_recovery_is_undone_byte_for_byte(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        report = store.recover()
+        assert numbers(store.read(strict=True)) == [1, 2, 3, 4]
+        (saved,) = store.quarantined()
+        assert (saved.id, saved.bytes) == (report.quarantine, report.removed)
+        assert saved.files == ("store.ndjson",)
+        before = store.metrics.snapshot()
+
+        shown = store.recover(undo=saved.id, dry_run=True)
+        assert (shown.dry_run, shown.restored) == (True, saved.bytes)
+        assert numbers(store.read(strict=True)) == [1, 2, 3, 4]
+        done = store.recover(undo=saved.id)
+        assert (done.quarantine, done.restored, done.clean) == (saved.id, saved.bytes, True)
+
+        assert file_kind.path.read_bytes() == DAMAGED
+        assert not any(Path(f"{file_kind.path}.quarantine").iterdir())
+        assert store.metrics.snapshot() == before | {"records_read": before["records_read"] + 4}
+
+
+def test_what_was_appended_since_stays_and_nothing_is_glued(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        store.recover()
+        store.append(event(5))
+        undone(store)
+        assert file_kind.path.read_bytes().startswith(DAMAGED + b"\n")
+        assert numbers(store.read()) == [1, 2, 3, 4, 5]
+        store.append(event(6))
+        assert store.recover().clean
+        assert numbers(store.read(strict=True)) == [1, 2, 3, 4, 5, 6]
+
+
+def test_recoveries_are_undone_in_reverse(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        first = store.recover().quarantine
+        file_kind.put(store, b"more\n")
+        between = file_kind.path.read_bytes()
+        second = store.recover().quarantine
+        assert first is not None
+        assert second is not None
+        assert [bool(saved.obstacle) for saved in store.quarantined()] == [False, False]
+        file_kind.path.write_bytes(line(9))
+        with pytest.raises(UndoError, match="it was rewritten or dropped since"):
+            store.recover(undo=first)
+        assert all("rewritten" in saved.obstacle for saved in store.quarantined())
+        file_kind.path.write_bytes(between.removesuffix(b"more\n"))
+        store.recover(undo=second)
+        assert file_kind.path.read_bytes() == between
+        store.recover(undo=first)
+        assert file_kind.path.read_bytes() == DAMAGED + b"\nmore\n"
+
+
+def test_damage_that_a_compaction_saved_is_put_back_too(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(line(1) + line(2) + b"junk\n" + line(3))
+    with file_kind.open(retention=Retention(max_records=2)) as store:
+        assert store.compact().dropped == 1
+        assert file_kind.path.read_bytes() == line(2) + line(3)
+        undone(store)
+        assert file_kind.path.read_bytes() == line(2) + b"junk\n" + line(3)
+
+
+def test_all_files_of_a_set_are_put_back_and_those_that_were_removed(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    with RotatingBackend(path, max_bytes=300) as store:
+        for n in range(7):
+            store.append(event(n))
+        (tmp_path / "store.ndjson.000000000002").write_bytes(b"nothing but junk\n")
+        for name in ("store.ndjson", "store.ndjson.000000000001"):
+            with (tmp_path / name).open("ab") as file:
+                file.write(b"junk\n")
+        before = data(tmp_path)
+        report = store.recover()
+        assert report.clean
+        assert "store.ndjson.000000000002" not in data(tmp_path)
+        assert len(store.quarantined()) == 1
+        undone(store)
+        assert data(tmp_path) == before
+
+
+def test_a_file_that_was_rotated_since_is_found(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    path.write_bytes(DAMAGED)
+    with RotatingBackend(path, max_bytes=len(DAMAGED)) as store:
+        store.recover()
+        store.append_many([event(5), event(6)])
+        undone(store)
+        assert (tmp_path / "store.ndjson.000000000001").read_bytes() == DAMAGED
+        assert numbers(store.read()) == [1, 2, 3, 4, 5, 6]
+
+
+def test_an_interrupted_recovery_leaves_nothing_to_undo(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        for step in ("sync", "take_place"):
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    f"papyra.backends.files.replacing.Replacement.{step}",
+                    raiser(KeyboardInterrupt()),
+                )
+                with pytest.raises(KeyboardInterrupt):
+                    store.recover()
+            assert store.quarantined() == []
+        with monkeypatch.context() as patch:  # after the rename
+            patch.setattr(
+                "papyra.backends.files.replacing.sync_directory", raiser(OSError(5, "i/o error"))
+            )
+            with pytest.raises(OSError, match="rewriting ended where it was: i/o error"):
+                store.recover()
+        undone(store)
+        assert file_kind.path.read_bytes() == DAMAGED
+        assert store.metrics.snapshot()["recovery_failures"] == 3
+
+
+def test_an_interrupted_undo_is_done_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    for name in ("store.ndjson.000000000001", "store.ndjson"):
+        (tmp_path / name).write_bytes(DAMAGED.replace(b"junk", name.encode()))
+    before = data(tmp_path)
+    with RotatingBackend(path) as store:
+        store.recover()
+        monkeypatch.setattr("papyra.backends.files.undo.shutil.rmtree", raiser(KeyboardInterrupt()))
+        (saved,) = store.quarantined()
+        with pytest.raises(KeyboardInterrupt):
+            store.recover(undo=saved.id)
+        monkeypatch.undo()
+        assert "is there" in store.quarantined()[0].obstacle
+        store.recover(undo=saved.id)
+        assert data(tmp_path) == before
+        assert store.quarantined() == []
+
+
+def test_a_manifest_that_was_changed_puts_nothing_back(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        store.recover()
+        (saved,) = store.quarantined()
+        removed = Path(f"{file_kind.path}.quarantine", saved.id, "removed")
+        removed.write_bytes(removed.read_bytes().replace(b"junk", b"JUNK"))
+        clean = file_kind.path.read_bytes()
+        with pytest.raises(UndoError, match="somebody changed what was saved"):
+            store.recover(undo=saved.id)
+        assert file_kind.path.read_bytes() == clean
+        assert removed.exists()
+
+
+def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(b"junk\n" + line(1) + TORN)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+    directory = Path(f"{file_kind.path}.quarantine", str(identifier))
+    head, name, *pieces, end = map(
+        json.loads, (directory / "manifest.ndjson").read_text().splitlines()
+    )
+    assert (head["papyra_quarantine"], head["id"]) == (1, identifier)
+    assert name == {"file": "store.ndjson"}
+    assert [
+        (p["type"], p["offset"], p["length"], p["saved_at"], p["new_offset"]) for p in pieces
+    ] == [
+        ("corrupted_line", 0, 5, 0, 0),
+        ("truncated_line", 5 + len(line(1)), len(TORN), 5, len(line(1))),
+    ]
+    assert (end["end"], end["old_size"], end["new_size"], end["exact"]) == (
+        "store.ndjson",
+        5 + len(line(1)) + len(TORN),
+        len(line(1)),
+        True,
+    )
+    assert end["inode"] == os.stat(file_kind.path).st_ino
+    assert (directory / "removed").read_bytes() == b"junk\n" + TORN
+
+
+@pytest.mark.parametrize("identifier", ["", "..", "../x", "20261123T000000-00000000"])
+def test_an_id_that_is_none_is_an_error(file_kind: FileKind, identifier: str) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        with pytest.raises(UndoError, match="nothing is saved under the id"):
+            store.recover(undo=identifier)
+        assert store.metrics.snapshot() == counts(records_written=1)
+
+
+def test_a_store_without_a_quarantine_says_so() -> None:
+    with MemoryBackend() as store:
+        for ask in (store.quarantined, lambda: store.recover(undo="x")):
+            with pytest.raises(UnsupportedError, match="of kind memory cannot undo anything"):
+                ask()
