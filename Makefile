@@ -1,5 +1,5 @@
 # Needs python3.11 or newer (with venv), make and git; everything else goes into .venv.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.14 || echo python3.11)
 VENV := .venv
 PY := $(VENV)/bin/python
 PORT ?= 9464
