@@ -10,7 +10,6 @@ Folding adds the pages without an owner to `retired`, which names them until the
 interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
 """
 
-import errno
 import json
 import os
 import re
@@ -33,6 +32,7 @@ from papyra.system import (
     sync_data,
     sync_directory,
     try_lock,
+    write_all,
 )
 
 _PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
@@ -191,7 +191,8 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
         try:
             own_like(path, directory)
-            _write_zeros(descriptor, path)
+            # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
+            write_all(descriptor, bytes(SIZE))
             try_lock(descriptor, LOCK_EXCLUSIVE)
             page = OwnPage(descriptor, directory, timeout=timeout)
         except BaseException:
@@ -201,12 +202,6 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
             os.close(descriptor)  # the map has its own, and the lock with it
         metrics._move(page.take_over)
         page.show()  # not before: it would count twice what an interrupt kept from moving
-
-
-def _write_zeros(descriptor: int, path: str) -> None:
-    """Write a page, and do not stretch it: in a sparse one a full disk kills the process (SIGBUS)."""
-    if os.write(descriptor, bytes(SIZE)) < SIZE:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
 
 def unpublish(metrics: PersistenceMetrics) -> None:

@@ -156,6 +156,13 @@ def _read_at(descriptor: int, count: int, offset: int, /) -> bytes:
 read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _read_at)
 
 
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write *data*; on an error a part of it may be written, as on a disk that is almost full."""
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
+
+
 def _find_sync() -> Callable[[int], object]:
     command = getattr(_fcntl, "F_FULLFSYNC", None)
     if _fcntl is not None and command is not None:  # macOS: its fsync stops at the drive's cache

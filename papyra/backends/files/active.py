@@ -20,6 +20,7 @@ from papyra.system import (
     sync_data,
     sync_directory,
     try_lock,
+    write_all,
 )
 
 #: What a new lock file holds: the highest number of a rotated segment ever used, and a newline.
@@ -117,7 +118,7 @@ class ActiveFile:
         mode = os.fstat(self.descriptor).st_mode
         number = 1 + max(layout.last_number(), int(read_at(self.lock, _DIGITS, 0)))
         os.lseek(self.lock, 0, os.SEEK_SET)
-        os.write(self.lock, b"%0*d" % (_DIGITS, number))
+        write_all(self.lock, b"%0*d" % (_DIGITS, number))
         bump_generation(self.lock)
         segment = layout.segment(number)
         os.rename(layout.path, segment)
@@ -137,7 +138,7 @@ class ActiveFile:
         """Open the file at the path, or make it, unless it is the one that is open."""
         if generation < len(_FIRST_GENERATION):
             os.lseek(self.lock, 0, os.SEEK_SET)
-            os.write(self.lock, _FIRST_GENERATION)
+            write_all(self.lock, _FIRST_GENERATION)
             generation = os.lseek(self.lock, 0, os.SEEK_END)
         status = self._layout.stat()
         if status is None or (status.st_dev, status.st_ino) != self._identity:
@@ -191,6 +192,6 @@ def bump_generation(lock_descriptor: int) -> None:
     """
     if os.lseek(lock_descriptor, 0, os.SEEK_END) < len(_FIRST_GENERATION):
         os.lseek(lock_descriptor, 0, os.SEEK_SET)
-        os.write(lock_descriptor, _FIRST_GENERATION)
+        write_all(lock_descriptor, _FIRST_GENERATION)
     os.write(lock_descriptor, b".")
     sync_data(lock_descriptor)

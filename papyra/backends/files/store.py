@@ -25,7 +25,7 @@ from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
-from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_NONE, flock, locked, sync_data
+from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_NONE, flock, locked, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
@@ -81,7 +81,7 @@ class FileBackend(PersistenceBackend):
                 start, data = 0, b"".join(lines)
             before = self._stored
             try:
-                _write_all(active.descriptor, data)
+                write_all(active.descriptor, data)
                 if self._sync == "always":
                     self._sync_active()
                 active.end, self._stored = start + len(data), before + len(lines)
@@ -234,9 +234,3 @@ class FileBackend(PersistenceBackend):
         # The parent's locks live as long as any copy of their descriptors; closing one here
         # unlocks nothing.
         self._active.close()
-
-
-def _write_all(descriptor: int, data: bytes) -> None:
-    written = os.write(descriptor, data)
-    while written < len(data):
-        written += os.write(descriptor, memoryview(data)[written:])
