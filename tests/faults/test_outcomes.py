@@ -1,0 +1,30 @@
+"""Each fault, tried for a short while: nothing goes wrong, and enough was tried."""
+
+import re
+
+import pytest
+from faults import bits, nth_call
+from faults.outcome import Fault, UnavailableError
+
+from servers import missing
+
+#: Every fault, and how often it is to be tried at the least.
+FAULTS: dict[Fault, int] = {
+    bits.cut: 600,
+    bits.flip: 400,
+    bits.cut_legacy: 250,
+    nth_call.run: 300,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.__module__}.{f.__name__}")
+def test_nothing_goes_wrong(fault: Fault) -> None:
+    try:
+        outcome = fault(long=False)
+    except UnavailableError as reason:
+        missing(str(reason))
+    print(outcome)
+    assert outcome.flawless
+    first = re.match(r"[\d,]+", outcome.tried)
+    assert first is not None
+    assert int(first[0].replace(",", "")) >= FAULTS[fault]
