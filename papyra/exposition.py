@@ -6,14 +6,29 @@ OpenTelemetry: serve the text yourself, or write it for node_exporter's textfile
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from papyra.backend import PersistenceBackend
-from papyra.metrics import COUNTERS
+from papyra.metrics import COUNTERS, PersistenceMetrics
 
 #: The media type of the text.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
+
+
+class Named(Protocol):
+    """What is shown of a store."""
+
+    metrics: PersistenceMetrics
+
+    @property
+    def kind(self) -> str:
+        """The kind of store."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
 
 
 class Row(NamedTuple):
@@ -25,7 +40,7 @@ class Row(NamedTuple):
     supported: Collection[str]
 
 
-def exposition(*stores: PersistenceBackend) -> str:
+def exposition(*stores: Named) -> str:
     """
     Return the totals of *stores* as text.
 

@@ -39,7 +39,7 @@ ALLOWED = {
     "backend": {
         "anomaly", "commit", "log", "primitives", "record", "reports", "selection", "sifting",
     },
-    "exposition": {"backend", "metrics"},
+    "exposition": {"metrics"},
     "store_url": {
         "backend", "backends", "errors", "primitives", "published", "retention",
     },

@@ -107,6 +107,19 @@ class Layout:
             raise StoreIOError(errno.EISDIR, "it is a directory; name a file in it", self.path)
         raise StoreIOError(errno.EINVAL, "it is no regular file; name one", self.path)
 
+    def check_directory(self) -> None:
+        """
+        Raise where no file of the store can be.
+
+        Raises:
+            StoreIOError: if its directory is missing or no directory, or the system does not tell.
+        """
+        try:
+            if not S_ISDIR(os.stat(self.directory).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.directory)
+        except OSError as error:
+            raise refusal(error, self.path, "there is no place for a store") from error
+
     def siblings(self) -> list[tuple[str, str]]:
         """Return path and ending of everything named like the store and a dot more, sorted."""
         beginning = os.path.basename(self.path) + "."
