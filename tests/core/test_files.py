@@ -178,7 +178,7 @@ def test_a_fifo_as_path_is_refused_and_not_waited_for(file_kind: FileKind) -> No
 
 def test_a_missing_directory_is_an_error_that_says_so(file_kind: FileKind, tmp_path: Path) -> None:
     file_kind.path = tmp_path / "missing" / "store.ndjson"
-    with pytest.raises(StoreIOError, match="there is no place for a store.*make the directory"):
+    with pytest.raises(StoreIOError, match=r"there is no place for a store.*make the directory"):
         file_kind.open()
     (tmp_path / "missing").mkdir()
     with file_kind.open() as store:
