@@ -9,7 +9,6 @@ and retries live inside a primitive, so nothing is counted twice.
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from math import isnan
 from time import monotonic
 from typing import Any, Final, Self, final
 
@@ -26,7 +25,7 @@ from papyra.reports import (
     Rewritten,
     ScanReport,
 )
-from papyra.selection import Query, Sorter, newest, stream
+from papyra.selection import Query, Sorter, newest, query_of, stream
 from papyra.sifting import examine
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
@@ -155,7 +154,8 @@ class PersistenceBackend(Primitives):
         """
         findings = Findings()
         try:
-            query = self._query(kind, since, limit, strict=strict)
+            self._check_usable()
+            query = query_of(kind, since, limit, strict=strict)
             if limit is not None or self._retention.counts:
                 found = newest(self._lines, self._retention, query, time.time(), findings)
             else:
@@ -184,7 +184,8 @@ class PersistenceBackend(Primitives):
         read error and no records.
         """
         try:
-            query = self._query(kind, since, limit, strict=strict)
+            self._check_usable()
+            query = query_of(kind, since, limit, strict=strict)
         except BaseException:
             self.metrics.increment("read_errors")
             raise
@@ -328,20 +329,6 @@ class PersistenceBackend(Primitives):
                 self._released = True
                 raise
             self._released = True
-
-    def _query(
-        self, kind: str | None, since: float | None, limit: int | None, *, strict: bool
-    ) -> Query:
-        self._check_usable()
-        if limit is not None and (type(limit) is not int or limit < 0):
-            raise ValueError(f"limit is {limit!r}: a whole number from 0 on is needed, or None")
-        if since is not None and (
-            isinstance(since, bool) or not isinstance(since, (int, float)) or isnan(since)
-        ):
-            raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
-        if kind is not None and not isinstance(kind, str):
-            raise ValueError(f"kind is {kind!r}: a string is needed, or None")
-        return Query(kind, since, limit, strict)
 
     def _look(self, findings: Findings) -> ScanReport:
         self._check_usable()

@@ -10,7 +10,6 @@ Folding adds the pages without an owner to `retired`, which names them until the
 interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
 """
 
-import json
 import os
 import re
 import time
@@ -22,6 +21,7 @@ from papyra.errors import NotPublishedError, PapyraError
 from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
 from papyra.page import SIZE, OwnPage, Page
 from papyra.refusal import refusals
+from papyra.retired import Retired, Tally
 from papyra.system import (
     HAS_FLOCK,
     LOCK_EXCLUSIVE,
@@ -29,47 +29,13 @@ from papyra.system import (
     OPEN_FLAGS,
     locked,
     own_like,
-    sync_data,
-    sync_directory,
     try_lock,
     write_all,
 )
 
 _PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
-_FORMAT: Final = 1
 #: Seconds that a sum, or a reset of everything, waits for others, unless told otherwise.
 LOCK_TIMEOUT: Final = 5.0
-
-
-class Tally:
-    """
-    The counts of several store objects taken together.
-
-    Attributes:
-        totals: What was counted since each was opened.
-        baseline: What of that was counted before the last resets.
-        since: The earliest last reset, or opening, in seconds since the epoch.
-        live: Processes that have a store open now.
-        exited: Store objects that were closed, or whose process is gone.
-    """
-
-    def __init__(self) -> None:
-        self.totals = [0] * len(NAMES)
-        self.baseline = [0] * len(NAMES)
-        self.since = float("inf")
-        self.live: set[int] = set()
-        self.exited = 0
-
-    def add(self, totals: list[int], baseline: list[int], since: float) -> None:
-        """Add the counts of one book."""
-        self.totals = [a + b for a, b in zip(self.totals, totals, strict=True)]
-        self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
-        self.since = min(self.since, since)
-
-    def snapshot(self) -> dict[str, int]:
-        """Return each counter's rise since the last reset."""
-        pairs = zip(NAMES, self.totals, self.baseline, strict=True)
-        return {name: total - base for name, total, base in pairs}
 
 
 class PublishedCounters:
@@ -115,7 +81,7 @@ class PublishedCounters:
             fold(self.directory)
             self._sum()  # raises where there is nothing to reset
             now = time.time()
-            retired = _Retired(self.directory)
+            retired = Retired(self.directory)
             rest = retired.tally.snapshot().values()
             retired.tally.baseline, retired.tally.since = list(retired.tally.totals), now
             if retired.tally.exited:
@@ -135,7 +101,7 @@ class PublishedCounters:
 
     def _sum(self) -> Tally:
         """Return the counts of all; an error where there are none, since zeros would be a lie."""
-        tally = _Retired(self.directory).tally
+        tally = Retired(self.directory).tally
         for page, alive, pid in self._pages(writable=False):
             tally.add(*page.read())
             if alive:
@@ -154,7 +120,7 @@ class PublishedCounters:
 
     def _pages(self, *, writable: bool) -> Iterator[tuple[Page, bool, int]]:
         """Yield the pages, whether their owners live, and these owners' process ids."""
-        for name in _page_names(self.directory, _Retired(self.directory).folded):
+        for name in _page_names(self.directory, Retired(self.directory).folded):
             with _opened(os.path.join(self.directory, name), writable=writable) as (page, alive):
                 if page is not None:
                     yield page, alive, int(name.partition("-")[0])
@@ -222,7 +188,7 @@ def unpublish(metrics: PersistenceMetrics) -> None:
 
 def fold(directory: str) -> None:
     """Take pages without an owner into `retired` and remove them; the lock is held, exclusive."""
-    retired = _Retired(directory)
+    retired = Retired(directory)
     gone = [name for name in retired.folded if os.path.exists(os.path.join(directory, name))]
     dead = []
     for name in _page_names(directory, retired.folded):
@@ -240,58 +206,6 @@ def fold(directory: str) -> None:
         retired.save()
     for name in (*dead, *gone):
         os.unlink(os.path.join(directory, name))
-
-
-class _Retired:
-    """
-    The file `retired`.
-
-    Attributes:
-        tally: The counts of all pages ever folded.
-        folded: Names of pages that are in it, and perhaps not removed yet.
-    """
-
-    def __init__(self, directory: str) -> None:
-        self._directory = directory
-        self._path = os.path.join(directory, "retired")
-        self.tally = Tally()
-        self.folded: list[str] = []
-        try:
-            with open(self._path, "rb") as file:
-                content = json.load(file)
-            self.tally.add(content["totals"], content["baseline"], content["since"])
-            self.tally.exited = content["exited"]
-            self.folded = content["folded"]
-        except FileNotFoundError:
-            return
-        except (ValueError, LookupError, TypeError) as error:
-            raise NotPublishedError(
-                f"{self._path}: damaged ({type(error).__name__}); remove it to go on without the counts of"
-                " processes that are gone"
-            ) from error
-
-    def save(self) -> None:
-        """Replace the file, so that a crash leaves the old or the new one."""
-        tally = self.tally
-        content = {
-            "papyra_retired": _FORMAT,
-            "totals": tally.totals,
-            "baseline": tally.baseline,
-            "since": tally.since if tally.since != float("inf") else time.time(),
-            "exited": tally.exited,
-            "folded": self.folded,
-        }
-        temporary = self._path + ".tmp"  # one at a time: the lock is held
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            own_like(temporary, self._directory)
-            file.write(json.dumps(content).encode() + b"\n")
-            file.flush()
-            sync_data(file.fileno())
-        os.replace(temporary, self._path)
-        sync_directory(self._directory)
 
 
 @contextmanager

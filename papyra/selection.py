@@ -44,6 +44,23 @@ class Query(NamedTuple):
         )
 
 
+def query_of(kind: str | None, since: float | None, limit: int | None, *, strict: bool) -> Query:
+    """
+    Return what a read asks for.
+
+    Raises:
+        ValueError: if no record could ever be found, whatever the store holds.
+    """
+    if limit is not None and (type(limit) is not int or limit < 0):
+        raise ValueError(f"limit is {limit!r}: a whole number from 0 on is needed, or None")
+    is_number = isinstance(since, (int, float)) and not isinstance(since, bool)
+    if since is not None and not (is_number and since == since):  # noqa: PLR0124  NaN is not
+        raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
+    if kind is not None and not isinstance(kind, str):
+        raise ValueError(f"kind is {kind!r}: a string is needed, or None")
+    return Query(kind, since, limit, strict)
+
+
 def newest(
     lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
 ) -> list[Record]:

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from papyra.backends.files.layout import Layout
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
-from papyra.published import LOCK_TIMEOUT, PublishedCounters, Tally
+from papyra.published import LOCK_TIMEOUT, PublishedCounters
 from papyra.retention import Retention
+from papyra.retired import Tally
 
 if TYPE_CHECKING:
     from papyra.backend import PersistenceBackend

@@ -9,8 +9,8 @@ from papyra.cli.output import printable
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
-    from papyra.published import Tally
     from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
+    from papyra.retired import Tally
 
 
 def counters(source: str, tally: "Tally") -> str:

@@ -10,7 +10,7 @@ from stores import counts
 
 from papyra import COUNTERS, open_counters
 from papyra.cli import main
-from papyra.published import Tally
+from papyra.retired import Tally
 
 NAMES = [counter.name for counter in COUNTERS]
 

@@ -30,7 +30,8 @@ ALLOWED = {
     },
     "metrics": {"system"},
     "page": {"metrics", "refusal", "system"},
-    "published": {"errors", "metrics", "page", "refusal", "system"},
+    "retired": {"errors", "metrics", "system"},
+    "published": {"errors", "metrics", "page", "refusal", "retired", "system"},
     "commit": {"anomaly", "errors", "metrics", "record"},
     "primitives": {
         "anomaly", "commit", "errors", "metrics", "record", "reports", "retention", "selection",
@@ -42,6 +43,7 @@ ALLOWED = {
     "exposition": {"metrics"},
     "store_url": {
         "backend", "backends", "errors", "primitives", "published", "retention",
+        "retired",
     },
 }  # fmt: skip
 #: What is imported of others, and where alone.

@@ -201,7 +201,7 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
         child.do("import papyra.published as published")
         child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
         if step == "save":
-            child.do("published._Retired.save = die")
+            child.do("published.Retired.save = die")
         else:
             child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
         child.do(f"store = open_store({file_kind.url!r})")
@@ -288,7 +288,7 @@ def test_a_reset_that_cannot_be_saved_resets_nothing(
         store.append(event(3))
         counters = open_counters(file_kind.url)
         with monkeypatch.context() as patch:
-            patch.setattr("papyra.published.sync_data", raiser(OSError(28, "no space")))
+            patch.setattr("papyra.retired.sync_data", raiser(OSError(28, "no space")))
             with pytest.raises(StoreIOError, match="no space"):
                 counters.reset()
         assert counters.read().snapshot() == counts(records_written=3)

@@ -1,0 +1,101 @@
+"""
+Counters taken together: a sum of several store objects', and what those that are gone have left.
+
+The file `retired` holds the latter, as JSON. It names the pages that are in it until they are
+removed, so that whoever is interrupted in between counts nothing twice.
+"""
+
+import json
+import os
+import time
+from contextlib import suppress
+from typing import Final
+
+from papyra.errors import NotPublishedError
+from papyra.metrics import NAMES
+from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
+
+_FORMAT: Final = 1
+
+
+class Tally:
+    """
+    The counts of several store objects taken together.
+
+    Attributes:
+        totals: What was counted since each was opened.
+        baseline: What of that was counted before the last resets.
+        since: The earliest last reset, or opening, in seconds since the epoch.
+        live: Processes that have a store open now.
+        exited: Store objects that were closed, or whose process is gone.
+    """
+
+    def __init__(self) -> None:
+        self.totals = [0] * len(NAMES)
+        self.baseline = [0] * len(NAMES)
+        self.since = float("inf")
+        self.live: set[int] = set()
+        self.exited = 0
+
+    def add(self, totals: list[int], baseline: list[int], since: float) -> None:
+        """Add the counts of one book."""
+        self.totals = [a + b for a, b in zip(self.totals, totals, strict=True)]
+        self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
+        self.since = min(self.since, since)
+
+    def snapshot(self) -> dict[str, int]:
+        """Return each counter's rise since the last reset."""
+        pairs = zip(NAMES, self.totals, self.baseline, strict=True)
+        return {name: total - base for name, total, base in pairs}
+
+
+class Retired:
+    """
+    The file `retired`.
+
+    Attributes:
+        tally: The counts of all pages ever folded.
+        folded: Names of pages that are in it, and perhaps not removed yet.
+    """
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+        self._path = os.path.join(directory, "retired")
+        self.tally = Tally()
+        self.folded: list[str] = []
+        try:
+            with open(self._path, "rb") as file:
+                content = json.load(file)
+            self.tally.add(content["totals"], content["baseline"], content["since"])
+            self.tally.exited = content["exited"]
+            self.folded = content["folded"]
+        except FileNotFoundError:
+            return
+        except (ValueError, LookupError, TypeError) as error:
+            raise NotPublishedError(
+                f"{self._path}: damaged ({type(error).__name__}); remove it to go on without the counts of"
+                " processes that are gone"
+            ) from error
+
+    def save(self) -> None:
+        """Replace the file, so that a crash leaves the old or the new one."""
+        tally = self.tally
+        content = {
+            "papyra_retired": _FORMAT,
+            "totals": tally.totals,
+            "baseline": tally.baseline,
+            "since": tally.since if tally.since != float("inf") else time.time(),
+            "exited": tally.exited,
+            "folded": self.folded,
+        }
+        temporary = self._path + ".tmp"  # one at a time: the lock is held
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            own_like(temporary, self._directory)
+            file.write(json.dumps(content).encode() + b"\n")
+            file.flush()
+            sync_data(file.fileno())
+        os.replace(temporary, self._path)
+        sync_directory(self._directory)
