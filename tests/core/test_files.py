@@ -15,6 +15,7 @@ from stores import FileKind, counts, event, numbers
 from papyra import (
     ForkedStoreError,
     NotAStoreError,
+    RotatingBackend,
     StoreFailedError,
     StoreIOError,
     StoreLockedError,
@@ -105,6 +106,17 @@ def test_a_damaged_store_is_still_one(file_kind: FileKind, content: bytes) -> No
         assert numbers(store.read())[-1] == 1
         assert store.recover().clean
         assert numbers(store.read(strict=True))[-1] == 1
+
+
+def test_a_rotated_store_whose_newest_file_holds_damage_alone_is_still_one(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    with RotatingBackend(path, max_bytes=150) as store:
+        store.append(event(1))
+        store.append(event(2))
+        path.write_bytes(b"[" + path.read_bytes()[1:])
+        store.append(event(3))
+        assert store.recover().clean
+        assert numbers(store.read(strict=True)) == [1, 3]
 
 
 def test_a_directory_as_path_is_refused(file_kind: FileKind) -> None:

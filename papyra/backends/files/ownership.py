@@ -21,7 +21,8 @@ def check_ownership(layout: Layout) -> None:
     Refuse a file that is none of papyra's; a missing or blank one, or one of NULs, may become one.
 
     Raises:
-        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning.
+        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning,
+            and no rotated segments stand beside it.
         StoreIOError: if it is no regular file.
     """
     if layout.stat() is None:
@@ -37,4 +38,7 @@ def check_ownership(layout: Layout) -> None:
     for line in BytesIO(head):
         if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
             return
+    # A file that a rotation has just begun may hold one line, and that one may be damaged.
+    if layout.last_number():
+        return
     raise NotAStoreError(layout.path)
