@@ -100,13 +100,14 @@ class _Sample:
         with opened(self._kind, self._path) as store:
             watched = Watched(store, self._account)
             watched.is_damaged = True
-            found = watched.do("read")
-            self._account.check_records(found, untouched)
+            self._account.check_records(watched.do("read"), untouched)
             watched.append(made("after", 1))
             self._account.check_records(store.read(), untouched + watched.acknowledged)
             watched.do("recover")
             watched.is_damaged = False
-            self._account.expect("broken", "a scan after recover", holds=watched.do("scan").clean)
+            found = watched.do("scan").anomalies
+            told = f"at byte {at} of {file.name}, {content[at - 1 : at + 2]!r}: {found}"
+            self._account.expect("broken", told, holds=not found)
             self._account.check_records(watched.do("read"), untouched + watched.acknowledged)
         self._clear()
 
