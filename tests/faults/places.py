@@ -43,9 +43,10 @@ _FAST: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
 @contextmanager
-def scratch() -> Iterator[Path]:
+def scratch(*, on_disk: bool = False) -> Iterator[Path]:
     """Give a directory that is gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="papyra-faults-", dir=_FAST) as directory:
+    place = None if on_disk else _FAST
+    with tempfile.TemporaryDirectory(prefix="papyra-faults-", dir=place) as directory:
         yield Path(directory)
 
 

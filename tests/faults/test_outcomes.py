@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from faults import bits, nth_call
+from faults import bits, killing, nth_call, side_by_side
 from faults.outcome import Fault, UnavailableError
 
 from servers import missing
@@ -14,6 +14,8 @@ FAULTS: dict[Fault, int] = {
     bits.flip: 400,
     bits.cut_legacy: 250,
     nth_call.run: 300,
+    killing.run: 60,
+    side_by_side.run: 4000,
 }
 
 

@@ -1,0 +1,111 @@
+"""Writers that are killed by SIGKILL in the middle of whatever they do."""
+
+import random
+import time
+from pathlib import Path
+from typing import Final
+
+from faults import workers
+from faults.account import Account, made
+from faults.nursery import Nursery
+from faults.outcome import Outcome
+from faults.places import KINDS, scratch, url
+
+from papyra import open_counters
+from papyra.metrics import NAMES
+
+#: Kills of one store.
+_ROUNDS: Final = 8
+#: Threads of one writer at the most.
+_THREADS: Final = 3
+
+
+def run(*, long: bool) -> Outcome:
+    """Kill processes that write, compact, repair and undo, after 2 to 30 ms each."""
+    account = Account()
+    kills = acked = 0
+    with scratch() as place, Nursery(place) as nursery:
+        while kills < (1200 if long else 60):
+            for kind in KINDS:
+                for max_files in (None, 3) if kind == "rotating" else (None,):
+                    with scratch(on_disk=long) as directory:
+                        store = _Store(kind, max_files, directory, account, nursery)
+                        for number in range(_ROUNDS):
+                            kills += store.round(number)
+                        acked += len(store.acknowledged)
+    return account.outcome("kill -9", f"{kills:,} kills, {acked:,} records acknowledged")
+
+
+class _Store:
+    """
+    A store whose writers are killed round after round.
+
+    Attributes:
+        acknowledged: Ids that were told to somebody who lives on.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        max_files: int | None,
+        directory: Path,
+        account: Account,
+        nursery: Nursery,
+    ) -> None:
+        self.acknowledged: list[str] = []
+        self._url = url(kind, directory / "store.ndjson", max_files=max_files)
+        self._drops = max_files is not None
+        self._directory = directory
+        self._account = account
+        self._nursery = nursery
+        self._in_flight = 0
+
+    def round(self, number: int) -> int:
+        """Start writers, and perhaps others; kill them all, look, and return how many they were."""
+        acks = [self._directory / f"acks-{number}-{n}" for n in range(random.choice((1, 1, 2)))]
+        threads = random.choice((1, _THREADS))
+        never = self._directory / "never"
+        pids = [
+            self._nursery.start(workers.write, self._url, each, each.name, threads, None)
+            for each in acks
+        ]
+        self._in_flight += len(pids) * threads * workers.MOST_AT_ONCE
+        beside = random.choice((None, None, workers.compact, workers.repair))
+        if beside is not None:
+            pids.append(self._nursery.start(beside, self._url, never))
+        time.sleep(random.uniform(0.002, 0.030))
+        random.shuffle(pids)
+        for pid in pids:
+            self._nursery.kill(pid)
+        for each in acks:
+            self.acknowledged += workers.acknowledged(each)
+        self._check(number)
+        return len(pids)
+
+    def _check(self, number: int) -> None:
+        account = self._account
+        with workers.opened(self._url) as store:
+            account.check_records(store.read(), self.acknowledged, oldest_dropped=self._drops)
+            self.acknowledged.append(store.append(made(f"after {number}", 1)))
+            stored = account.check_records(
+                store.read(), self.acknowledged, oldest_dropped=self._drops
+            )
+            if number % 2:
+                store.recover()
+                found = store.scan().anomalies
+                account.expect("broken", f"after recover: {found}", holds=not found)
+                account.check_records(store.read(), self.acknowledged, oldest_dropped=self._drops)
+        counted = dict(zip(NAMES, open_counters(self._url).read().totals, strict=True))
+        written = counted["records_written"]
+        holds = len(self.acknowledged) <= written and (
+            self._drops or written <= stored <= written + self._in_flight
+        )
+        told = f"{len(self.acknowledged)} <= {written} <= {stored} <= + {self._in_flight}"
+        account.expect("miscounted", told, holds=holds)
+        for part, whole in (
+            ("recovery_failures", "recovery_attempts"),
+            ("compaction_errors", "compactions_triggered"),
+        ):
+            account.expect("miscounted", f"{counted}", holds=counted[part] <= counted[whole])
+        errors = counted["write_errors"], counted["read_errors"]
+        account.expect("miscounted", f"{counted}", holds=errors == (0, 0))
