@@ -23,6 +23,7 @@ from papyra import (
 )
 from papyra.backends.files import view
 from papyra.backends.files.layout import Layout
+from papyra.backends.files.replacing import Replacement
 from papyra.backends.files.store import FileBackend
 from papyra.backends.files.syncing import sync_soon
 from papyra.record import encode, seal
@@ -313,6 +314,25 @@ def test_a_rewrite_beside_an_appending_process_loses_nothing(file_kind: FileKind
         assert child.answer() == 2999
         assert numbers(mine.read()) == list(range(3000))
         assert child.do("store.metrics.snapshot()") == counts(records_written=3000)
+
+
+def test_a_compaction_lets_go_of_a_file_that_a_rotation_dropped_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Replacement.take_place
+
+    def late(self: Replacement, *, timeout: float) -> None:
+        store.append_many([event(2), event(3)])
+        store.append_many([event(4), event(5)])
+        real(self, timeout=timeout)
+
+    path = tmp_path / "store.ndjson"
+    with RotatingBackend(path, max_bytes=150, max_files=1) as store:
+        path.write_bytes(b"{}\n")
+        monkeypatch.setattr(Replacement, "take_place", late)
+        assert store.compact().clean
+        assert numbers(store.read(strict=True)) == [4, 5]
+        assert store.metrics.snapshot()["compaction_errors"] == 0
 
 
 def test_a_held_lock_is_waited_for_and_then_named(file_kind: FileKind) -> None:

@@ -116,7 +116,7 @@ class ActiveFile:
         """
         layout = self._layout
         mode = os.fstat(self.descriptor).st_mode
-        number = 1 + max(layout.last_number(), int(read_at(self.lock, _DIGITS, 0)))
+        number = 1 + max(layout.last_number(), last_number_in(self.lock))
         os.lseek(self.lock, 0, os.SEEK_SET)
         write_all(self.lock, b"%0*d" % (_DIGITS, number))
         bump_generation(self.lock)
@@ -181,6 +181,11 @@ def _is_at(descriptor: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(descriptor))
+
+
+def last_number_in(lock_descriptor: int) -> int:
+    """Return the highest number of a rotated segment ever used; the lock is held."""
+    return int(read_at(lock_descriptor, _DIGITS, 0) or b"0")
 
 
 def bump_generation(lock_descriptor: int) -> None:

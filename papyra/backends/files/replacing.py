@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Final
 from zlib import crc32
 
-from papyra.backends.files.active import bump_generation
+from papyra.backends.files.active import bump_generation, last_number_in
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.view import identity_of
 from papyra.errors import PapyraError
@@ -110,7 +110,7 @@ class Replacement:
             self._copy_until(size)
             self.sync()
         with locked(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner) as lock:
-            if lock is not None and (target := self._find_old()):
+            if lock is not None and (target := self._find_old(lock)):
                 self._replace(target, lock)
 
     def _replace(self, target: str, lock: int) -> None:
@@ -126,7 +126,7 @@ class Replacement:
             os.unlink(target)
         sync_directory(self._layout.directory)
 
-    def _find_old(self) -> str:
+    def _find_old(self, lock: int) -> str:
         """Return what the old file is called now; "" if a rotation dropped it."""
         status = os.fstat(self._old)
         names = [self._place]
@@ -137,7 +137,10 @@ class Replacement:
                 if identity_of(os.stat(name)) == identity_of(status):
                     break
         else:
-            if self._place != self._layout.path and not os.path.lexists(self._place):
+            is_gone = not os.path.lexists(self._place)
+            if self._place == self._layout.path:  # it was renamed first, by a store that rotates
+                is_gone = not status.st_nlink and last_number_in(lock) > 0
+            if is_gone:
                 return ""
             name = ""
         if not name or status.st_size < self._copied:
