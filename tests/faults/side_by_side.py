@@ -22,7 +22,7 @@ def run(*, long: bool) -> Outcome:
     """Write, rotate, compact, repair, scan and read at once, and count what comes of it."""
     account = Account()
     acked = looks = 0
-    calls = 5000 if long else 120
+    calls = 5000 if long else 300
     with scratch() as place, Nursery(place) as nursery:
         for kind in KINDS:
             for max_files in (None, 4) if kind == "rotating" else (None,):
