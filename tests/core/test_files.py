@@ -120,6 +120,26 @@ def test_a_rotated_store_whose_newest_file_holds_damage_alone_is_still_one(tmp_p
         assert numbers(store.read(strict=True)) == [1, 3]
 
 
+def test_a_rotation_while_a_store_is_first_looked_at_is_no_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    real = Layout.stat
+
+    def rotate(self: Layout) -> os.stat_result | None:
+        monkeypatch.undo()
+        status = real(self)
+        path.rename(f"{path}.000000000001")
+        return status
+
+    with RotatingBackend(path) as store:
+        store.append(event(1))
+        with RotatingBackend(path) as other:
+            monkeypatch.setattr(Layout, "stat", rotate)
+            other.append(event(2))
+        assert numbers(store.read()) == [1, 2]
+
+
 def test_a_directory_as_path_is_refused(file_kind: FileKind) -> None:
     file_kind.path.mkdir()
     store = file_kind.open()

@@ -27,7 +27,10 @@ def check_ownership(layout: Layout) -> None:
     """
     if layout.stat() is None:
         return
-    descriptor = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+    try:
+        descriptor = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+    except FileNotFoundError:  # a rotation has renamed it this moment
+        return
     try:
         head = read_at(descriptor, _HEAD, 0)
     finally:
