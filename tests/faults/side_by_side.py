@@ -102,7 +102,8 @@ def compact(url: str, until: Path) -> int:
 
 def scan(url: str, until: Path) -> tuple[int, list[Anomaly]]:
     """Scan again and again; return how often, and what was found."""
-    done, found = 0, []
+    done = 0
+    found: list[Anomaly] = []
     with workers.opened(url) as store:
         while not until.exists():
             found += store.scan().anomalies
