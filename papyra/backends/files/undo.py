@@ -98,7 +98,11 @@ class _Saved:
         """
         end = chapter.end
         named = os.path.join(self._layout.directory, chapter.file)
-        if _begins_with(named, end["old_size"], end["old_checksum"]):
+        if _begins_with(named, end["old_size"], end["old_checksum"]) and not (
+            # A torn line is the beginning of a whole one: an append may have brought it back.
+            os.stat(named).st_ino == end["inode"]
+            and _begins_with(named, end["new_size"], end["new_checksum"])
+        ):
             return None
         if not end["new_size"] and named != self._layout.path and not _size(named):
             return named  # of a sealed file nothing stayed, so it was removed
