@@ -55,6 +55,11 @@ class Account:
         if not holds:
             self.note(wrong, what)
 
+    def merge(self, other: "Account") -> None:
+        """Take in what went wrong in another process."""
+        self.wrongs += other.wrongs
+        self._told += other._told
+
     def check_records(
         self,
         records: Iterable[Record],

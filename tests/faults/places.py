@@ -71,4 +71,4 @@ def mounted(*words: str) -> Iterator[Path]:
         try:
             yield place
         finally:
-            subprocess.run(["umount", place], check=True)
+            subprocess.run(["umount", "--lazy", place], check=True)

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from faults import bits, killing, nth_call, side_by_side
+from faults import bits, full_disk, killing, model, nth_call, side_by_side
 from faults.outcome import Fault, UnavailableError
 
 from servers import missing
@@ -15,6 +15,9 @@ FAULTS: dict[Fault, int] = {
     bits.cut_legacy: 250,
     nth_call.run: 300,
     killing.run: 60,
+    full_disk.disk: 4,
+    full_disk.limit: 14,
+    model.run: 1000,
     side_by_side.run: 4000,
 }
 
