@@ -1,0 +1,112 @@
+"""Every state that a crash can leave of what was done to stores, each looked at once."""
+
+import tempfile
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar, Final
+
+from faults import workloads
+from faults.autopsy import WrongError, examine
+from faults.disk import Disk, Tree
+from faults.ledger import Expected, Ledger
+from faults.outcome import Outcome
+from faults.trace import Call, Note, record
+
+#: A file system in memory, where there is one: a hundred thousand directories are made.
+_FAST: Final = Path("/dev/shm")
+#: Wrong states that are kept to be shown.
+_MOST_SHOWN: Final = 10
+
+
+class Explorer(ABC):
+    """
+    Goes through a recording, and into every state that a crash at each moment may leave.
+
+    Args:
+        place: A directory to lay the states out in.
+        long: Try all of them; else a sample.
+
+    Attributes:
+        tried: States, however alike.
+        wrongs: What was wrong, by its sort.
+        shown: The first of it in words.
+    """
+
+    fault: ClassVar[str]
+
+    def __init__(self, place: Path, *, long: bool) -> None:
+        self.tried: Counter[str] = Counter()
+        self.wrongs: Counter[str] = Counter()
+        self.shown: list[str] = []
+        self.long = long
+        self._place = place
+        self._looked: set[int] = set()
+
+    @abstractmethod
+    def states(self, disk: Disk, call: Call | None) -> Iterator[Tree]:
+        """Yield what a crash before the end of *call* leaves; None is between two calls."""
+
+    @abstractmethod
+    def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
+        """Return what must hold of them."""
+
+    @abstractmethod
+    def _is_kill(self) -> bool: ...
+
+    def explore(self, recording: Iterable[Call | Note]) -> None:
+        """Go through *recording*."""
+        disk, ledger, task = Disk("/nowhere"), Ledger(), ""
+        for event in recording:
+            if isinstance(event, Call):
+                if ledger.running and disk.is_changed_by(event):
+                    self._crash(disk, event, ledger, task)
+                disk.apply(event)
+            elif "task" in event.said:
+                task = event.said["task"]
+                disk, ledger = Disk(event.said["place"]), Ledger()
+            elif "poke" in event.said:
+                word = event.said["value"].to_bytes(8, "little")
+                disk.poke(event.said["poke"], event.said["at"], word)
+            else:
+                ledger.take(event.said)
+                if "start" in event.said:
+                    disk.sync()
+                if ledger.running and ledger.settled:
+                    self._crash(disk, None, ledger, task)
+
+    def _crash(self, disk: Disk, call: Call | None, ledger: Ledger, task: str) -> None:
+        _, kind, sync = task.split(":")
+        expected = self.expected(ledger, disk.highest, sync=sync)
+        for tree in self.states(disk, call):
+            self.tried[task] += 1
+            key = hash((kind, expected, frozenset(tree.items())))
+            if key in self._looked:
+                continue
+            self._looked.add(key)
+            place = self._place / str(len(self._looked))
+            try:
+                examine(place, tree, expected, kind, killed=self._is_kill())
+            except WrongError as wrong:
+                self.wrongs[wrong.what] += 1
+                if len(self.shown) < _MOST_SHOWN:
+                    self.shown.append(f"{task}, before {call}: {wrong}; {tree}")
+
+    @property
+    def outcome(self) -> Outcome:
+        """What came of it."""
+        tried = f"{self.tried.total():,} crash states of {len(self.tried)} workloads"
+        return Outcome(self.fault, tried, **self.wrongs)
+
+
+def recorded(place: Path, tasks: Sequence[str], *, mutant: str = "") -> Iterator[Call | Note]:
+    """Do *tasks* in the directory *place*, and yield what the system was told."""
+    (place / "stores").mkdir()
+    program = Path(workloads.__file__)
+    return record(program, [str(place / "stores"), mutant, *tasks], place)
+
+
+def scratch() -> "tempfile.TemporaryDirectory[str]":
+    """Return a directory that is fast to make files in, and removed at the end."""
+    return tempfile.TemporaryDirectory(dir=_FAST if _FAST.is_dir() else None)

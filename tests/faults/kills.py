@@ -1,0 +1,74 @@
+"""A process that is killed anywhere: after every system call, and after every byte of a write."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from faults.disk import Disk, File, Tree, changed, tree_of
+from faults.exploring import Explorer, recorded, scratch
+from faults.ledger import Expected, Ledger
+from faults.outcome import Outcome
+from faults.trace import Call
+from faults.workloads import tasks
+
+#: Of a write longer than this not every byte is tried.
+_WHOLE: Final = 4096
+#: Bytes of a write that the short form tries, besides the first and the last.
+_SAMPLE: Final = 6
+
+
+class Kills(Explorer):
+    """What is left where the kernel goes on: all that was written, in order."""
+
+    fault = "process killed"
+
+    def __init__(self, place: Path, *, long: bool) -> None:
+        super().__init__(place, long=long)
+        self._random = random.Random(1)
+
+    def states(self, disk: Disk, call: Call | None) -> Iterator[Tree]:
+        """Yield what is there before *call*, and what after each byte that it writes."""
+        yield disk.tree()
+        found = disk.write_of(call) if call is not None else None
+        if found is None:
+            return
+        file, (offset, data) = found
+        assert data is not None
+        for length in self._lengths(len(data)):
+            torn = changed(file.content, (offset, data[:length]))
+
+            def content(other: File, file: File = file, torn: bytes = torn) -> bytes:
+                return torn if other is file else other.content
+
+            yield tree_of(disk.top, lambda directory: directory.entries, content)
+
+    def _lengths(self, size: int) -> list[int]:
+        """Return how much of a write of *size* bytes is done."""
+        every = range(1, size)
+        if self.long and size <= _WHOLE:
+            return list(every)
+        count = 100 if self.long else _SAMPLE
+        edges = {1, size - 1, *range(_WHOLE, size, _WHOLE)}
+        return sorted(edges.intersection(every).union(self._random.sample(every, min(count, len(every)))))
+
+    def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
+        """Return what must hold: no byte that was written is lost, synced or not."""
+        return ledger.after_kill(highest)
+
+    def _is_kill(self) -> bool:
+        return True
+
+
+def explore(*, long: bool) -> Kills:
+    """Kill a program that does everything to both kinds of store."""
+    with scratch() as place:
+        explorer = Kills(Path(place), long=long)
+        todo = [*tasks("always"), *(tasks("none") if long else [])]
+        explorer.explore(recorded(Path(place), todo))
+    return explorer
+
+
+def run(*, long: bool) -> Outcome:
+    """Return what came of it."""
+    return explore(long=long).outcome
