@@ -20,6 +20,8 @@ def check_ownership(layout: Layout) -> None:
     """
     Refuse a file that is none of papyra's; a missing or blank one, or one of NULs, may become one.
 
+    One that begins with NULs is papyra's where its lock is beside it.
+
     Raises:
         NotAStoreError: if it does not begin with a brace, and holds no record at its beginning,
             and no rotated segments stand beside it.
@@ -37,6 +39,9 @@ def check_ownership(layout: Layout) -> None:
         os.close(descriptor)
     core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
     if not core or core.startswith(b"{"):
+        return
+    # A power cut may leave NULs where the first blocks of a long first record were to be.
+    if head.startswith(b"\0") and os.path.exists(layout.lock):
         return
     for line in BytesIO(head):
         if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
