@@ -22,7 +22,7 @@ def test_a_lock_file_that_was_never_synced_keeps_nobody_from_rotating(
             store.append(event(number))
 
         assert numbers(store.read()) == list(range(1, 9))
-    highest = sorted(tmp_path.glob("store.ndjson." + "[0-9]" * 12))[-1].name[-12:]
+    highest = max(tmp_path.glob("store.ndjson." + "[0-9]" * 12)).name[-12:]
     assert Path(f"{kind.path}.lock").read_bytes().startswith(highest.encode())
 
 

@@ -7,7 +7,7 @@ Everything else is pending: a power cut may keep any part of it.
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Final
 
 from faults.trace import Call
@@ -153,19 +153,22 @@ class Disk:
 
     def sync(self) -> None:
         """Bring everything onto the disk."""
-        for directory, thing in list(self.walk()):
-            directory.sync()
+        for thing in self.things():
             thing.sync()
 
-    def walk(self) -> Iterator[tuple[Directory, File | Directory]]:
-        """Yield each thing and the directory that it is in."""
+    def things(self) -> list[File | Directory]:
+        """Return all files and directories that a reader sees, or may see after a power cut."""
+        found: dict[int, File | Directory] = {id(self.top): self.top}
         waiting = [self.top]
         while waiting:
             directory = waiting.pop()
-            for thing in directory.entries.values():
-                yield directory, thing
-                if isinstance(thing, Directory):
-                    waiting.append(thing)
+            for entries in (directory.entries, directory.durable, *directory.pending):
+                for thing in entries.values():
+                    if thing is not None and id(thing) not in found:
+                        found[id(thing)] = thing
+                        if isinstance(thing, Directory):
+                            waiting.append(thing)
+        return list(found.values())
 
     def tree(self) -> Tree:
         """Return what a reader sees."""

@@ -1,5 +1,6 @@
 """Every state that a crash can leave of what was done to stores, each looked at once."""
 
+import random
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -17,7 +18,7 @@ from faults.trace import Call, Note, record
 #: A file system in memory, where there is one: a hundred thousand directories are made.
 _FAST: Final = Path("/dev/shm")
 #: Wrong states that are kept to be shown.
-_MOST_SHOWN: Final = 10
+_MOST_SHOWN: Final = 20
 
 
 class Explorer(ABC):
@@ -27,6 +28,7 @@ class Explorer(ABC):
     Args:
         place: A directory to lay the states out in.
         long: Try all of them; else a sample.
+        until_wrong: Try no more after the first that is wrong.
 
     Attributes:
         tried: States, however alike.
@@ -36,12 +38,14 @@ class Explorer(ABC):
 
     fault: ClassVar[str]
 
-    def __init__(self, place: Path, *, long: bool) -> None:
+    def __init__(self, place: Path, *, long: bool, until_wrong: bool = False) -> None:
         self.tried: Counter[str] = Counter()
         self.wrongs: Counter[str] = Counter()
         self.shown: list[str] = []
         self.long = long
         self._place = place
+        self._until_wrong = until_wrong
+        self._random = random.Random(1)
         self._looked: set[int] = set()
 
     @abstractmethod
@@ -59,6 +63,8 @@ class Explorer(ABC):
         """Go through *recording*."""
         disk, ledger, task = Disk("/nowhere"), Ledger(), ""
         for event in recording:
+            if self._until_wrong and self.wrongs:
+                return
             if isinstance(event, Call):
                 if ledger.running and disk.is_changed_by(event):
                     self._crash(disk, event, ledger, task)
@@ -80,6 +86,8 @@ class Explorer(ABC):
         _, kind, sync = task.split(":")
         expected = self.expected(ledger, disk.highest, sync=sync)
         for tree in self.states(disk, call):
+            if self._until_wrong and self.wrongs:
+                return
             self.tried[task] += 1
             key = hash((kind, expected, frozenset(tree.items())))
             if key in self._looked:
@@ -91,7 +99,8 @@ class Explorer(ABC):
             except WrongError as wrong:
                 self.wrongs[wrong.what] += 1
                 if len(self.shown) < _MOST_SHOWN:
-                    self.shown.append(f"{task}, before {call}: {wrong}; {tree}")
+                    told = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
+                    self.shown.append(f"{task}, before {call}: {wrong}; {told}")
 
     @property
     def outcome(self) -> Outcome:

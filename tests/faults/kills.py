@@ -1,6 +1,5 @@
 """A process that is killed anywhere: after every system call, and after every byte of a write."""
 
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -22,10 +21,6 @@ class Kills(Explorer):
     """What is left where the kernel goes on: all that was written, in order."""
 
     fault = "process killed"
-
-    def __init__(self, place: Path, *, long: bool) -> None:
-        super().__init__(place, long=long)
-        self._random = random.Random(1)
 
     def states(self, disk: Disk, call: Call | None) -> Iterator[Tree]:
         """Yield what is there before *call*, and what after each byte that it writes."""

@@ -1,2 +1,163 @@
-from typing import Any
-MUTANTS: dict[str, Any] = {}
+"""
+The store with one protective step taken out: what the crash explorer must notice.
+
+A mutant is what it lacks, and replaces functions of papyra's; no source is changed.
+"""
+
+import os
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from papyra.anomaly import Anomaly
+from papyra.backends.files import active, quarantine, replacing
+from papyra.backends.files.active import ActiveFile
+from papyra.backends.files.quarantine import Quarantine
+from papyra.backends.files.replacing import Replacement
+from papyra.backends.files.store import FileBackend
+from papyra.system import read_at
+
+#: Takes a thing, the name of one of its attributes, and what replaces it.
+Replace = Callable[[Any, str, Any], None]
+
+
+class Mutant(NamedTuple):
+    """
+    One step that is missing.
+
+    Attributes:
+        apply: Takes it out.
+        crash: What shows it: "kill" or "power cut".
+        task: While this is done.
+    """
+
+    apply: Callable[[Replace], None]
+    crash: str
+    task: str
+
+
+def _nothing(*_: object, **__: object) -> None:
+    """Stand in for a step."""
+
+
+def _appends_unsynced(replace: Replace) -> None:
+    replace(FileBackend, "_sync_active", _nothing)
+
+
+def _names_of_new_files_unsynced(replace: Replace) -> None:
+    replace(active, "sync_directory", _nothing)
+
+
+def _torn_lines_unsealed(replace: Replace) -> None:
+    prepare = ActiveFile.prepare
+
+    def unsealed(self: ActiveFile) -> tuple[int, bytes, list[Anomaly]]:
+        end, _, findings = prepare(self)
+        return end, b"", findings
+
+    replace(ActiveFile, "prepare", unsealed)
+
+
+def _open_lines_cut_off(replace: Replace) -> None:
+    prepare = ActiveFile.prepare
+
+    def cut(self: ActiveFile) -> tuple[int, bytes, list[Anomaly]]:
+        end, prefix, findings = prepare(self)
+        if prefix:
+            end = read_at(self.descriptor, end, 0).rfind(b"\n") + 1
+            os.ftruncate(self.descriptor, end)
+        return end, b"", findings
+
+    replace(ActiveFile, "prepare", cut)
+
+
+def _new_files_unsynced(replace: Replace) -> None:
+    replace(Replacement, "sync", lambda self: self._file.flush())
+
+
+def _new_names_unsynced(replace: Replace) -> None:
+    replace(replacing, "sync_directory", _nothing)
+
+
+def _quarantine_unsynced(replace: Replace) -> None:
+    replace(quarantine, "sync_data", _nothing)
+
+
+def _quarantine_without_its_name(replace: Replace) -> None:
+    replace(quarantine, "sync_directory", _nothing)
+
+
+def _quarantine_after_the_replacement(replace: Replace) -> None:
+    finish, keep = Quarantine.finish, Quarantine.keep
+    late: list[dict[str, int]] = []
+
+    def kept(self: Quarantine) -> None:
+        finish(self, **late.pop())
+        keep(self)
+
+    replace(Quarantine, "finish", lambda self, **files: late.append(files))
+    replace(Quarantine, "keep", kept)
+
+
+def _old_file_removed_first(replace: Replace) -> None:
+    replace_ = Replacement._replace
+
+    def removing(self: Replacement, target: str, lock: int) -> None:
+        os.unlink(target)
+        replace_(self, target, lock)
+
+    replace(Replacement, "_replace", removing)
+
+
+def _segment_numbers_unsynced(replace: Replace) -> None:
+    replace(active, "sync_data", _nothing)
+
+
+def _new_active_file_before_the_segments_name(replace: Replace) -> None:
+    rotate, sync = ActiveFile.rotate, active.sync_directory
+    waiting: list[str] = []
+
+    def rotated(self: ActiveFile) -> None:
+        waiting.append("the first sync of this rotation")
+        rotate(self)
+
+    replace(active, "sync_directory", lambda path: waiting.pop() if waiting else sync(path))
+    replace(ActiveFile, "rotate", rotated)
+
+
+MUTANTS: Final[dict[str, Mutant]] = {
+    "appends are not synced": Mutant(_appends_unsynced, "power cut", "append:json:always"),
+    "names of new files are not synced": Mutant(
+        _names_of_new_files_unsynced, "power cut", "append:json:always"
+    ),
+    "torn lines are not sealed": Mutant(_torn_lines_unsealed, "kill", "append:json:always"),
+    "a last line without newline is cut off": Mutant(
+        _open_lines_cut_off, "kill", "append:json:always"
+    ),
+    "a new file is not synced before it replaces the old one": Mutant(
+        _new_files_unsynced, "power cut", "compact:json:always"
+    ),
+    "a new file's name is not synced": Mutant(
+        _new_names_unsynced, "power cut", "compact:json:always"
+    ),
+    "the quarantine is not synced": Mutant(
+        _quarantine_unsynced, "power cut", "recover:json:always"
+    ),
+    "the quarantine's names are not synced": Mutant(
+        _quarantine_without_its_name, "power cut", "recover:json:always"
+    ),
+    "the quarantine is written after the replacement": Mutant(
+        _quarantine_after_the_replacement, "kill", "recover:json:always"
+    ),
+    "the old file is removed before the new one is there": Mutant(
+        _old_file_removed_first, "kill", "compact:json:always"
+    ),
+    "a file is not synced before it is sealed": Mutant(
+        _appends_unsynced, "power cut", "rotate:rotating:none"
+    ),
+    "a segment's number is not synced before it is used": Mutant(
+        _segment_numbers_unsynced, "power cut", "drop:rotating:always"
+    ),
+    "a segment's name is not synced before there is a new active file": Mutant(
+        _new_active_file_before_the_segments_name, "power cut", "rotate:rotating:always"
+    ),
+}

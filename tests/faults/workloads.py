@@ -171,7 +171,7 @@ def _main(notes: str, directory: str, mutant: str, *todo: str) -> None:
     say = saying(notes)
     tell_pages(say)
     if mutant:
-        MUTANTS[mutant](setattr)
+        MUTANTS[mutant].apply(setattr)
     for task in todo:
         name, kind, sync = task.split(":")
         place = Path(directory, task.replace(":", "-"))
