@@ -7,15 +7,18 @@ was killed, or fewer files came of it, the old files stayed beside the new ones.
 
 from array import array
 from bisect import bisect_left
-from collections.abc import MutableSequence
+from collections.abc import Iterable, Iterator, MutableSequence
 from hashlib import blake2b
 from heapq import merge
-from typing import Final
+from itertools import chain, islice
+from typing import Final, TypeVar
 
 from papyra.record import Record
 
 #: Fingerprints that are collected before they are sorted and put away.
 _RUN: Final = 65_536
+
+_Address = TypeVar("_Address")
 
 
 class Shared(bytes):
@@ -24,9 +27,50 @@ class Shared(bytes):
     __slots__ = ()
 
 
+class First(Shared):
+    """Such a line where a file begins: a record like the last one of the file before is a copy."""
+
+    __slots__ = ()
+
+
+class Marker:
+    """
+    Marks the lines of such a set, one file after the other.
+
+    A burst of equal records may go on in the next file, and a file may begin with a copy of the
+    record that the one before ends with. What stands in either file tells: a burst has two of them.
+    """
+
+    def __init__(self) -> None:
+        self._in_burst = False
+
+    def marked(
+        self, lines: Iterable[tuple[_Address, bytes | int]]
+    ) -> Iterator[tuple[_Address, bytes | int]]:
+        """Return the *lines* of the next file, marked."""
+        rest = iter(lines)
+        start = list(islice(rest, 2))
+        begins_burst = bool(start[1:]) and start[0][1] == start[1][1]
+        mark = Shared if self._in_burst or begins_burst else First
+        before: bytes | int | None = None
+        last: bytes | int | None = None
+        for at, line in chain(start, rest):
+            before, last = last, line
+            yield at, mark(line) if isinstance(line, bytes) else line
+            mark = Shared
+        if last is not None:
+            self._in_burst = last == before
+
+
+def fingerprint(record: Record) -> int:
+    """Return eight bytes that stand for all but the id of *record*."""
+    content = repr((record.kind, record.timestamp, record.data))
+    return int.from_bytes(blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest())
+
+
 class Copies:
     """
-    The records met so far, as fingerprints of eight bytes.
+    The records met so far, as fingerprints.
 
     A record that is like the one right before it shares its fate: that is how a burst of equal
     records looks, which are all of them real, and never how a repair repeats one.
@@ -41,16 +85,13 @@ class Copies:
         self._last = -1
         self._last_was_new = False
 
-    def add(self, record: Record) -> bool:
-        """Take *record* in; False if it was there."""
-        content = repr((record.kind, record.timestamp, record.data))
-        fingerprint = int.from_bytes(
-            blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
-        )
-        if fingerprint != self._last:
-            self._last = fingerprint
-            self._last_was_new = not self._holds(fingerprint)
-            self._recent.add(fingerprint)
+    def add(self, print_: int) -> bool:
+        """Take a fingerprint in; False if it was there."""
+        if print_ != self._last:
+            self._last = print_
+            self._last_was_new = print_ not in self
+            if self._last_was_new:
+                self._recent.add(print_)
             if len(self._recent) >= _RUN:
                 self._put_away()
         return self._last_was_new
@@ -59,12 +100,13 @@ class Copies:
         """Say that the next record does not stand right behind the last one."""
         self._last = -1
 
-    def _holds(self, fingerprint: int) -> bool:
-        if fingerprint in self._recent:
+    def __contains__(self, print_: int) -> bool:
+        """Tell whether a fingerprint was taken in."""
+        if print_ in self._recent:
             return True
         for run in self._runs:
-            at = bisect_left(run, fingerprint)
-            if at < len(run) and run[at] == fingerprint:
+            at = bisect_left(run, print_)
+            if at < len(run) and run[at] == print_:
                 return True
         return False
 

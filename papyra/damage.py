@@ -116,9 +116,9 @@ def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
     """
     Yield the records that share the line, and the damage between them.
 
-    A record with a checksum proves itself. One of 0.3.0's is taken only where it ends the line
-    or another follows at once, and only if it has what all of 0.3.0's have: the object nested
-    in a torn line is no record, however much it looks like one.
+    A record with a checksum proves itself. One of 0.3.0's is taken only if it has what all of
+    0.3.0's have, and not where an outer object could go on behind it: the one nested in a torn
+    line is no record, however much it looks like one.
     """
     text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
     begin = damaged = 0
@@ -160,5 +160,5 @@ def _record_end(core: bytes, text: str, begin: int) -> int:
         return end
     unclaimed = "_id" not in value and "_crc" not in value
     legacy = value.get("kind") in _LEGACY_KINDS and _LEGACY_KEY in value and unclaimed
-    alone = end == len(core) or core.startswith(b"{", end)
-    return end if legacy and alone else 0
+    nested = core[end:].lstrip(_BLANK).startswith((b",", b"]", b"}"))
+    return end if legacy and not nested else 0

@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from typing import Final
 
-from papyra.copies import Copies, Shared
+from papyra.copies import Copies, First, Shared, fingerprint
 from papyra.record import Record
 
 #: Python refuses to read integers of some thousand digits; no number is given that has so many.
@@ -29,7 +29,11 @@ class Seen:
         """Take the *record* in *line* in; False if it was there."""
         if record.id is not None:
             return self.add_id(record.id)
-        return not isinstance(line, Shared) or self._copies.add(record)
+        if not isinstance(line, Shared):
+            return True
+        if isinstance(line, First):
+            self._copies.interrupt()
+        return self._copies.add(fingerprint(record))
 
     def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""

@@ -37,9 +37,7 @@ class JsonBackend(FileBackend):
         lock_timeout: float = 5.0,
     ) -> None:
         super().__init__(path, retention=retention, sync=sync, lock_timeout=lock_timeout)
-        *sealed, _ = self._layout.slots()
-        if sealed:
-            segment = sealed[-1].file or sealed[-1].remains[-1]
+        if segment := self._layout.newest_numbered():
             raise StoreURLError(
                 f"{self.source}: it has rotated segments, as {segment}; open it as rotating:{path},"
                 " or move them away"

@@ -22,7 +22,7 @@ _SEGMENT: Final = re.compile(r"[0-9]{12}")
 _LEGACY: Final = re.compile(r"[1-9][0-9]{0,5}")
 #: What a repair or compaction of 0.3.0's left of one of its files: perhaps the only copy.
 _REMAINS: Final = re.compile(
-    r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.[0-9]+|recovered\.tmp|compact\.tmp)"
+    r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
 )
 
 #: Nanoseconds in which a directory may change twice and show it once.
@@ -31,18 +31,17 @@ _STEP: Final = 1_000_000_000
 
 class Slot(NamedTuple):
     """
-    One place in the order of a store's data.
+    A file in the order of a store's data.
 
     Attributes:
-        file: The file; "" where only remains of it are there.
-        remains: What 0.3.0 left of the file, or of what was there before it, oldest first. Their
-            records count where no other file has them.
-        is_legacy: 0.3.0 rotated the file.
+        path: Where it is; the active one need not be there.
+        is_legacy: 0.3.0 rotated it, or left it.
+        is_remains: 0.3.0 left it: a record in it counts where no other file has it.
     """
 
-    file: str
-    remains: tuple[str, ...] = ()
+    path: str
     is_legacy: bool = False
+    is_remains: bool = False
 
 
 class Layout:
@@ -144,27 +143,26 @@ class Layout:
         return found
 
     def slots(self) -> list[Slot]:
-        """Return where data may stand, oldest first; the active file's place is the last."""
+        """Return the files in which data may stand, oldest first; the active one is the last."""
+        legacy: list[tuple[tuple[int, int, int], Slot]] = []
         segments = []
-        files: dict[int, str] = {}
-        remains: dict[int, list[str]] = {}
         for path, ending in self.siblings():
             if _SEGMENT.fullmatch(ending):
-                segments.append(path)
+                segments.append(Slot(path))
             elif _LEGACY.fullmatch(ending):
-                files[int(ending)] = path
+                legacy.append(((2, -int(ending), 0), Slot(path, is_legacy=True)))
             elif match := _REMAINS.fullmatch(ending):
-                remains.setdefault(int(match[1] or 0), []).append(path)
-        numbers = sorted({*files, *remains} - {0}, reverse=True)
-        slots = [
-            Slot(files.get(number, ""), _oldest_first(remains.get(number, [])), is_legacy=True)
-            for number in numbers
-        ]
-        slots += [Slot(path) for path in (*segments, self.path)]
-        # What 0.3.0 left of the active file is older than every segment of papyra's.
-        first = len(numbers)
-        slots[first] = slots[first]._replace(remains=_oldest_first(remains.get(0, [])))
-        return slots
+                slot = Slot(path, is_legacy=True, is_remains=True)
+                legacy.append((_age_of_remains(*match.groups()), slot))
+        legacy.sort()
+        return [*(slot for _, slot in legacy), *segments, Slot(self.path)]
+
+    def newest_numbered(self) -> str:
+        """Return the newest file that only a rotated set has, or left; "" if there is none."""
+        for slot in reversed(self.slots()):
+            if slot.path.removeprefix(self.path + ".")[0].isdigit():
+                return slot.path
+        return ""
 
     def exists(self) -> bool:
         """
@@ -213,12 +211,21 @@ class Layout:
             os.close(descriptor)
 
 
-def _oldest_first(remains: list[str]) -> tuple[str, ...]:
-    """Return the files in the order in which 0.3.0 made them: moved away, rewritten, compacted."""
-    endings = ("recovered.tmp", "compact.tmp")
-    return tuple(
-        sorted(remains, key=lambda path: (path.endswith(endings), path.endswith(endings[1]), path))
-    )
+def _age_of_remains(
+    number: str | None, stamp: str | None, compacted: str | None
+) -> tuple[int, int, int]:
+    """
+    Return what sorts a file that 0.3.0 left among its rotated ones, which have (2, -number, 0).
+
+    A repair moves the oldest file away first, a compaction deletes it first, and both put the
+    newest of the new ones in place first: what they left is older than what is in place. A repair
+    that moves nothing away replaces the newest file first: what it left stands between what the
+    next one was and the new one.
+    """
+    age = -int(number or 0)
+    if stamp is not None:
+        return 0, int(stamp), age
+    return (1, age, 0) if compacted else (2, age, 1)
 
 
 def _size(path: str) -> int:

@@ -2,17 +2,21 @@
 What Papyra 0.3.0 left beside its files: moved away by a repair, or written and never renamed.
 
 Such a file may be the only copy of its records, or repeat what the others hold, in part or whole.
-Its records count where no other file has them; the rest of it is nothing to complain of.
+Its records count where no file in its place and no older such one has them; the rest of it is
+nothing to complain of.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
 
 from papyra.backends.files.reading import FileLine
-from papyra.copies import Copies
+from papyra.copies import Copies, fingerprint
 from papyra.damage import Flaw, Piece
 from papyra.record import Record, has_checksum
 from papyra.selection import Judge, Part
 from papyra.sifting import DUPLICATE, anomaly_at, pieces_of
+
+_BLANK: Final = Flaw("corrupted_line", "a blank line")
 
 
 class Remains:
@@ -20,35 +24,43 @@ class Remains:
     Tells what in such files stands nowhere else.
 
     Args:
-        others: Gives the lines of all other files; they are read when the first such file's
-            turn comes, if it does.
+        others: Gives the lines of all other files. They are read, and the remains, when the first
+            such file's turn comes, if it does.
+        remains: Gives the lines of each such file by its path, oldest first.
     """
 
-    def __init__(self, others: Callable[[], Iterable[FileLine]]) -> None:
-        self._others = others
-        self._copies: Copies | None = None
+    def __init__(
+        self,
+        others: Callable[[], Iterable[FileLine]],
+        remains: Mapping[str, Callable[[], Iterable[FileLine]]],
+    ) -> None:
+        self._paths = list(remains)
+        self._sources = [others, *remains.values()]
+        # What stands in each source; no more of them than were asked for.
+        self._known: list[Copies] = []
 
-    def only_here(self, lines: Iterable[FileLine], *, newest_first: bool) -> Iterator[FileLine]:
-        """Yield the records in the *lines* of one file that stand nowhere else, each as a line."""
-        copies = self._known()
-        for (source, offset), line in lines:
-            pieces = _pieces(copies, line)
+    def only_here(
+        self, path: str, lines: Iterable[FileLine], *, newest_first: bool
+    ) -> Iterator[FileLine]:
+        """Yield the records in the *lines* of the file that stand nowhere else, each as a line."""
+        for (source, offset), line, pieces in self._told_apart(path, lines):
             for piece in reversed(pieces) if newest_first else pieces:
                 if isinstance(line, bytes) and isinstance(piece.content, Record):
                     yield (source, offset + piece.start), line[piece.start : piece.stop]
 
     def parts(
-        self, lines: Iterable[FileLine], judge: Judge
+        self, path: str, lines: Iterable[FileLine], judge: Judge
     ) -> Iterator[tuple[FileLine, Sequence[Part]]]:
         """
-        Yield the *lines* of one file, and what becomes of their parts.
+        Yield the *lines* of the file, and what becomes of their parts.
 
         *judge* decides on the records that stand nowhere else. The rest goes, and is saved.
         """
-        copies = self._known()
-        for place, line in lines:
+        for place, line, pieces in self._told_apart(path, lines):
             parts: list[Part] = []
-            for piece in _pieces(copies, line):
+            for piece in pieces or [
+                Piece(0, len(line) if isinstance(line, bytes) else line, _BLANK)
+            ]:
                 if isinstance(piece.content, Flaw):
                     anomaly = anomaly_at(place, piece, piece.content)
                     parts.append(Part(piece.start, piece.stop, anomaly))
@@ -60,25 +72,36 @@ class Remains:
                     )
             yield (place, line), parts
 
-    def _known(self) -> Copies:
-        """Return the records met so far, those of all other files included."""
-        if self._copies is None:
-            self._copies = Copies()
-            for _, line in self._others():
+    def _told_apart(
+        self, path: str, lines: Iterable[FileLine]
+    ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Piece]]]:
+        """Yield each line and what it consists of; a record that stands elsewhere is a flaw."""
+        elsewhere = self._before(path)
+        here = Copies()
+
+        def is_new(record: Record) -> bool:
+            print_ = fingerprint(record)
+            return not any(print_ in copies for copies in elsewhere) and here.add(print_)
+
+        for place, line in lines:
+            pieces = [
+                piece._replace(content=DUPLICATE)
+                if isinstance(piece.content, Record) and not is_new(piece.content)
+                else piece
+                for piece in pieces_of(line)
+            ]
+            yield place, line, pieces
+
+    def _before(self, path: str) -> list[Copies]:
+        """Return what stands in the other files, and in the remains older than the one at *path*."""
+        wanted = self._paths.index(path) + 1
+        for source in self._sources[len(self._known) : wanted]:
+            copies = Copies()
+            for _, line in source():
                 # 0.3.0 wrote no checksums, and what it left has none.
                 if isinstance(line, bytes) and not has_checksum(line):
                     for piece in pieces_of(line):
                         if isinstance(piece.content, Record):
-                            self._copies.add(piece.content)
-        self._copies.interrupt()
-        return self._copies
-
-
-def _pieces(copies: Copies, line: bytes | int) -> list[Piece]:
-    """Return what *line* consists of; a record that was met before is a flaw."""
-    return [
-        piece._replace(content=DUPLICATE)
-        if isinstance(piece.content, Record) and not copies.add(piece.content)
-        else piece
-        for piece in pieces_of(line)
-    ]
+                            copies.add(fingerprint(piece.content))
+            self._known.append(copies)
+        return self._known[:wanted]

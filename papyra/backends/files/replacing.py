@@ -131,7 +131,7 @@ class Replacement:
         status = os.fstat(self._old)
         names = [self._place]
         if self._place == self._layout.path:  # a rotation renames it
-            names += [slot.file for slot in reversed(self._layout.slots()) if not slot.is_legacy]
+            names += [slot.path for slot in reversed(self._layout.slots()) if not slot.is_legacy]
         for name in names:
             with suppress(FileNotFoundError):
                 if identity_of(os.stat(name)) == identity_of(status):

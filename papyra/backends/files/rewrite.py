@@ -32,6 +32,7 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
         Quarantine(layout) as quarantine,
     ):
         judge.begin(view.lines)
+        marker = view.marker()
         for file in view.files:
             opened = view.open(file)
             if opened is None:  # dropped by a rotation
@@ -40,9 +41,9 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
             try:
                 lines = forward(*opened, file.path)
                 if file.is_remains:
-                    judged = view.remains.parts(lines, judge)
+                    judged = view.remains.parts(file.path, lines, judge)
                 else:
-                    judged = _judged(view.marked(lines), judge)
+                    judged = _judged(marker.marked(lines) if marker else lines, judge)
                 rewriting.sort(judged)
                 judge.finish(file.path)
                 rewriting.replace(timeout=timeout)

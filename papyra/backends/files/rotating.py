@@ -22,7 +22,8 @@ class RotatingBackend(FileBackend):
         path: The active file; made by the first append, in a directory that exists.
         max_bytes: The most bytes of a file, of which one record or batch alone may have more.
         max_files: The most files, the active one included; beyond them the oldest are dropped, with
-            a warning, when a new one is begun. By default none is dropped.
+            a warning, when a new one is begun. By default none is dropped. What Papyra 0.3.0 left of
+            a repair or compaction is none of them.
         retention: What is kept; by default everything.
         sync: When written records are brought to the disk: "none" leaves it to the operating
             system, "interval" does it once a second, "always" before a write is acknowledged.
@@ -69,12 +70,11 @@ class RotatingBackend(FileBackend):
         if self._max_files is None:
             return ()
         dropped = []
-        for slot in self._layout.slots()[: -self._max_files]:
-            for path in (*slot.remains, slot.file):
-                if path:
-                    os.unlink(path)
-                    dropped.append(path)
-                    self._untold.append(
-                        f"{path}: dropped, as one file more than max_files={self._max_files}"
-                    )
+        files = [slot for slot in self._layout.slots() if not slot.is_remains]
+        for slot in files[: -self._max_files]:
+            os.unlink(slot.path)
+            dropped.append(slot.path)
+            self._untold.append(
+                f"{slot.path}: dropped, as one file more than max_files={self._max_files}"
+            )
         return tuple(dropped)

@@ -107,7 +107,7 @@ class _Saved:
         if not end["new_size"] and named != self._layout.path and not _size(named):
             return named  # of a sealed file nothing stayed, so it was removed
         # The active file may be a segment by now.
-        others = [slot.file for slot in reversed(self._layout.slots())]
+        others = [slot.path for slot in reversed(self._layout.slots())]
         for path in [named, *others] if named == self._layout.path else [named]:
             if _begins_with(path, end["new_size"], end["new_checksum"]) and (
                 end["new_size"] or os.stat(path).st_ino == end["inode"]

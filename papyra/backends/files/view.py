@@ -1,13 +1,15 @@
 """The files of a store at one moment, and the lines in them."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from functools import partial
 from typing import NamedTuple, Self
 
-from papyra.backends.files.layout import Layout, Slot
+from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import FileLine, backward, forward
 from papyra.backends.files.remains import Remains
-from papyra.copies import Shared
+from papyra.copies import Marker
 from papyra.system import LOCK_SHARED, OPEN_FLAGS, locked
 
 
@@ -49,31 +51,27 @@ class View:
 
     def __init__(self, layout: Layout, *, timeout: float, make_lock: bool = False) -> None:
         self.files: list[DataFile] = []
-        self.remains = Remains(self._other_lines)
         self._active = -1
         self._is_set = False
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
         like = layout.owner if make_lock else ""
         with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like):
             slots = layout.slots()
-            self._is_set = any(slot.remains or slot.is_legacy for slot in slots)
+            self._is_set = any(slot.is_legacy for slot in slots)
             if layout.stat() is not None:
                 self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
             try:
-                for slot in slots:
-                    self.files += self._files_of(slot, active=layout.path)
+                for slot in slots[:-1]:
+                    status = os.stat(slot.path)
+                    self.files.append(_data_file(slot.path, status, is_remains=slot.is_remains))
+                if self._active >= 0:
+                    self.files.append(_data_file(layout.path, os.fstat(self._active)))
             except BaseException:
                 self.close()
                 raise
-
-    def _files_of(self, slot: Slot, *, active: str) -> Iterator[DataFile]:
-        for path in slot.remains:
-            yield _data_file(path, os.stat(path), is_remains=True)
-        if slot.file != active:
-            if slot.file:
-                yield _data_file(slot.file, os.stat(slot.file))
-        elif self._active >= 0:
-            yield _data_file(active, os.fstat(self._active))
+        remains = {f.path: partial(self._lines_of, [f]) for f in self.files if f.is_remains}
+        others = [file for file in self.files if not file.is_remains]
+        self.remains = Remains(partial(self._lines_of, others), remains)
 
     @property
     def size(self) -> int:
@@ -93,32 +91,26 @@ class View:
 
     def lines(self, *, newest_first: bool) -> Iterator[FileLine]:
         """Iterate over the lines of all files."""
+        marker = self.marker()
         for file in reversed(self.files) if newest_first else self.files:
-            opened = self.open(file)
-            if opened is None:
-                continue
-            descriptor, size = opened
-            try:
-                lines = (backward if newest_first else forward)(descriptor, size, file.path)
+            lines = self._lines_of([file], newest_first=newest_first)
+            with closing(lines):
                 if file.is_remains:
-                    yield from self.remains.only_here(lines, newest_first=newest_first)
+                    yield from self.remains.only_here(file.path, lines, newest_first=newest_first)
                 else:
-                    yield from self.marked(lines)
-            finally:
-                os.close(descriptor)
+                    yield from lines if marker is None else marker.marked(lines)
 
-    def marked(self, lines: Iterator[FileLine]) -> Iterator[FileLine]:
-        """Return *lines*, marked where they may stand in another file, too."""
-        if not self._is_set:
-            return lines
-        return ((at, Shared(line) if isinstance(line, bytes) else line) for at, line in lines)
+    def marker(self) -> Marker | None:
+        """Return what marks the lines of the files that are no remains; None if nothing need."""
+        return Marker() if self._is_set else None
 
-    def _other_lines(self) -> Iterator[FileLine]:
-        """Iterate over the lines of all files that are no remains."""
-        for file in self.files:
-            if not file.is_remains and (opened := self.open(file)):
+    def _lines_of(
+        self, files: Iterable[DataFile], *, newest_first: bool = False
+    ) -> Generator[FileLine]:
+        for file in files:
+            if opened := self.open(file):
                 try:
-                    yield from forward(*opened, file.path)
+                    yield from (backward if newest_first else forward)(*opened, file.path)
                 finally:
                     os.close(opened[0])
 
