@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from own_backend import SqliteBackend
 
@@ -17,6 +17,8 @@ class Kind(ABC):
 
     name: str
     counts_compactions = True
+    #: Options for a test with thousands of appends.
+    busy: ClassVar[dict[str, Any]] = {}
 
     @abstractmethod
     def open(self, **options: Any) -> PersistenceBackend:
@@ -78,6 +80,7 @@ class Rotating(FileKind):
     """A RotatingBackend, of files that hold a few of the tests' records each."""
 
     name = "rotating"
+    busy: ClassVar = {"max_bytes": 400_000}
 
     def open(self, **options: Any) -> FileBackend:
         return RotatingBackend(self.path, **{"max_bytes": 2000} | options)

@@ -217,6 +217,7 @@ def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
     store: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its leader was interrupted twice; the next leader is in that batch, and settles it first."""
+    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 0.01)
     callers = Callers(store)
     callers.start(0)
     store.arrived.acquire()
@@ -234,7 +235,6 @@ def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
         real(queue, of)
 
     monkeypatch.setattr("papyra.commit.CommitQueue._settle", settle)
-    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 0.01)
     for _ in range(4):
         store.go.release()
     callers.join()

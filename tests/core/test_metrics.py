@@ -139,7 +139,7 @@ def test_the_mixin_hands_arguments_to_another_base() -> None:
 
 def test_threads_count_exactly_beside_resets_and_reads(kind: Kind) -> None:
     """Four threads of 10,000 appends: what is stored, counted, and reset adds up."""
-    with kind.open(sync="none") as store:
+    with kind.open(sync="none", **kind.busy) as store:
         intervals: list[dict[str, int]] = []
         seen: list[int] = []
 

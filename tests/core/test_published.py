@@ -132,7 +132,11 @@ def test_a_reset_from_outside_is_seen_by_the_program_and_disturbs_nothing(
 
 
 def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKind) -> None:
-    with Child() as child, Child() as resetter, file_kind.open(lock_timeout=100.0) as mine:
+    with (
+        Child() as child,
+        Child() as resetter,
+        file_kind.open(lock_timeout=100.0, **file_kind.busy) as mine,
+    ):
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
         child.do(

@@ -45,7 +45,9 @@ class Kills(Explorer):
             return list(every)
         count = 100 if self.long else _SAMPLE
         edges = {1, size - 1, *range(_WHOLE, size, _WHOLE)}
-        return sorted(edges.intersection(every).union(self._random.sample(every, min(count, len(every)))))
+        return sorted(
+            edges.intersection(every).union(self._random.sample(every, min(count, len(every))))
+        )
 
     def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
         """Return what must hold: no byte that was written is lost, synced or not."""

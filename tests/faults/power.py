@@ -83,9 +83,7 @@ class PowerCuts(Explorer):
             for place in range(len(sizes))
             for index in range(sizes[place])
         ]
-        mixed = [
-            tuple(self._random.randrange(size) for size in sizes) for _ in range(most // 2)
-        ]
+        mixed = [tuple(self._random.randrange(size) for size in sizes) for _ in range(most // 2)]
         room = most - len(extremes) - len(mixed)
         return [*extremes, *self._random.sample(alone, min(room, len(alone))), *mixed]
 

@@ -15,9 +15,7 @@ _EXPLORERS: dict[str, type[Explorer]] = {"kill": Kills, "power cut": PowerCuts}
 
 
 @pytest.mark.parametrize("name", MUTANTS)
-def test_a_store_that_lacks_a_step_is_found_out(
-    name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_lacks_a_step_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if reason := obstacle():
         missing(reason)
     mutant = MUTANTS[name]

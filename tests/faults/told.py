@@ -76,9 +76,7 @@ class Work:
             store = JsonBackend(self.path, **options)
         else:
             self._max_files = max_files
-            store = RotatingBackend(
-                self.path, max_bytes=MAX_BYTES, max_files=max_files, **options
-            )
+            store = RotatingBackend(self.path, max_bytes=MAX_BYTES, max_files=max_files, **options)
         with store:
             yield store
 
@@ -164,4 +162,3 @@ def saying(notes: str) -> Callable[[dict[str, Any]], None]:
         os.write(descriptor, json.dumps(said).encode())
 
     return say
-

@@ -19,7 +19,8 @@ def test_the_store_its_totals_the_resets_and_every_export_agree(
     deltas: Deltas,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    with KINDS[kind](tmp_path_factory.mktemp(kind)).open(sync="none") as store:
+    place = KINDS[kind](tmp_path_factory.mktemp(kind))
+    with place.open(sync="none", **place.busy) as store:
         bridge.add(store)
         key = store.kind, store.name
         intervals: list[dict[str, int]] = []

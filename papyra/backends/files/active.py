@@ -185,7 +185,10 @@ def _is_at(descriptor: int, path: str) -> bool:
 
 def last_number_in(lock_descriptor: int) -> int:
     """Return the highest number of a rotated segment ever used; the lock is held."""
-    return int(read_at(lock_descriptor, _DIGITS, 0) or b"0")
+    noted = read_at(lock_descriptor, _DIGITS, 0)
+    # A power cut may leave NULs in a lock file that was never synced. Then no segment was ever
+    # numbered: the number is synced before it is used.
+    return int(noted) if noted.isdigit() else 0
 
 
 def bump_generation(lock_descriptor: int) -> None:
