@@ -140,6 +140,22 @@ def test_a_rotation_while_a_store_is_first_looked_at_is_no_error(
         assert numbers(store.read()) == [1, 2]
 
 
+def test_segments_are_found_though_the_file_systems_clock_is_slow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a directory of another machine's, whose clock is minutes behind and goes in steps."""
+    real = os.stat
+
+    def stat_at_noon(path: str, **how: bool) -> os.stat_result:
+        return os.stat_result(tuple(real(path, **how)), {"st_mtime_ns": 1_700_000_000_000_000_000})
+
+    monkeypatch.setattr(os, "stat", stat_at_noon)
+    with RotatingBackend(tmp_path / "store.ndjson", max_bytes=150) as store:
+        for number in range(5):
+            store.append(event(number))
+            assert numbers(store.read()) == list(range(number + 1))
+
+
 def test_a_directory_as_path_is_refused(file_kind: FileKind) -> None:
     file_kind.path.mkdir()
     store = file_kind.open()

@@ -3,9 +3,9 @@
 import errno
 import os
 import re
-import time
 from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
+from time import monotonic
 from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly
@@ -25,8 +25,8 @@ _REMAINS: Final = re.compile(
     r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
 )
 
-#: Nanoseconds in which a directory may change twice and show it once.
-_STEP: Final = 1_000_000_000
+#: Seconds in which a directory may change twice and show it once.
+_STEP: Final = 1.0
 
 
 class Slot(NamedTuple):
@@ -59,6 +59,7 @@ class Layout:
     """
 
     __slots__ = (
+        "_changed",
         "_listed",
         "directory",
         "lock",
@@ -75,7 +76,9 @@ class Layout:
         self.maintenance_lock = self.path + ".maint.lock"
         self.quarantine = self.path + ".quarantine"
         self.metrics = self.path + ".metrics"
-        # When the directory was last changed, as it was listed, and what was found.
+        # When the directory was last changed, by its own clock and by when we saw that first.
+        self._changed: tuple[int, float] = -1, 0.0
+        # The directory's time of change, as it was listed, and what was found.
         self._listed: tuple[int, list[tuple[str, str]]] = -1, []
 
     @property
@@ -126,6 +129,9 @@ class Layout:
             changed = os.stat(self.directory).st_mtime_ns
             if changed == self._listed[0]:
                 return self._listed[1]
+            now = monotonic()
+            if changed != self._changed[0]:
+                self._changed = changed, now
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return []
@@ -137,8 +143,9 @@ class Layout:
             if name.startswith(beginning)
         ]
         # Every read asks, and a directory may hold thousands. A file system tells the time in
-        # steps: what changed a moment ago may change again without a trace.
-        if time.time_ns() - changed > _STEP:
+        # steps: what changed a moment ago may change again without a trace. How long ago cannot
+        # be had from its time, since its clock need not be this machine's.
+        if now - self._changed[1] > _STEP:
             self._listed = changed, found
         return found
 
