@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from faults import bits, full_disk, killing, model, nth_call, side_by_side
+from faults import bits, full_disk, killing, model, nth_call, side_by_side, surroundings
 from faults.outcome import Fault, UnavailableError
 
 from servers import missing
@@ -19,6 +19,8 @@ FAULTS: dict[Fault, int] = {
     full_disk.limit: 14,
     model.run: 1000,
     side_by_side.run: 4000,
+    surroundings.clock: 36,
+    surroundings.read_only: 12,
 }
 
 

@@ -5,8 +5,7 @@ from typing import Any
 
 from faults.account import Account
 
-from papyra import PapyraError, StoreFailedError
-from papyra.backends.files.store import FileBackend
+from papyra import PapyraError, PersistenceBackend, StoreFailedError
 from papyra.metrics import NAMES
 
 #: What an operation must count, given what it was called with and returned; None if it raised.
@@ -27,14 +26,14 @@ class Watched:
         is_final: A sync failed, so that no append may succeed any more.
     """
 
-    def __init__(self, store: FileBackend, account: Account) -> None:
+    def __init__(self, store: PersistenceBackend, account: Account) -> None:
         self.store = store
         self.acknowledged: list[str] = []
         self.uncertain = 0
         self.error: BaseException | None = None
         self.failures = 0
         self.is_damaged = False
-        self._account = account
+        self.account = account
         self.is_final = False
 
     def append(self, *records: Any) -> None:
@@ -49,7 +48,7 @@ class Watched:
             self.uncertain += len(records)
         if self.is_final:
             what = f"after a failed sync an append ended with {self.error!r}"
-            self._account.expect("broken", what, holds=isinstance(self.error, StoreFailedError))
+            self.account.expect("broken", what, holds=isinstance(self.error, StoreFailedError))
         self.is_final |= isinstance(self.error, StoreFailedError)
 
     def do(self, operation: str, *arguments: Any, **options: Any) -> Any:
@@ -62,7 +61,7 @@ class Watched:
             self.error = error
         except Exception as error:  # noqa: BLE001  what is no error of papyra's is a finding
             self.error = error
-            self._account.note("broken", f"{operation} raised {error!r}")
+            self.account.note("broken", f"{operation} raised {error!r}")
         self.failures += self.error is not None
         after = self.store.metrics.totals()
         moved = {name: after[name] - before[name] for name in NAMES if after[name] != before[name]}
@@ -83,7 +82,7 @@ class Watched:
             # Not queued yet, withdrawn, or written all the same.
             allowed += [{}, {"records_written": moved.get("records_written", 0)}]
         what = f"{operation} counted {moved}, not {expected} ({self.error!r})"
-        self._account.expect("miscounted", what, holds=moved in [_moving(a) for a in allowed])
+        self.account.expect("miscounted", what, holds=moved in [_moving(a) for a in allowed])
 
 
 def _moving(expected: dict[str, int]) -> dict[str, int]:
