@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-from faults.disk import Tree
+from faults.inodes import Tree
 from faults.ledger import Expected
 from faults.told import MAX_BYTES, numbered
 from stores import counts
@@ -37,8 +37,7 @@ class WrongError(Exception):
     What was found is not what it must be.
 
     Attributes:
-        what: "lost", "duplicated", "glued" or "miscounted", as in `Outcome`. A store that cannot
-            be used, or whose damage stays, counts as lost; damage served as data as glued.
+        what: "lost", "duplicated", "glued", "miscounted" or "broken", as in `Outcome`.
     """
 
     def __init__(self, what: str, detail: object) -> None:
@@ -57,7 +56,7 @@ def examine(place: Path, tree: Tree, expected: Expected, kind: str, *, killed: b
     try:
         _Autopsy(place, tree, expected, kind, killed=killed).perform()
     except (PapyraError, OSError, ValueError, LookupError) as error:
-        raise WrongError("lost", f"the store cannot be used: {error!r}") from error
+        raise WrongError("broken", f"the store cannot be used: {error!r}") from error
     finally:
         shutil.rmtree(place)
 
@@ -76,7 +75,7 @@ class _Autopsy:
     def perform(self) -> None:
         expected = self._expected
         if expected.in_place and _NAME not in self._tree:
-            _wrong("lost", "there is nothing at the path")
+            _wrong("broken", "there is nothing at the path")
         written = self._written()
         if self._killed:
             flying = len(expected.flying.intersection(_numbers(self._lines())))
@@ -91,7 +90,7 @@ class _Autopsy:
         before = store.read()
         scan = store.scan()
         if _laid_out(self._path.parent) != self._tree:
-            _wrong("glued", "a look changed the store")
+            _wrong("broken", "a look changed the store")
         self._check_records(before)
         self._check_findings(scan.anomalies, scan.records - len(before))
         lines = self._lines()
@@ -104,7 +103,7 @@ class _Autopsy:
         repaired = store.read()
         again = store.scan()
         if repair.remaining or again.found:
-            _wrong("lost", f"after a repair there is {repair.remaining}, {again.anomalies}")
+            _wrong("broken", f"after a repair there is {repair.remaining}, {again.anomalies}")
         if repaired != after:
             _wrong("lost", f"{_n(after)} became {_n(repaired)} by a repair")
         kept = self._lines()
@@ -116,7 +115,7 @@ class _Autopsy:
         if repair.quarantine is not None:
             store.recover(undo=repair.quarantine)
             if store.read() != after or len(store.scan().anomalies) < looks[2]:
-                _wrong("lost", "a repair could not be undone")
+                _wrong("broken", "a repair could not be undone")
             self._check_evidence()
 
     def _open(self) -> FileBackend:
@@ -150,9 +149,9 @@ class _Autopsy:
                 or not isinstance(anomaly.stop, int)
                 or anomaly.stop > len(content)
             ):
-                _wrong("glued", f"a crash leaves no {anomaly}")
+                _wrong("broken", f"a crash leaves no {anomaly}")
         if uncounted:
-            _wrong("glued", "a scan and a read see different records")
+            _wrong("broken", "a scan and a read see different records")
 
     def _append(self, store: FileBackend) -> None:
         """Append records; each has a line of its own, and a new segment a number of its own."""
@@ -163,7 +162,7 @@ class _Autopsy:
             store.append(self._appended[-1])
             numbers = [int(path.name[-12:]) for path in self._segments()]
             if max(numbers) <= self._expected.highest:
-                _wrong("duplicated", f"segment {max(numbers)}, after {self._expected.highest}")
+                _wrong("broken", f"segment {max(numbers)}, after {self._expected.highest}")
         wanted = [record.data["n"] for record in self._appended]
         if _numbers(self._lines())[-len(wanted) :] != wanted:
             _wrong("glued", "a record that was appended has no line of its own")

@@ -1,87 +1,12 @@
-"""
-A file system as POSIX promises it, no better: what is there, and what of that is on the disk.
-
-A file's bytes are on the disk after a sync of the file, a name after a sync of its directory.
-Everything else is pending: a power cut may keep any part of it.
-"""
+"""What a program made of a directory, system call by system call."""
 
 import os
 import re
 from collections.abc import Callable
 from typing import Final
 
+from faults.inodes import Change, Directory, File, Tree, tree_of
 from faults.trace import Call
-
-#: Path below the root, and a file's bytes; None for a directory.
-Tree = dict[str, bytes | None]
-#: A file that was stretched, written to, or cut: the offset, and the bytes or None for the end.
-Change = tuple[int, bytes | None]
-
-
-class File:
-    """
-    A file, whatever it is called.
-
-    Attributes:
-        content: What a reader sees.
-        durable: What is on the disk.
-        pending: What happened to it since.
-    """
-
-    def __init__(self) -> None:
-        self.content = self.durable = b""
-        self.pending: list[Change] = []
-
-    def change(self, change: Change) -> None:
-        """Write to it, or cut it."""
-        self.content = changed(self.content, change)
-        self.pending.append(change)
-
-    def sync(self) -> None:
-        """Bring it onto the disk."""
-        self.durable = self.content
-        self.pending = []
-
-
-class Directory:
-    """
-    A directory.
-
-    Attributes:
-        entries: What a reader sees.
-        durable: The names that are on the disk.
-        pending: Names that came and went since; together where one call does both.
-    """
-
-    def __init__(self) -> None:
-        self.entries: dict[str, File | Directory] = {}
-        self.durable: dict[str, File | Directory] = {}
-        self.pending: list[dict[str, File | Directory | None]] = []
-
-    def change(self, changes: dict[str, "File | Directory | None"]) -> None:
-        """Add names, or remove them."""
-        self.entries = renamed(self.entries, changes)
-        self.pending.append(changes)
-
-    def sync(self) -> None:
-        """Bring the names onto the disk."""
-        self.durable = self.entries
-        self.pending = []
-
-
-def changed(content: bytes, change: Change) -> bytes:
-    """Return *content* with one change."""
-    offset, data = change
-    if data is None:
-        return content[:offset].ljust(offset, b"\0")
-    return content[:offset].ljust(offset, b"\0") + data + content[offset + len(data) :]
-
-
-def renamed(
-    entries: dict[str, File | Directory], changes: dict[str, File | Directory | None]
-) -> dict[str, File | Directory]:
-    """Return *entries* with the names of one call."""
-    return {name: thing for name, thing in (entries | changes).items() if thing is not None}
 
 
 class _Open:
@@ -162,17 +87,18 @@ class Disk:
         waiting = [self.top]
         while waiting:
             directory = waiting.pop()
-            for entries in (directory.entries, directory.durable, *directory.pending):
-                for thing in entries.values():
-                    if thing is not None and id(thing) not in found:
-                        found[id(thing)] = thing
-                        if isinstance(thing, Directory):
-                            waiting.append(thing)
+            named = [*directory.entries.values(), *directory.durable.values()]
+            named += (thing for change in directory.pending for thing in change.values() if thing)
+            for thing in named:
+                if id(thing) not in found:
+                    found[id(thing)] = thing
+                    if isinstance(thing, Directory):
+                        waiting.append(thing)
         return list(found.values())
 
     def tree(self) -> Tree:
         """Return what a reader sees."""
-        return tree_of(self.top, lambda directory: directory.entries, lambda file: file.content)
+        return tree_of(self.top, {}, {})
 
     def _find(self, path: bytes, at: str | bytes = "AT_FDCWD") -> tuple[Directory, str]:
         """Return the directory that *path* is in and its name there."""
@@ -285,22 +211,3 @@ _HANDLERS: Final[dict[str, Callable[[Disk, Call], None]]] = {
 }
 #: They change nothing on the disk; a descriptor of the store's is never their target.
 _HARMLESS: Final = frozenset({"exit", "exit_group"})
-
-
-def tree_of(
-    top: Directory,
-    entries_of: Callable[[Directory], dict[str, File | Directory]],
-    content_of: Callable[[File], bytes],
-) -> Tree:
-    """Return all below *top*, with the names and bytes that the two functions choose."""
-    tree: Tree = {}
-    waiting = [("", top)]
-    while waiting:
-        path, directory = waiting.pop()
-        for name, thing in entries_of(directory).items():
-            if isinstance(thing, File):
-                tree[path + name] = content_of(thing)
-            else:
-                tree[path + name] = None
-                waiting.append((f"{path}{name}/", thing))
-    return tree

@@ -1,6 +1,7 @@
 """Every state that a crash can leave of what was done to stores, each looked at once."""
 
 import random
+import sys
 import tempfile
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -10,15 +11,16 @@ from typing import ClassVar, Final
 
 from faults import workloads
 from faults.autopsy import WrongError, examine
-from faults.disk import Disk, Tree
+from faults.disk import Disk
+from faults.inodes import Tree
 from faults.ledger import Expected, Ledger
 from faults.outcome import Outcome
 from faults.trace import Call, Note, record
 
 #: A file system in memory, where there is one: a hundred thousand directories are made.
 _FAST: Final = Path("/dev/shm")
-#: Wrong states that are kept to be shown.
-_MOST_SHOWN: Final = 20
+#: Wrong states that are told in words; the rest is only counted.
+_MOST_TOLD: Final = 10
 
 
 class Explorer(ABC):
@@ -33,7 +35,6 @@ class Explorer(ABC):
     Attributes:
         tried: States, however alike.
         wrongs: What was wrong, by its sort.
-        shown: The first of it in words.
     """
 
     fault: ClassVar[str]
@@ -41,7 +42,6 @@ class Explorer(ABC):
     def __init__(self, place: Path, *, long: bool, until_wrong: bool = False) -> None:
         self.tried: Counter[str] = Counter()
         self.wrongs: Counter[str] = Counter()
-        self.shown: list[str] = []
         self.long = long
         self._place = place
         self._until_wrong = until_wrong
@@ -98,9 +98,13 @@ class Explorer(ABC):
                 examine(place, tree, expected, kind, killed=self._is_kill())
             except WrongError as wrong:
                 self.wrongs[wrong.what] += 1
-                if len(self.shown) < _MOST_SHOWN:
-                    told = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
-                    self.shown.append(f"{task}, before {call}: {wrong}; {told}")
+                self._tell(f"{task}, before {call}: {wrong}", tree)
+
+    def _tell(self, wrong: str, tree: Tree) -> None:
+        """Say what was wrong, to whoever has to mend it."""
+        if self.wrongs.total() <= _MOST_TOLD:
+            told = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
+            print(wrong, told, sep="; ", file=sys.stderr)
 
     @property
     def outcome(self) -> Outcome:

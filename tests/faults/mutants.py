@@ -14,7 +14,7 @@ from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.quarantine import Quarantine
 from papyra.backends.files.replacing import Replacement
 from papyra.backends.files.store import FileBackend
-from papyra.system import read_at
+from papyra.system import read_at, sync_directory
 
 #: Takes a thing, the name of one of its attributes, and what replaces it.
 Replace = Callable[[Any, str, Any], None]
@@ -113,7 +113,7 @@ def _segment_numbers_unsynced(replace: Replace) -> None:
 
 
 def _new_active_file_before_the_segments_name(replace: Replace) -> None:
-    rotate, sync = ActiveFile.rotate, active.sync_directory
+    rotate, sync = ActiveFile.rotate, sync_directory
     waiting: list[str] = []
 
     def rotated(self: ActiveFile) -> None:

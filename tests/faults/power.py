@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from faults.disk import Change, Directory, Disk, File, Tree, changed, renamed, tree_of
+from faults.disk import Disk
 from faults.exploring import Explorer, recorded, scratch
+from faults.inodes import Change, Directory, Entries, File, Tree, changed, renamed, tree_of
 from faults.ledger import Expected, Ledger
 from faults.outcome import Outcome
 from faults.trace import Call
@@ -25,10 +26,8 @@ _MOST_TORN: Final = 12
 #: Bytes that a file system keeps or loses together.
 _BLOCK: Final = 4096
 #: States of one moment that are tried, in the long form and in the short one.
-_MOST_LONG: Final = 220
-_MOST_SHORT: Final = 6
-
-_Entries = dict[str, File | Directory]
+_MOST_LONG: Final = 120
+_MOST_SHORT: Final = 4
 
 
 class PowerCuts(Explorer):
@@ -48,24 +47,22 @@ class PowerCuts(Explorer):
 
     def _sampled(self, disk: Disk) -> Iterator[Tree]:
         """Yield what is left if all is kept, if all is lost, and a sample of all combinations."""
-        directories: dict[int, list[_Entries]] = {}
-        files: dict[int, list[bytes]] = {}
+        names: dict[int, list[Entries]] = {}
+        contents: dict[int, list[bytes]] = {}
         for thing in disk.things():
             if isinstance(thing, Directory):
-                directories[id(thing)] = _names(thing)
+                names[id(thing)] = _names(thing)
             else:
-                files[id(thing)] = list(dict.fromkeys(_contents(thing, self._random)))
-        options: list[list[_Entries] | list[bytes]] = [*directories.values(), *files.values()]
-        places = [*directories, *files]
-        for choice in self._choices([len(option) for option in options]):
-            chosen = {
-                place: option[index]
-                for place, option, index in zip(places, options, choice, strict=True)
-            }
+                # Of equal ones the last: nothing kept is to stay the last option.
+                found = reversed(list(_contents(thing, self._random)))
+                contents[id(thing)] = list(dict.fromkeys(found))[::-1]
+        sizes = [*map(len, names.values()), *map(len, contents.values())]
+        for choice in self._choices(sizes):
+            chosen = iter(choice)
             yield tree_of(
                 disk.top,
-                lambda directory, chosen=chosen: chosen[id(directory)],
-                lambda file, chosen=chosen: chosen[id(file)],
+                {place: options[next(chosen)] for place, options in names.items()},
+                {place: options[next(chosen)] for place, options in contents.items()},
             )
 
     def _choices(self, sizes: list[int]) -> Iterable[tuple[int, ...]]:
@@ -83,7 +80,7 @@ class PowerCuts(Explorer):
             for place in range(len(sizes))
             for index in range(sizes[place])
         ]
-        mixed = [tuple(self._random.randrange(size) for size in sizes) for _ in range(most // 2)]
+        mixed = [tuple(self._random.randrange(size) for size in sizes) for _ in range(most // 4)]
         room = most - len(extremes) - len(mixed)
         return [*extremes, *self._random.sample(alone, min(room, len(alone))), *mixed]
 
@@ -95,7 +92,7 @@ class PowerCuts(Explorer):
         return False
 
 
-def _names(directory: Directory) -> list[_Entries]:
+def _names(directory: Directory) -> list[Entries]:
     """Return what may stand in *directory*: everything first, and last what was synced."""
     pending = directory.pending
     if len(pending) <= _MOST_COMBINED:
@@ -162,14 +159,9 @@ def _some(chance: random.Random, size: int) -> list[int]:
     return [chance.randrange(1, size) for _ in range(4)] if size > 1 else []
 
 
-def explore(*, long: bool) -> PowerCuts:
-    """Cut the power of a program that does everything to both kinds of store."""
+def run(*, long: bool) -> Outcome:
+    """Cut the power of a program that does everything to both kinds of store, at every moment."""
     with scratch() as place:
         explorer = PowerCuts(Path(place), long=long)
         explorer.explore(recorded(Path(place), [*tasks("always"), *tasks("none")]))
-    return explorer
-
-
-def run(*, long: bool) -> Outcome:
-    """Return what came of it."""
-    return explore(long=long).outcome
+    return explorer.outcome

@@ -3,7 +3,17 @@
 import re
 
 import pytest
-from faults import bits, full_disk, killing, model, nth_call, side_by_side, surroundings
+from faults import (
+    bits,
+    full_disk,
+    killing,
+    kills,
+    model,
+    nth_call,
+    power,
+    side_by_side,
+    surroundings,
+)
 from faults.outcome import Fault, UnavailableError
 
 from servers import missing
@@ -14,6 +24,8 @@ FAULTS: dict[Fault, int] = {
     bits.flip: 400,
     bits.cut_legacy: 250,
     nth_call.run: 300,
+    kills.run: 2_500,
+    power.run: 6_000,
     killing.run: 60,
     full_disk.disk: 4,
     full_disk.limit: 14,

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from faults.outcome import UnavailableError
+
 #: All that can change a file or a directory, or what a later write means.
 _CALLS: Final = (
     "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,writev,pwrite64,pwritev,pwritev2,"
@@ -59,12 +61,12 @@ class Note(NamedTuple):
     said: dict[str, Any]
 
 
-def obstacle() -> str:
-    """Return why nothing can be traced here; "" if it can."""
+def _check_strace() -> None:
     if shutil.which("strace") is None:
-        return "no strace: apt-get install strace"
+        raise UnavailableError("no strace: apt-get install strace")
     tried = subprocess.run(["strace", "-qq", "true"], capture_output=True, text=True, check=False)
-    return f"strace may not trace: {tried.stderr.strip()}" if tried.returncode else ""
+    if tried.returncode:
+        raise UnavailableError(f"strace may not trace: {tried.stderr.strip()}")
 
 
 def record(program: Path, arguments: Sequence[str], place: Path) -> Iterator[Call | Note]:
@@ -72,11 +74,15 @@ def record(program: Path, arguments: Sequence[str], place: Path) -> Iterator[Cal
     Run *program* and yield its system calls and notes.
 
     It is given a file to write its notes to, one JSON object a write, and then *arguments*.
+
+    Raises:
+        UnavailableError: where there is no strace, or it may not trace.
     """
+    _check_strace()
     notes, trace = place / "notes", place / "trace"
-    command = ["strace", "-f", "-y", "-xx", "-s", "1000000", "-e", f"trace={_CALLS}", "-o", trace]
+    command = ["strace", "-f", "-y", "-xx", "-s", "1000000", "-e", f"trace={_CALLS}"]
     subprocess.run(
-        [*command, sys.executable, program, notes, *arguments],
+        [*command, "-o", trace, sys.executable, program, notes, *arguments],
         check=True,
         timeout=100,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
