@@ -89,7 +89,7 @@ class _Autopsy:
     def _look(self, store: FileBackend) -> None:
         before = store.read()
         scan = store.scan()
-        if _laid_out(self._path.parent) != self._tree:
+        if laid_out(self._path.parent) != self._tree:
             _wrong("broken", "a look changed the store")
         self._check_records(before)
         self._check_findings(scan.anomalies, scan.records - len(before))
@@ -238,7 +238,8 @@ def _lay_out(place: Path, tree: Tree) -> None:
             (place / name).write_bytes(content)
 
 
-def _laid_out(place: Path) -> Tree:
+def laid_out(place: Path) -> Tree:
+    """Return all that is in the directory *place*."""
     return dict(_walk(os.fspath(place), ""))
 
 

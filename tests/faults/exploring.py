@@ -73,8 +73,7 @@ class Explorer(ABC):
                 task = event.said["task"]
                 disk, ledger = Disk(event.said["place"]), Ledger()
             elif "poke" in event.said:
-                word = event.said["value"].to_bytes(8, "little")
-                disk.poke(event.said["poke"], event.said["at"], word)
+                disk.poke(event.said["poke"], event.said["at"], event.said["value"])
             else:
                 ledger.take(event.said)
                 if "start" in event.said:

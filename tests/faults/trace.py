@@ -18,13 +18,15 @@ from typing import Any, Final, NamedTuple
 
 from faults.outcome import UnavailableError
 
-#: All that can change a file or a directory, or what a later write means.
+#: All that can change a file or a directory, or what a later write means; where it is known.
 _CALLS: Final = (
-    "open,openat,creat,close,dup,dup2,dup3,fcntl,lseek,write,writev,pwrite64,pwritev,pwritev2,"
-    "truncate,ftruncate,fallocate,copy_file_range,sendfile,splice,rename,renameat,renameat2,"
-    "link,linkat,symlink,symlinkat,unlink,unlinkat,mkdir,mkdirat,rmdir,fsync,fdatasync,sync,syncfs,"
-    "msync,sync_file_range"
+    "?open,?openat,?creat,?close,?dup,?dup2,?dup3,?fcntl,?lseek,?write,?writev,?pwrite64,"
+    "?pwritev,?pwritev2,?truncate,?ftruncate,?fallocate,?copy_file_range,?sendfile,?splice,"
+    "?rename,?renameat,?renameat2,?link,?linkat,?symlink,?symlinkat,?unlink,?unlinkat,?mkdir,"
+    "?mkdirat,?rmdir,?fsync,?fdatasync,?sync,?syncfs,?msync,?sync_file_range"
 )
+#: Some processors know these alone; where they begin at the working directory, they are the others.
+_OTHERS: Final = {"renameat": "rename", "renameat2": "rename", "mkdirat": "mkdir"}
 _LINE: Final = re.compile(r"(?:\d+ +)?(\w+)\((.*)\) += (\d+)(?:<.*>)?")
 #: An argument's string, whole, or the path that strace adds to a descriptor.
 _STRING: Final = re.compile(r'"((?:\\x[0-9a-f]{2})*)"')
@@ -106,7 +108,10 @@ def _parse(line: str) -> Call | None:
     if match is None:  # it failed, or it is no call
         return None
     name, arguments, result = match.groups()
-    return Call(name, tuple(map(_argument, arguments.split(", "))), int(result))
+    found = [_argument(argument) for argument in arguments.split(", ")]
+    if name in _OTHERS:
+        name, found = _OTHERS[name], [argument for argument in found if argument != "AT_FDCWD"]
+    return Call(name, tuple(found), int(result))
 
 
 def _argument(text: str) -> str | bytes:
