@@ -17,6 +17,8 @@ from papyra.record import Record
 
 #: Fingerprints that are collected before they are sorted and put away.
 _RUN: Final = 65_536
+#: Of a run that long there is no merging: that would hold it twice for a while.
+_LONG: Final = 1_000_000
 
 _Address = TypeVar("_Address")
 
@@ -80,7 +82,7 @@ class Copies:
 
     def __init__(self) -> None:
         self._recent: set[int] = set()
-        # Sorted, each less than half as long as the one before.
+        # Sorted, each less than half as long as the one before, or both long.
         self._runs: list[MutableSequence[int]] = []
         self._last = -1
         self._last_was_new = False
@@ -113,6 +115,6 @@ class Copies:
     def _put_away(self) -> None:
         run: MutableSequence[int] = array("Q", sorted(self._recent))
         self._recent.clear()
-        while self._runs and len(self._runs[-1]) <= 2 * len(run):
+        while self._runs and len(self._runs[-1]) <= min(2 * len(run), _LONG):
             run = array("Q", merge(self._runs.pop(), run))
         self._runs.append(run)

@@ -9,7 +9,7 @@ from zlib import crc32
 import pytest
 from stores import event, numbers
 
-from papyra import JsonBackend, Record
+from papyra import Record, open_store
 from papyra.damage import Flaw, dissect
 from papyra.record import encode, seal
 
@@ -109,6 +109,9 @@ def test_damage_has_a_type(line: bytes, flaw: str) -> None:
         (SEALED[:-1] + LEGACY, [ONE, "corrupted_line", OLD]),
         (LEGACY[:-1] + KIND_LAST, [OLD, "corrupted_line", OLD_AUDIT]),
         (LEGACY[:-1] + OTHER[:30] + b"\n", [OLD, "truncated_line"]),
+        (LEGACY[:-1] + b"\x0b" + KIND_LAST, [OLD, "corrupted_line", OLD_AUDIT]),
+        (LEGACY[:-1] + b"\0\0" + KIND_LAST, [OLD, "nul_bytes", OLD_AUDIT]),
+        (LEGACY[:-1] + b"junk\n", [OLD, "corrupted_line"]),
         (SEALED[:-1] + b"X" + OTHER, [ONE, "corrupted_line", TWO]),
         (b'{"kind":"x","timestamp":1}' + SEALED, [("x", {}), "corrupted_line", ONE]),
     ],
@@ -137,6 +140,9 @@ def test_an_object_nested_in_a_torn_line_is_no_record() -> None:
     torn = line[: line.index(b"}") + 1]
     assert torn.endswith(b'"timestamp":5}')
     assert contents(torn + b"\n") == ["corrupted_line"]
+    for behind in (b"}", b",", b" ]", b', "timest'):
+        torn = b'{"kind": "dead_letter", "payload": [' + LEGACY[:-1] + behind + b"\n"
+        assert not any(isinstance(content, tuple) for content in contents(torn))
 
 
 def test_pieces_cover_a_glued_line_and_stand_in_order() -> None:
@@ -169,7 +175,7 @@ def test_every_record_that_0_3_0_wrote_is_read(
     content = (SAMPLES / f"{name}.ndjson").read_bytes()
     path.write_bytes(content)
 
-    with JsonBackend(path) as store:
+    with open_store(f"json:{path}") as store:
         for kind, number in (("event", events), ("audit", audits), ("dead_letter", dead_letters)):
             assert len(store.read(kind=kind)) == number
         records = store.read()
@@ -183,7 +189,7 @@ def test_what_0_3_0_wrote_is_read_as_it_was_given(tmp_path: Path) -> None:
     lines = (SAMPLES / "healthy.ndjson").read_bytes().splitlines()
     path = tmp_path / "store.ndjson"
     path.write_bytes(b"\n".join(lines))
-    with JsonBackend(path) as store:
+    with open_store(f"json:{path}") as store:
         for record, line in zip(store.read(), lines, strict=True):
             assert {
                 "kind": record.kind,
@@ -199,7 +205,7 @@ def test_a_store_of_0_3_0_is_written_and_recovered_and_loses_nothing(
 ) -> None:
     path = tmp_path / "store.ndjson"
     path.write_bytes(sample.read_bytes())
-    with JsonBackend(path) as store:
+    with open_store(f"json:{path}") as store:
         before = [record.timestamp for record in store.read()]
         store.append(event(1))
         found = [record.timestamp for record in store.read()]
@@ -213,7 +219,7 @@ def test_an_unterminated_record_gets_its_newline_and_a_torn_one_is_sealed(tmp_pa
     path = tmp_path / "store.ndjson"
     for tail, readable in ((SEALED[:-1], [1, 7]), (SEALED[:-30], [7]), (b"\0" * 9, [7])):
         path.write_bytes(tail)
-        with JsonBackend(path) as store:
+        with open_store(f"json:{path}") as store:
             store.append(event(7))
             assert path.read_bytes().startswith(tail + b'\n{"kind"')
             assert numbers(store.read()) == readable

@@ -232,7 +232,7 @@ def _age_of_remains(
     age = -int(number or 0)
     if stamp is not None:
         return 0, int(stamp), age
-    return (1, age, 0) if compacted else (2, age, 1)
+    return (2, age, 1) if number and not compacted else (1, age, 0)
 
 
 def _size(path: str) -> int:
