@@ -144,6 +144,7 @@ class _Model(RuleBasedStateMachine):
             return  # the newline alone: the record is whole
         self.path.write_bytes(content[:size])
         self.records.pop()
+        self.saved = []  # more than appends happened to the file
         if size > start:
             self.damaged += 1
             self.is_torn = True

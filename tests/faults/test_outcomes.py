@@ -4,10 +4,13 @@ import re
 
 import pytest
 from faults import (
+    beside_compaction,
     bits,
     full_disk,
+    interrupted,
     killing,
     kills,
+    memory,
     model,
     nth_call,
     power,
@@ -31,6 +34,11 @@ FAULTS: dict[Fault, int] = {
     full_disk.limit: 14,
     model.run: 1000,
     side_by_side.run: 4000,
+    interrupted.storm: 300,
+    interrupted.fork: 50,
+    interrupted.stopped: 12,
+    beside_compaction.run: 300,
+    memory.run: 8,
     surroundings.clock: 36,
     surroundings.read_only: 12,
 }

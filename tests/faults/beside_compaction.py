@@ -1,0 +1,79 @@
+"""Appends beside a compaction: none waits while it copies what is there."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+from unittest import mock
+
+from faults.account import Account, made
+from faults.outcome import Outcome
+from faults.places import KINDS, opened, scratch
+
+from papyra import Retention
+from papyra.backends.files.replacing import _LITTLE, Replacement
+
+#: Seconds that an append waits: whoever holds the lock at all makes it fail.
+_NO_TIME: Final = 1e-6
+#: Bytes of what comes in; in the long form more than is copied under the lock.
+_SIZE: Final = 1000
+
+
+def run(*, long: bool) -> Outcome:
+    """Append at every piece that a compaction copies, and measure what it copies under the lock."""
+    account = Account()
+    tried = [_compact(kind, 5000 if long else 300, account) for kind in KINDS]
+    appends = sum(n for n, _ in tried)
+    most = max(under_lock for _, under_lock in tried)
+    account.expect("broken", f"{most} bytes under the lock", holds=most <= _LITTLE)
+    what = f"{appends:,} appends while it copied, none had to wait; {most:,} bytes under the lock"
+    return account.outcome("appends beside a compaction", what)
+
+
+def _compact(kind: str, records: int, account: Account) -> tuple[int, int]:
+    """Return the number of appends beside a compaction, and the bytes that it copied locked."""
+    options = {"max_bytes": 64 * _LITTLE} if kind == "rotating" else {}
+    with scratch() as directory:
+        path = directory / "store.ndjson"
+        keep = Retention(max_records=records)
+        with (
+            opened(kind, path, retention=keep, **options) as store,
+            opened(kind, path, lock_timeout=_NO_TIME, **options) as beside,
+        ):
+            store.append_many([made("dropped", number) for number in range(10)])
+            told = store.append_many([made("kept", number) for number in range(records)])
+
+            def append(number: int) -> None:
+                told.append(beside.append(made("beside", number, _SIZE)))
+
+            with _appending(append) as under_lock:
+                store.compact()
+            account.check_records(beside.read(strict=True), told)
+            errors = beside.metrics.totals()["write_errors"]
+            account.expect("broken", f"{errors} appends had to wait", holds=not errors)
+    return len(told) - records, max(under_lock)
+
+
+@contextmanager
+def _appending(append: Callable[[int], object]) -> Iterator[list[int]]:
+    """Append with every piece that is copied; give the bytes that are copied under the lock."""
+    real_write, real_replace = Replacement._write, Replacement._replace
+    under_lock: list[int] = []
+    number = 0
+
+    def write(self: Replacement, data: bytes) -> None:
+        nonlocal number
+        real_write(self, data)
+        if not under_lock:
+            number += 1
+            append(number)
+
+    def replace(self: Replacement, target: str, lock: int) -> None:
+        under_lock.append(os.fstat(self._old).st_size - self._copied)
+        real_replace(self, target, lock)
+
+    with (
+        mock.patch.object(Replacement, "_write", write),
+        mock.patch.object(Replacement, "_replace", replace),
+    ):
+        yield under_lock
