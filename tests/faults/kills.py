@@ -21,7 +21,7 @@ _SAMPLE: Final = 6
 class Kills(Explorer):
     """What is left where the kernel goes on: all that was written, in order."""
 
-    fault = "process killed"
+    fault = "killed at every byte"
 
     def states(self, disk: Disk, call: Call | None) -> Iterator[Tree]:
         """Yield what is there before *call*, and what after each byte that it writes."""

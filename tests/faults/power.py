@@ -33,7 +33,7 @@ _MOST_SHORT: Final = 4
 class PowerCuts(Explorer):
     """What is left where the kernel does not go on."""
 
-    fault = "power cut"
+    fault = "power cut at every call"
 
     def states(self, disk: Disk, call: Call | None) -> Iterator[Tree]:
         """Yield what may be on the disk before *call* is done; its own bytes may be there, too."""
