@@ -57,7 +57,7 @@ class View:
         like = layout.owner if make_lock else ""
         with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like):
             slots = layout.slots()
-            self._is_set = any(slot.is_legacy for slot in slots)
+            self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
             if layout.stat() is not None:
                 self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
             try:
