@@ -1,17 +1,22 @@
 # Needs python3.11 or newer (with venv), make and git; everything else goes into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3.14 || echo python3.11)
 VENV := .venv
+# Papyra 0.3.0 is another project: nothing of it is used, it is compared with.
+ORIGINAL := .venv-0.3.0
 PY := $(VENV)/bin/python
 PORT ?= 9464
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test lint types clean
+.PHONY: demo test faults lint types clean
 
 demo: $(VENV)/.installed
 	$(PY) examples/demo.py --port $(PORT)
 
 test: $(VENV)/.installed
 	$(PY) -m pytest
+
+faults: $(VENV)/.installed $(ORIGINAL)/.installed
+	PYTHONPATH=tests $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
@@ -36,5 +41,10 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 	$(PY) -m pip install -qq --group dev
 	@touch $@
 
+$(ORIGINAL)/.installed:
+	$(PYTHON) -m venv --clear $(ORIGINAL)
+	$(ORIGINAL)/bin/python -m pip install -qq papyra==0.3.0
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(ORIGINAL) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

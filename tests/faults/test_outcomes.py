@@ -6,6 +6,7 @@ import pytest
 from faults import (
     beside_compaction,
     bits,
+    damaged,
     full_disk,
     interrupted,
     killing,
@@ -17,6 +18,7 @@ from faults import (
     side_by_side,
     surroundings,
 )
+from faults.discovery import discovered
 from faults.outcome import Fault, UnavailableError
 
 from servers import missing
@@ -26,6 +28,9 @@ FAULTS: dict[Fault, int] = {
     bits.cut: 600,
     bits.flip: 400,
     bits.cut_legacy: 250,
+    damaged.torn_tail: 200,
+    damaged.invalid_utf8: 20,
+    damaged.recovered_twice: 20,
     nth_call.run: 300,
     kills.run: 2_500,
     power.run: 6_000,
@@ -42,6 +47,10 @@ FAULTS: dict[Fault, int] = {
     surroundings.clock: 36,
     surroundings.read_only: 12,
 }
+
+
+def test_every_fault_is_tried() -> None:
+    assert set(discovered().values()) == set(FAULTS)
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.__module__}.{f.__name__}")

@@ -1,0 +1,86 @@
+"""Damage that crashes and strangers leave, and what people do about it."""
+
+import random
+
+from faults.account import Account, made
+from faults.outcome import Outcome
+from faults.places import KINDS, data_files, opened, scratch
+from faults.watched import Watched
+
+
+def torn_tail(*, long: bool) -> Outcome:
+    """Cut the last line at every byte, and append."""
+    account = Account()
+    tried = 0
+    for kind in KINDS:
+        for number in range(10 if long else 1):
+            with scratch() as directory:
+                path = directory / "store.ndjson"
+                with opened(kind, path) as store:
+                    ids = [store.append(made("before", n, 10 * number)) for n in range(4)]
+                content = path.read_bytes()
+                start = content.rfind(b"\n", 0, -1) + 1
+                for size in range(start + 1, len(content) - 1):
+                    path.write_bytes(content[:size])
+                    with opened(kind, path) as store:
+                        ids_after = [store.append(made("after", n)) for n in range(2)]
+                        account.check_records(store.read(), ids[:-1] + ids_after)
+                    for file in data_files(path)[:-1]:
+                        file.unlink()
+                    tried += 1
+    return account.outcome("torn last line, then appends", f"{tried:,} torn lines")
+
+
+def invalid_utf8(*, long: bool) -> Outcome:
+    """Put one byte that is no UTF-8 into one of 100 lines, and read, scan, compact, recover."""
+    account = Account()
+    tried = 0
+    for kind in KINDS:
+        for _ in range(100 if long else 10):
+            with scratch() as directory:
+                path = directory / "store.ndjson"
+                with opened(kind, path, sync="none") as store:
+                    ids = store.append_many([made("one", n) for n in range(100)])
+                lines = path.read_bytes().splitlines(keepends=True)
+                which = random.randrange(len(lines))
+                lines[which] = lines[which].replace(b'"pad":"', b'"pad":"\xff')
+                path.write_bytes(b"".join(lines))
+                del ids[which]
+                with opened(kind, path) as store:
+                    watched = Watched(store, account)
+                    watched.is_damaged = True
+                    for operation in random.sample(("read", "scan", "compact", "recover"), 4):
+                        watched.do(operation)
+                        error = watched.error
+                        account.expect("broken", f"{operation}: {error!r}", holds=error is None)
+                    account.check_records(store.read(strict=True), ids)
+                tried += 1
+    return account.outcome("one byte that is no UTF-8", f"{tried:,} stores of 100 records")
+
+
+def recovered_twice(*, long: bool) -> Outcome:
+    """Damage a store, recover it, append, and recover it again."""
+    account = Account()
+    tried = 0
+    for kind in KINDS:
+        for _ in range(100 if long else 10):
+            with scratch() as directory:
+                path = directory / "store.ndjson"
+                with opened(kind, path) as store:
+                    watched = Watched(store, account)
+                    for number in range(16):
+                        watched.append(made("before", number))
+                for file in data_files(path):
+                    file.write_bytes(file.read_bytes() + b'no record\n{"torn')
+                with opened(kind, path) as store:
+                    again = Watched(store, account)
+                    again.is_damaged = True
+                    again.do("recover")
+                    again.is_damaged = False
+                    again.append(made("after", 1))
+                    again.do("recover")
+                    account.expect("broken", "not clean", holds=again.do("scan").clean)
+                    told = watched.acknowledged + again.acknowledged
+                    account.check_records(again.do("read"), told)
+                tried += 1
+    return account.outcome("recovered twice", f"{tried:,} stores")

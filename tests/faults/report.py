@@ -1,0 +1,204 @@
+"""
+Tries every fault for long, and writes what came of it to a page.
+
+    PYTHONPATH=tests python -m faults.report PAGE [PYTHON_WITH_PAPYRA_0.3.0]
+"""
+
+import json
+import logging
+import os
+import platform
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from faults.discovery import discovered
+from faults.outcome import Outcome, UnavailableError
+
+#: What Papyra 0.3.0 can be tried with, too: the fault here, and its name in `original`.
+_SAME: Final = {
+    "damaged.torn_tail": "torn_tail",
+    "killing.run": "killing",
+    "bits.cut": "cut",
+    "bits.flip": "flip",
+    "full_disk.disk": "disk",
+    "damaged.invalid_utf8": "invalid_utf8",
+    "damaged.recovered_twice": "recovered_twice",
+    "side_by_side.run": "compaction",
+}
+#: The columns of an outcome that are shown.
+_WRONGS: Final = ("lost", "duplicated", "glued", "miscounted", "broken")
+#: P1, P2 and so on, and the faults that they were tried by.
+_PROMISES: Final = {
+    "an acknowledged record survives `kill -9` and a crash of the interpreter, at every `sync`": (
+        "killing.run",
+        "kills.run",
+    ),
+    'with `sync="always"` it survives a power cut, where the drive is honest': ("power.run",),
+    'with `sync="interval"` a power cut costs the last second\'s and one sync\'s, with "none" what the'
+    " kernel had not written": ("power.run",),
+    "a new record is never glued to a torn one": ("damaged.torn_tail", "kills.run", "bits.cut"),
+    "reading and scanning change no byte and create no file": ("model.run",),
+    "an interrupted rotation, compaction, recovery or undo leaves each record there once": (
+        "kills.run",
+        "power.run",
+        "nth_call.run",
+        "interrupted.storm",
+    ),
+    "processes may append, rotate, compact, recover, scan and read at once, and nobody waits while"
+    " a compaction copies": (
+        "side_by_side.run",
+        "beside_compaction.run",
+        "interrupted.fork",
+        "interrupted.stopped",
+    ),
+    "an append that raised left nothing half-written; the next one works as soon as it can": (
+        "full_disk.disk",
+        "full_disk.limit",
+        "nth_call.run",
+        "surroundings.read_only",
+    ),
+    "acknowledged <= `records_written` <= stored <= `records_written` + what was in flight": (
+        "killing.run",
+        "nth_call.run",
+        "model.run",
+        "full_disk.disk",
+    ),
+    "a damaged byte is never served as data, and costs at most the lines that it touches": (
+        "bits.flip",
+        "bits.cut",
+        "bits.cut_legacy",
+        "damaged.invalid_utf8",
+    ),
+}
+_INTRODUCTION: Final = """\
+# Reliability
+
+What was done to papyra's file stores to make them lose a record, and what came of it. `make faults`
+wrote this page: it tries everything again and takes about a quarter of an hour; the tests
+(`make test`) try a shorter form of each. Every run is seeded; `PAPYRA_SEED={seed} make faults`
+makes the same choices again, as far as processes that race each other can.
+
+{when}, Python {python}, {machine}, {processors} processors, {kernel}. It took {minutes} minutes.
+
+An outcome is five numbers. **Lost** are records that an append acknowledged and a read did not
+return; **duplicated** those that it returned more than once; **glued** is damage that was served
+as data, or a record that a torn line swallowed; **miscounted** are whole snapshots of the ten
+counters that do not say exactly what happened; **broken** is everything else that is not as
+promised: records out of order, findings where nothing is wrong, errors of another kind than the
+documented ones.
+"""
+_LIMITS: Final = """\
+## What is not promised
+
+- Network file systems: appending and flock are not atomic between hosts.
+- Drives that say that data is on the disk when it is not. The power cuts above are computed from
+  recorded system calls, by the rules of POSIX; no plug was pulled.
+- Writers that ignore the lock, such as `echo >>` or Papyra 0.3.0, at the same time as papyra's.
+- A batch of `append_many` that a crash interrupts: a prefix of it may be there, and none of it was
+  acknowledged.
+- What a failed fsync leaves: such records may or may not be there, and were not acknowledged.
+- With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
+  there while its file is.
+- A file whose first 64 KiB hold no record and do not begin with a brace counts as somebody else's
+  unless rotated segments stand beside it, also where damage made it so: appends are refused.
+- Windows, where there is no flock: one process at a time, and nothing above was tried there.
+"""
+
+
+def main(page: str, original: str = "") -> int:
+    """Try everything; return 0 if nothing went wrong."""
+    logging.getLogger("papyra").disabled = True
+    seed = os.environ.get("PAPYRA_SEED") or os.urandom(4).hex()
+    began = time.monotonic()
+    outcomes: dict[str, Outcome] = {}
+    missing: dict[str, str] = {}
+    for name, fault in discovered().items():
+        random.seed(f"{seed} {name}")
+        try:
+            outcomes[name] = fault(long=True)
+            print(outcomes[name], flush=True)
+        except UnavailableError as reason:
+            missing[name] = str(reason)
+    theirs = {name: _of_original(original, its) for name, its in _SAME.items()} if original else {}
+    minutes = round((time.monotonic() - began) / 60)
+    introduction = _INTRODUCTION.format(
+        seed=seed,
+        when=time.strftime("%Y-%m-%d"),
+        python=platform.python_version(),
+        machine=platform.machine(),
+        processors=os.cpu_count(),
+        kernel=f"{platform.system()} {platform.release()}",
+        minutes=minutes,
+    )
+    parts = [
+        introduction,
+        _promises(outcomes),
+        _faults(outcomes, missing),
+        _original(theirs, outcomes),
+    ]
+    Path(page).write_text("\n".join([*parts, _LIMITS]))
+    return int(not all(outcome.flawless for outcome in outcomes.values()))
+
+
+def _of_original(python: str, name: str) -> dict[str, Any]:
+    """Return what Papyra 0.3.0 does under a fault."""
+    script = Path(__file__).with_name("original.py")
+    # -P: the names of the modules beside the script are those of others in the library.
+    done = subprocess.run([python, "-P", script, name], check=False, capture_output=True, text=True)
+    told: dict[str, Any] = json.loads(done.stdout or '{"tried": "it could not be tried here"}')
+    print(f"0.3.0, {name}: {told}", flush=True)
+    return told
+
+
+def _promises(outcomes: dict[str, Outcome]) -> str:
+    rows = []
+    for number, (promise, names) in enumerate(_PROMISES.items(), 1):
+        tried = [outcomes[name] for name in names if name in outcomes]
+        figures = "; ".join(outcome.tried for outcome in tried) or "not tried here"
+        wrong = sum(sum(outcome[2:]) for outcome in tried)
+        rows.append((f"P{number}", promise, figures, str(wrong)))
+    return "## What is promised\n\n" + _table(("", "promise", "tried", "violations"), rows)
+
+
+def _faults(outcomes: dict[str, Outcome], missing: dict[str, str]) -> str:
+    rows = [
+        (outcome.fault, outcome.tried, *(f"{n:,}" for n in outcome[2:]))
+        for outcome in outcomes.values()
+    ]
+    rows += [(name, f"not tried here: {why}", *"-" * len(_WRONGS)) for name, why in missing.items()]
+    return "## What was tried\n\n" + _table(("fault", "tried", *_WRONGS), rows)
+
+
+def _original(theirs: dict[str, dict[str, Any]], outcomes: dict[str, Outcome]) -> str:
+    if not theirs:
+        return "## Beside Papyra 0.3.0\n\nIt was not there to be tried.\n"
+    rows = [
+        (
+            outcomes[name].fault,
+            f"{outcomes[name].tried}: {sum(outcomes[name][2:])}",
+            told["tried"],
+            *(f"{told[wrong]:,}" if wrong in told else "-" for wrong in _WRONGS),
+        )
+        for name, told in theirs.items()
+        if name in outcomes
+    ]
+    heading = ("fault", "papyra, and all that went wrong", "0.3.0", *_WRONGS)
+    return (
+        "## Beside Papyra 0.3.0\n\nThe older project of that name, as it is on PyPI, in an"
+        " environment of its own; most often its store of one file. A dash: it has nothing that"
+        ' could be compared. "Broken" here are operations that raised.\n\n' + _table(heading, rows)
+    )
+
+
+def _table(heading: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
