@@ -16,7 +16,7 @@ test: $(VENV)/.installed
 	$(PY) -m pytest
 
 faults: $(VENV)/.installed $(ORIGINAL)/.installed
-	PYTHONPATH=tests $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
+	PYTHONPATH=tests:examples $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check

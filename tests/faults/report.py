@@ -1,7 +1,7 @@
 """
 Tries every fault for long, and writes what came of it to a page.
 
-    PYTHONPATH=tests python -m faults.report PAGE [PYTHON_WITH_PAPYRA_0.3.0]
+    PYTHONPATH=tests:examples python -m faults.report PAGE [PYTHON_WITH_PAPYRA_0.3.0]
 """
 
 import json
