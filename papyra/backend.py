@@ -292,6 +292,7 @@ class PersistenceBackend(Primitives):
             for anomaly in self._check():
                 findings.add(anomaly)
             files_dropped = tuple(self._trim())
+            self._tell()
             done = self._rewrite(sorter)
             remaining = tuple(self._check())
         except BaseException:
@@ -397,6 +398,10 @@ class PersistenceBackend(Primitives):
         if findings:
             self.metrics.increment("anomaly_detected", len(findings))
             warn("an append met damage and went on behind it: %s", "; ".join(map(str, findings)))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Log what was done while a lock was held."""
         while self._untold:
             with suppress(IndexError):  # another thread was faster
                 warn("%s", self._untold.pop(0))

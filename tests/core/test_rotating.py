@@ -93,13 +93,16 @@ def test_what_cannot_be_dropped_costs_no_record(
         assert numbers(store.read()) == [3, 4]
 
 
-def test_a_compaction_drops_what_a_smaller_bound_leaves_no_room_for(path: Path) -> None:
+def test_a_compaction_drops_what_a_smaller_bound_leaves_no_room_for(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with RotatingBackend(path, max_bytes=TWO) as store:
         for n in range(7):
             store.append(event(n))
     with RotatingBackend(path, max_bytes=TWO, max_files=2) as store:
         report = store.compact()
         assert report.files_dropped == (f"{path}.{number(1)}", f"{path}.{number(2)}")
+        assert [message.partition(":")[0] for message in caplog.messages] == [*report.files_dropped]
         assert numbers(store.read()) == [4, 5, 6]
 
 

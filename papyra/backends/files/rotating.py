@@ -58,12 +58,12 @@ class RotatingBackend(FileBackend):
             self._untold.append(f"{self.source}: more than {self._max_files} files: {error}")
 
     def _trim(self) -> tuple[str, ...]:
-        layout = self._layout
+        layout, timeout = self._layout, self._lock_timeout
         with (
             refusals(self.source, "nothing was compacted"),
-            locked(layout.lock, LOCK_EXCLUSIVE, timeout=self._lock_timeout) as lock,
+            locked(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner),
         ):
-            return self._drop_oldest() if lock is not None else ()
+            return self._drop_oldest()
 
     def _drop_oldest(self) -> tuple[str, ...]:
         """Remove the files beyond the bound; the lock is held."""
