@@ -1,11 +1,14 @@
 """Damage that crashes and strangers leave, and what people do about it."""
 
 import random
+from pathlib import Path
 
 from faults.account import Account, made
 from faults.outcome import Outcome
 from faults.places import KINDS, data_files, opened, scratch
 from faults.watched import Watched
+
+from papyra.record import has_checksum
 
 
 def torn_tail(*, long: bool) -> Outcome:
@@ -25,10 +28,19 @@ def torn_tail(*, long: bool) -> Outcome:
                     with opened(kind, path) as store:
                         ids_after = [store.append(made("after", n)) for n in range(2)]
                         account.check_records(store.read(), ids[:-1] + ids_after)
+                    _check_lines(path, account)
                     for file in data_files(path)[:-1]:
                         file.unlink()
                     tried += 1
     return account.outcome("torn last line, then appends", f"{tried:,} torn lines")
+
+
+def _check_lines(path: Path, account: Account) -> None:
+    """Expect each record on a line of its own, though papyra reads one behind a torn line, too."""
+    for file in data_files(path):
+        for line in file.read_bytes().splitlines(keepends=True):
+            is_glued = line.endswith(b'"}\n') and not has_checksum(line)
+            account.expect("glued", f"{line!r}", holds=not is_glued)
 
 
 def invalid_utf8(*, long: bool) -> Outcome:
