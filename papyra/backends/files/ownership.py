@@ -20,11 +20,10 @@ def check_ownership(layout: Layout) -> None:
     """
     Refuse a file that is none of papyra's; a missing or blank one, or one of NULs, may become one.
 
-    One that begins with NULs is papyra's where its lock is beside it.
+    One with papyra's lock beside it is papyra's, whatever it holds.
 
     Raises:
-        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning,
-            and no rotated segments stand beside it.
+        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning.
         StoreIOError: if it is no regular file.
     """
     if layout.stat() is None:
@@ -40,13 +39,11 @@ def check_ownership(layout: Layout) -> None:
     core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
     if not core or core.startswith(b"{"):
         return
-    # A power cut may leave NULs where the first blocks of a long first record were to be.
-    if head.startswith(b"\0") and os.path.exists(layout.lock):
+    # Papyra has written here: what stands there is damage, as a line that a rotation's new file
+    # begins with, or NULs where a power cut kept the first blocks from the disk.
+    if os.path.exists(layout.lock):
         return
     for line in BytesIO(head):
         if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
             return
-    # A file that a rotation has just begun may hold one line, and that one may be damaged.
-    if layout.last_number():
-        return
     raise NotAStoreError(layout.path)
