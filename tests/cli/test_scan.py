@@ -1,5 +1,6 @@
 """`papyra scan`, and what it tells of stores that are none."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -178,3 +179,15 @@ class TestEveryCommand:
         assert by_option.error["source"] == str(option)
         assert by_variable.error["source"] == str(variable)
         assert by_neither.error["source"] == str(shell.path)
+
+
+def test_a_store_of_which_only_leftovers_of_030_are_there_is_scanned(shell: Shell) -> None:
+    left = Path(__file__).parents[1] / "data/papyra-0.3.0/rotating/killed_in_compact_rename1"
+    shutil.copytree(left, shell.directory, dirs_exist_ok=True)
+    path = shell.directory / "a.ndjson"
+    assert not path.exists()
+    assert shell.papyra("scan", "--store", f"rotating:{path}") == (
+        0,
+        f"{path}: 12 records in 1756 bytes; no anomalies\n",
+        "",
+    )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cli.shell import Shell, everything
+from cli.shell import everything
 from stores import event
 
 from papyra import PersistenceBackend, Record, Retention, StoreURLError, open_store
@@ -244,12 +244,3 @@ def test_a_set_is_no_single_file_and_a_single_file_is_a_set(path: Path) -> None:
     else:
         with open_(path) as single, open_store(f"rotating:{path}") as rotating:
             assert texts(single.read()) == texts(rotating.read())
-
-
-def test_the_command_line_opens_a_store_of_which_only_leftovers_are_there(tmp_path: Path) -> None:
-    path = copy("rotating/killed_in_compact_rename1", tmp_path / "store")
-    assert not path.exists()
-    shell = Shell(path.parent, tmp_path)
-    outcome = shell.papyra("scan", "--store", f"rotating:{path}")
-    assert outcome == (0, f"{path}: 12 records in 1756 bytes; no anomalies\n", "")
-    assert shell.papyra("scan", "--store", f"json:{path}").code == 2
