@@ -101,7 +101,7 @@ class PersistenceBackend(Primitives):
             raise
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
-        return f"{self._queue.writer}-{call.first}"
+        return f"{call.writer}-{call.first}"
 
     @final
     def append_many(self, records: Iterable[Record]) -> list[str]:
@@ -126,7 +126,7 @@ class PersistenceBackend(Primitives):
             raise
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
-        writer, first = self._queue.writer, call.first
+        writer, first = call.writer, call.first
         return [f"{writer}-{number}" for number in range(first, first + len(bodies))]
 
     @final

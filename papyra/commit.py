@@ -66,42 +66,27 @@ class Call:
         done: Its outcome stands and is counted.
         error: Why it failed; None if it did not. One error may be that of many calls.
         traceback: Where it was raised.
-        first: The number of its first record, once it is stored.
+        writer: The first half of its records' ids, once it is stored.
+        first: The number of its first record, likewise.
+        gate: What its caller waits at, if it does.
     """
 
-    __slots__ = ("bodies", "deadline", "done", "error", "first", "gate", "size", "traceback")
+    # Defaults of the class, which cost a call nothing: most are never set.
+    done = False
+    error: Exception | None = None
+    traceback: TracebackType | None = None
+    writer = ""
+    first = 0
+    gate: "Lock | None" = None
 
     def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
         self.bodies = bodies
         self.deadline = deadline
-        self.size = sum(map(len, bodies)) if len(bodies) > 1 else len(bodies[0])
-        self.done = False
-        self.error: Exception | None = None
-        self.traceback: TracebackType | None = None
-        self.first = 0
-        self.gate: Lock | None = None
 
-
-class _Batch:
-    """The calls that a leader has taken, and what it knows of their outcome."""
-
-    __slots__ = ("before", "calls", "error")
-
-    def __init__(self, calls: Sequence[Call], before: int) -> None:
-        self.calls = calls
-        self.before = before
-        self.error: Exception | None = None
-
-    def fail(self, metrics: PersistenceMetrics, error: Exception) -> None:
-        """Count *error* as that of every call that it ends."""
-        calls = self.calls
-        if isinstance(error, StoreLockedError):  # who has time left waits on
-            now = monotonic()
-            calls = [call for call in calls if call.deadline <= now] or calls[:1]
-        for call in calls:
-            if not call.done:
-                call.error, call.traceback = error, error.__traceback__
-        metrics._settle_failed(calls)
+    @property
+    def size(self) -> int:
+        """Bytes of its encoded records."""
+        return sum(map(len, self.bodies))
 
 
 class CommitQueue:
@@ -116,7 +101,7 @@ class CommitQueue:
         lock: Held while a batch is written, and by whoever must not meet one.
     """
 
-    __slots__ = ("_batch", "_door", "_pending", "lock", "writer")
+    __slots__ = ("_before", "_door", "_error", "_pending", "_taken", "lock", "writer")
 
     def __init__(self) -> None:
         self.writer = os.urandom(8).hex()
@@ -124,7 +109,11 @@ class CommitQueue:
         self._pending: deque[Call] = deque()
         # Guards which calls wait and which are taken; held for a few instructions only.
         self._door = Lock()
-        self._batch: _Batch | None = None
+        # The batch that was taken last: its calls, none once they are settled; how many records
+        # stood before it; why it failed.
+        self._taken: Sequence[Call] = ()
+        self._before = 0
+        self._error: Exception | None = None
 
     def commit(self, store: Store, call: Call) -> None:
         """
@@ -135,13 +124,16 @@ class CommitQueue:
             Exception: whatever the store could not write it for; it is counted by then.
         """
         try:
-            self._pending.append(call)
+            # Who finds nobody there need not line up: two locks and a look cheaper.
+            queued = bool(self._pending) or self.lock.locked()
+            if queued:
+                self._pending.append(call)
             while not call.done:
-                if self.lock.locked():
+                if queued and self.lock.locked():
                     self._wait(store, call)
                     continue
                 with self.lock:
-                    findings = () if call.done else self._lead(store, call)
+                    findings = () if call.done else self._lead(store, call, queued=queued)
                 if self._pending:
                     self._wake_next()
                 if findings or store._untold:
@@ -153,20 +145,23 @@ class CommitQueue:
         if call.error is not None:
             raise call.error.with_traceback(call.traceback)
 
-    def _lead(self, store: Store, own: Call) -> Sequence[Anomaly]:
+    def _lead(self, store: Store, own: Call, *, queued: bool) -> Sequence[Anomaly]:
         """Write one batch and settle its calls; *own* may have to wait for the next."""
-        if self._batch is not None:  # an interrupt kept its leader from settling it
-            self._settle(store)
+        if self._taken:  # an interrupt kept their leader from settling them
+            self._settle_left(store)
             if own.done:
                 return ()
         try:
-            batch = self._take(store, own)
+            if queued:
+                self._take(store, own)
+            else:
+                self._taken, self._before, self._error = (own,), store._stored, None
             store._check_usable()
-            return self._write(store, batch)
+            return self._write(store)
         except Exception as error:
-            if self._batch is None:
+            if not self._taken:
                 raise
-            self._batch.error = error
+            self._error = error
         finally:
             try:
                 self._settle(store)
@@ -175,33 +170,28 @@ class CommitQueue:
                 raise
         return ()
 
-    def _write(self, store: Store, batch: _Batch) -> Sequence[Anomaly]:
-        findings = store._append(self._seal(batch), deadline=batch.calls[0].deadline)
-        if store._stored == batch.before:  # else it would be written again and again
+    def _write(self, store: Store) -> Sequence[Anomaly]:
+        """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
+        calls, before, writer = self._taken, self._before, self.writer
+        lines, number = [], before
+        for call in calls:
+            call.writer, call.first = writer, number + 1
+            for body in call.bodies:
+                number += 1
+                lines.append(seal(body, writer, number))
+        findings = store._append(lines, deadline=calls[0].deadline)
+        if store._stored == before:  # else it would be written again and again
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"
                 " it must add the number of lines to self._stored"
             )
         return findings
 
-    def _take(self, store: Store, own: Call) -> _Batch:
-        """Return the calls that wait, oldest first, as many as a batch holds."""
+    def _take(self, store: Store, own: Call) -> None:
+        """Take the calls that wait, oldest first, as many as a batch holds."""
         with self._door:
-            waiting = self._pending.copy()
-            calls = list(waiting) if len(waiting) == 1 else _first_of(waiting, own)
-            self._batch = batch = _Batch(calls, store._stored)
-        return batch
-
-    def _seal(self, batch: _Batch) -> list[bytes]:
-        """Return the lines, numbered in the order of the queue; a failed batch's numbers come again."""
-        writer, number = self.writer, batch.before + 1
-        lines = []
-        for call in batch.calls:
-            call.first = number
-            for body in call.bodies:
-                lines.append(seal(body, writer, number))
-                number += 1
-        return lines
+            calls = _first_of(self._pending.copy(), own)
+            self._taken, self._before, self._error = calls, store._stored, None
 
     def _settle(self, store: Store) -> None:
         """
@@ -210,22 +200,44 @@ class CommitQueue:
         Where an interrupt struck and nothing was stored, its calls are still in the queue; only
         the leader's own is withdrawn, by `commit`.
         """
-        batch = self._batch
-        if batch is None:
+        calls = self._taken
+        if not calls:
             return
-        if store._stored != batch.before:
+        if store._stored != self._before:
             store.metrics._settle_written(store._stored)
-            for call in batch.calls:
+            for call in calls:
                 call.done = True
-        elif batch.error is not None:
-            batch.fail(store.metrics, batch.error)
+        elif self._error is not None:
+            self._fail(store.metrics, self._error)
+        if not self._pending:  # nobody to be told, and none who could withdraw meanwhile
+            self._taken = ()
+            return
         with self._door:
-            self._batch = None
+            self._taken = ()
             while self._pending and self._pending[0].done:
                 self._pending.popleft()
-        for call in batch.calls:
+        for call in calls:
             if call.done:
                 _wake(call)
+
+    def _fail(self, metrics: PersistenceMetrics, error: Exception) -> None:
+        """Count *error* as that of every call that it ends."""
+        calls = self._taken
+        if isinstance(error, StoreLockedError):  # who has time left waits on
+            now = monotonic()
+            calls = [call for call in calls if call.deadline <= now] or calls[:1]
+        for call in calls:
+            if not call.done:
+                call.error, call.traceback = error, error.__traceback__
+        metrics._settle_failed(calls)
+
+    def _settle_left(self, store: Store) -> None:
+        """Settle the batch of a leader that was interrupted even while it settled."""
+        calls = self._taken
+        self._settle(store)
+        with self._door:
+            # One that never lined up has nobody left: its caller was the leader.
+            store.metrics._settle_failed([call for call in calls if call not in self._pending])
 
     def _wait(self, store: Store, call: Call) -> None:
         """Wait until somebody settles *call*, or until it is time to look again."""
@@ -242,7 +254,7 @@ class CommitQueue:
     def _withdraw(self, store: Store, call: Call) -> bool:
         """Take *call* out of the queue as one write error; False if it is taken, or settled."""
         with self._door:
-            if call.done or (self._batch is not None and call in self._batch.calls):
+            if call.done or call in self._taken:
                 return False
             if call in self._pending:
                 self._pending.remove(call)

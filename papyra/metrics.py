@@ -61,7 +61,7 @@ class WriteCall(Protocol):
 class Book(Protocol):
     """Where the ten totals and their baseline are kept."""
 
-    #: The totals; written under the lock of `PersistenceMetrics` alone.
+    #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
     cells: "list[int] | memoryview[int]"
 
     def read(self) -> tuple[list[int], list[int], float]:
@@ -214,10 +214,14 @@ class PersistenceMetrics:
             del late[0]
 
     def _settle_written(self, stored: int) -> None:
-        """Set `records_written` to what the store says it stored; repeating it does no harm."""
-        with self._lock:
-            if NAMES[_WRITTEN] not in self._unsupported:
-                self._cells[_WRITTEN] = stored
+        """
+        Set `records_written` to what the store says it stored; repeating it does no harm.
+
+        It takes no lock: nobody else writes this total, and whoever moves the book holds the lock
+        of the store's commit queue, as the caller of this does.
+        """
+        if NAMES[_WRITTEN] not in self._unsupported:
+            self._cells[_WRITTEN] = stored
 
     def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
         """Count each call that is not done as one write error and as done, both at once."""

@@ -155,11 +155,10 @@ def _encode(record: Record) -> bytes:
     except (AttributeError, TypeError, ValueError, RecursionError):
         _raise_fault(record)
         raise
-    head = f'{{"kind":{quoted(record.kind)},"timestamp":{number}'
-    body = f"{head},{text}".encode("ascii") if text else head.encode("ascii")
-    if b"\\ud" in body:  # the escape of a surrogate; a lone one is no text
+    body = f'{{"kind":{quoted(record.kind)},"timestamp":{number}{"," if text else ""}{text}'
+    if "\\ud" in body:  # the escape of a surrogate; a lone one is no text
         _raise_fault(record)
-    return body
+    return body.encode("ascii")
 
 
 def _encode_fast(record: Record) -> bytes | None:

@@ -37,8 +37,8 @@ class Gated(MemoryBackend):
         return super()._append(lines, deadline=deadline)
 
     def waiting(self, calls: int) -> None:
-        """Return once so many calls are in the queue, the one that is being written included."""
-        while len(self._queue._pending) < calls:
+        """Return once so many calls wait or are being written."""
+        while len({*self._queue._pending, *self._queue._taken}) < calls:
             threading.Event().wait(0.001)
 
 
@@ -213,6 +213,26 @@ def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_nex
     assert not store._queue._pending
 
 
+def test_a_lone_call_that_an_interrupt_kept_from_being_settled_is_a_write_error_in_the_end(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    store.fault = KeyboardInterrupt()
+    for _ in range(2):
+        store.go.release()
+    with monkeypatch.context() as patch:
+        patch.setattr("papyra.commit.CommitQueue._settle", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            store.append(event(1))
+
+    store.append(event(2))
+
+    assert numbers(store.read()) == [2]
+    assert store.metrics.snapshot() == counts(records_written=1, write_errors=1, records_read=1)
+
+
 def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
     store: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -347,15 +367,15 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     callers.start(2)
     store.arrived.acquire()
     taking, go_on = threading.Semaphore(0), threading.Semaphore(0)
-    real = papyra.commit._Batch
+    real = papyra.commit._first_of
 
     def paused(*arguments: Any) -> Any:
         taking.release()
         go_on.acquire()
         return real(*arguments)
 
-    monkeypatch.setattr("papyra.commit._Batch", paused)
-    call = store._queue._pending[2]
+    monkeypatch.setattr("papyra.commit._first_of", paused)
+    call = store._queue._pending[1]
     store.go.release()
     taking.acquire()
     withdrawn: list[bool] = []

@@ -18,6 +18,7 @@ from papyra import (
     StoreNotFoundError,
     open_counters,
 )
+from papyra.metrics import BookMaker, PersistenceMetrics
 from papyra.system import LOCK_EXCLUSIVE, locked
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
@@ -235,6 +236,24 @@ def test_an_interrupt_while_counters_are_published_counts_nothing_twice(
         assert store.metrics.snapshot() == expected
         assert open_counters(file_kind.url).read().snapshot() == expected
     assert open_counters(file_kind.url).read().snapshot() == expected
+
+
+def test_no_append_runs_while_the_counts_move_into_their_page(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would count in the book that is being left; see `PersistenceMetrics._settle_written`."""
+    held = []
+    move = PersistenceMetrics._move
+
+    def moving(self: PersistenceMetrics, *make: BookMaker) -> None:
+        held.append(store._queue.lock.locked())
+        move(self, *make)
+
+    monkeypatch.setattr(PersistenceMetrics, "_move", moving)
+    with file_kind.open() as store:
+        store.append(event(1))
+
+    assert held == [True, True]  # into the page, and at the end out of it
 
 
 def test_a_thousand_openings_leave_one_small_file(file_kind: FileKind) -> None:

@@ -48,26 +48,26 @@ def _names_of_new_files_unsynced(replace: Replace) -> None:
 
 
 def _torn_lines_unsealed(replace: Replace) -> None:
-    prepare = ActiveFile.prepare
+    begin = ActiveFile.begin
 
-    def unsealed(self: ActiveFile) -> tuple[int, bytes, list[Anomaly]]:
-        end, _, findings = prepare(self)
+    def unsealed(self: ActiveFile, **until: float) -> tuple[int, bytes, list[Anomaly]]:
+        end, _, findings = begin(self, **until)
         return end, b"", findings
 
-    replace(ActiveFile, "prepare", unsealed)
+    replace(ActiveFile, "begin", unsealed)
 
 
 def _open_lines_cut_off(replace: Replace) -> None:
-    prepare = ActiveFile.prepare
+    begin = ActiveFile.begin
 
-    def cut(self: ActiveFile) -> tuple[int, bytes, list[Anomaly]]:
-        end, prefix, findings = prepare(self)
+    def cut(self: ActiveFile, **until: float) -> tuple[int, bytes, list[Anomaly]]:
+        end, prefix, findings = begin(self, **until)
         if prefix:
             end = read_at(self.descriptor, end, 0).rfind(b"\n") + 1
             os.ftruncate(self.descriptor, end)
         return end, b"", findings
 
-    replace(ActiveFile, "prepare", cut)
+    replace(ActiveFile, "begin", cut)
 
 
 def _new_files_unsynced(replace: Replace) -> None:

@@ -13,13 +13,13 @@ from papyra.sifting import anomaly_at, pieces_of
 from papyra.system import (
     LOCK_EXCLUSIVE,
     OPEN_FLAGS,
+    flock,
     lock,
     open_or_create,
     own_like,
     read_at,
     sync_data,
     sync_directory,
-    try_lock,
     write_all,
 )
 
@@ -43,7 +43,6 @@ class ActiveFile:
     """
 
     __slots__ = (
-        "_due",
         "_generation",
         "_identity",
         "_layout",
@@ -58,11 +57,14 @@ class ActiveFile:
         self.descriptor = self.lock = self.end = self._generation = _NONE
         self._identity = (_NONE, _NONE)
         self._look_at = 0.0
-        self._due = True
 
-    def acquire(self, *, deadline: float, timeout: float) -> None:
+    def begin(self, *, deadline: float, timeout: float) -> tuple[int, bytes, list[Anomaly]]:
         """
-        Lock the store against every other writer; the caller unlocks `lock`.
+        Lock the store against every other writer, and open what an append must go to.
+
+        Returns its end, what must be written first, and damage that was met. A newline must,
+        where the last line has none: a record then keeps its own line, and a torn one does not
+        swallow the next. The caller unlocks `lock`, also after an error.
 
         Raises:
             StoreLockedError: when the deadline has passed.
@@ -71,41 +73,36 @@ class ActiveFile:
             if self.lock == _NONE:
                 layout = self._layout
                 self.lock = open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
-            if not try_lock(self.lock, LOCK_EXCLUSIVE):
-                lock(
-                    self.lock,
-                    LOCK_EXCLUSIVE,
-                    deadline=deadline,
-                    timeout=timeout,
-                    source=self._layout.path,
-                )
-            self._due = monotonic() >= self._look_at
-            if not self._due or _is_at(self.lock, self._layout.lock):
-                return
+            try:
+                flock(self.lock, LOCK_EXCLUSIVE)
+            except BlockingIOError:
+                self._wait(deadline, timeout)
+            due = monotonic() >= self._look_at
+            if not due or _is_at(self.lock, self._layout.lock):
+                break
             # Somebody removed the lock file: what is held keeps nobody out.
             removed, self.lock = self.lock, _NONE
             os.close(removed)
-
-    def prepare(self) -> tuple[int, bytes, list[Anomaly]]:
-        """
-        Open what an append must go to; return its end, what must be written first, and damage.
-
-        A newline must, where the last line has none: a record then keeps its own line, and a
-        torn one does not swallow the next. The lock is held.
-        """
         generation = os.lseek(self.lock, 0, os.SEEK_END)
-        if self._due or generation != self._generation:
+        if due or generation != self._generation:
             self._open(generation)
         end = os.lseek(self.descriptor, 0, os.SEEK_END)
         if end == self.end or not end or read_at(self.descriptor, 1, end - 1) == b"\n":
             return end, b"", []
+        return end, b"\n", self._torn(end)
+
+    def _wait(self, deadline: float, timeout: float) -> None:
+        source = self._layout.path
+        lock(self.lock, LOCK_EXCLUSIVE, deadline=deadline, timeout=timeout, source=source)
+
+    def _torn(self, end: int) -> list[Anomaly]:
+        """Return what is wrong with the last line, which has no newline."""
         place, line = last_line(self.descriptor, end, self._layout.path)
-        findings = [
+        return [
             anomaly_at(place, piece, piece.content)
             for piece in pieces_of(line)
             if isinstance(piece.content, Flaw)
         ]
-        return end, b"\n", findings
 
     def rotate(self) -> None:
         """

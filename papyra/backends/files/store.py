@@ -4,7 +4,6 @@ import errno
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from threading import Lock
 from typing import Final
 
 from papyra.anomaly import Anomaly
@@ -66,7 +65,6 @@ class FileBackend(PersistenceBackend):
         self._is_failure_told = False
         self._is_dirty = False
         self._prepared = False
-        self._preparing = Lock()
 
     # In one piece: an interrupt may strike between any two of its calls.
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901
@@ -74,8 +72,7 @@ class FileBackend(PersistenceBackend):
             raise self._failed()
         active = self._active
         try:
-            active.acquire(deadline=deadline, timeout=self._lock_timeout)
-            start, prefix, findings = active.prepare()
+            start, prefix, findings = active.begin(deadline=deadline, timeout=self._lock_timeout)
             data = prefix + b"".join(lines)
             if start and start + len(data) > self._max_bytes:
                 self._rotate()
@@ -149,7 +146,8 @@ class FileBackend(PersistenceBackend):
         self._check_ours()
         unseen: Exception | None = None
         layout, timeout = self._layout, self._lock_timeout
-        with self._preparing, refusals(self.source, "nothing was changed"):
+        # An append of another thread would count in the book that is being left.
+        with self._queue.lock, refusals(self.source, "nothing was changed"):
             if self._prepared:
                 return
             try:
@@ -230,7 +228,6 @@ class FileBackend(PersistenceBackend):
 
     def _after_fork(self) -> None:
         super()._after_fork()
-        self._preparing = Lock()
         self._is_dirty = False
         # The parent's locks live as long as any copy of their descriptors; closing one here
         # unlocks nothing.
