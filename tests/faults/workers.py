@@ -99,6 +99,8 @@ def _repair(store: FileBackend) -> None:
 def damage(store: FileBackend) -> None:
     """Put a line of garbage behind the records, beside those who append."""
     with locked(store._layout.lock, LOCK_EXCLUSIVE, timeout=PATIENCE) as lock:
-        if lock is not None:
-            with open(store.source, "ab") as file:
+        # Garbage before every record would make it somebody else's file.
+        path = Path(store.source)
+        if lock is not None and path.exists() and path.stat().st_size:
+            with path.open("ab") as file:
                 file.write(b"\nno record\n")
