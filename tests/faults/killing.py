@@ -25,7 +25,7 @@ def run(*, long: bool) -> Outcome:
     account = Account()
     kills = acked = 0
     with scratch() as place, Nursery(place) as nursery:
-        while kills < (1200 if long else 60):
+        while kills < (700 if long else 60):
             for kind in KINDS:
                 for max_files in (None, 3) if kind == "rotating" else (None,):
                     with scratch(on_disk=long) as directory:

@@ -110,7 +110,7 @@ def killing(directory: Path) -> _Told:
         expected = [0, *acked]
     wrongs += _wrongs(_numbers(_json_store(path)), expected)
     # Its counters die with the process.
-    return f"{kills} kills, {len(expected):,} records acknowledged", wrongs
+    return f"{kills} kills of one writer, {len(expected):,} records acknowledged", wrongs
 
 
 def cut(directory: Path) -> _Told:
@@ -200,7 +200,9 @@ def compaction(directory: Path) -> _Told:
         _append(store, number)
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return f"{appends:,} records", _wrongs(_numbers(_json_store(path)), list(range(appends)))
+    return f"{appends:,} records, one writer, one process that compacts", _wrongs(
+        _numbers(_json_store(path)), list(range(appends))
+    )
 
 
 def invalid_utf8(directory: Path) -> _Told:
@@ -221,19 +223,20 @@ def invalid_utf8(directory: Path) -> _Told:
 
 
 def recovered_twice(directory: Path) -> _Told:
-    path = directory / "store.ndjson"
-    store = _rotating_store(path, max_bytes=600, max_files=5)
-    expected = list(range(16))
-    for number in expected:
-        _append(store, number)
-    with path.open("ab") as file:
-        file.write(b"no record\n")
-    before = _numbers(_rotating_store(path, max_bytes=600, max_files=5)) or []
-    for _ in range(2):
-        again = _rotating_store(path, max_bytes=600, max_files=5)
-        asyncio.run(again.recover(*_repair("recover")))
-    found = _numbers(_rotating_store(path, max_bytes=600, max_files=5))
-    return f"1 store of {len(before)} records", _wrongs(found, sorted(set(before)))
+    # Without a bound that is reached: what max_files drops would be dropped as asked.
+    def opened() -> Any:
+        return _rotating_store(directory / "store.ndjson", max_bytes=600, max_files=50)
+
+    for number in range(16):
+        _append(opened(), number)
+    for file in directory.iterdir():
+        file.write_bytes(file.read_bytes() + b'no record\n{"torn')
+    asyncio.run(opened().recover(*_repair("recover")))
+    _append(opened(), 16)
+    asyncio.run(opened().recover(*_repair("recover")))
+    left = asyncio.run(opened().scan()).has_anomalies
+    found = Counter(_wrongs(_numbers(opened()), list(range(17))))
+    return "1 store, every file of it damaged", found + Counter(broken=int(left))
 
 
 def _repair(operation: str) -> list[Any]:
