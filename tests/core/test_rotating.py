@@ -49,6 +49,19 @@ def test_a_full_file_is_sealed_under_a_number_and_never_renamed_again(path: Path
         )
 
 
+def test_a_copy_without_its_lock_whose_newest_file_is_damaged_is_still_a_store(path: Path) -> None:
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(3):
+            store.append(event(n))
+    path.write_bytes(b"[" + path.read_bytes()[1:])
+    Path(f"{path}.lock").unlink()
+
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        store.append(event(3))
+        assert numbers(store.read()) == [0, 1, 3]
+        assert store.recover().remaining == ()
+
+
 def test_a_batch_that_is_too_large_has_a_file_of_its_own(path: Path) -> None:
     with RotatingBackend(path, max_bytes=TWO) as store:
         store.append(event(0))

@@ -108,7 +108,8 @@ _LIMITS: Final = """\
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
 - A file whose first 64 KiB hold no record and do not begin with a brace counts as somebody else's
-  where papyra's lock is not beside it, also where damage made it so: appends are refused.
+  where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
+  are refused.
 - That the last second is all that `sync="interval"` loses: the power cuts were computed for "always"
   and "none".
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.

@@ -20,7 +20,7 @@ def check_ownership(layout: Layout) -> None:
     """
     Refuse a file that is none of papyra's; a missing or blank one, or one of NULs, may become one.
 
-    One with papyra's lock beside it is papyra's, whatever it holds.
+    One with papyra's lock or a rotated segment beside it is papyra's, whatever it holds.
 
     Raises:
         NotAStoreError: if it does not begin with a brace, and holds no record at its beginning.
@@ -40,8 +40,9 @@ def check_ownership(layout: Layout) -> None:
     if not core or core.startswith(b"{"):
         return
     # Papyra has written here: what stands there is damage, as a line that a rotation's new file
-    # begins with, or NULs where a power cut kept the first blocks from the disk.
-    if os.path.exists(layout.lock):
+    # begins with, or NULs where a power cut kept the first blocks from the disk. A copy of the
+    # files may have come without the lock.
+    if os.path.exists(layout.lock) or layout.last_number():
         return
     for line in BytesIO(head):
         if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
