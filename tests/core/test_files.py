@@ -72,11 +72,18 @@ def test_a_file_of_no_bytes_is_an_empty_store(file_kind: FileKind) -> None:
         assert numbers(store.read()) == [1]
 
 
-def test_a_picture_is_not_a_store(file_kind: FileKind, tmp_path: Path) -> None:
-    file_kind.path.write_bytes(PICTURE)
+@pytest.mark.parametrize(
+    "content",
+    [PICTURE, b'{\n  "name": "x"\n}\n', b'{"level":"info","msg":"somebody\'s log"}\n' * 9],
+    ids=["a picture", "a document", "a log"],
+)
+def test_somebody_elses_file_is_not_a_store(
+    file_kind: FileKind, tmp_path: Path, content: bytes
+) -> None:
+    file_kind.path.write_bytes(content)
     with file_kind.open() as store:
         assert store.read() == []
-        assert {anomaly.type for anomaly in store.scan().anomalies} >= {"invalid_utf8"}
+        assert not store.scan().clean
         for change in (
             lambda: store.append(event(1)),
             store.recover,
@@ -86,7 +93,7 @@ def test_a_picture_is_not_a_store(file_kind: FileKind, tmp_path: Path) -> None:
             with pytest.raises(NotAStoreError, match="nothing was changed"):
                 change()
         assert store.metrics.snapshot()["write_errors"] == 1
-    assert tree(tmp_path) == {"store.ndjson": PICTURE}
+    assert tree(tmp_path) == {"store.ndjson": content}
 
 
 @pytest.mark.parametrize(
@@ -95,10 +102,11 @@ def test_a_picture_is_not_a_store(file_kind: FileKind, tmp_path: Path) -> None:
         b"\0" * 5000,
         b"\n\n \r\n",
         b"\xef\xbb\xbf\n" + seal(encode(event(0)), "0" * 16, 1),
-        b'{"torn',
+        b'{"kind":"torn',
+        b'{"k',
         b"a comment that somebody put there\n" + seal(encode(event(0)), "0" * 16, 1),
     ],
-    ids=["NULs", "blanks", "a byte order mark", "a torn line", "a comment"],
+    ids=["NULs", "blanks", "a byte order mark", "a torn line", "a shorter one", "a comment"],
 )
 def test_a_damaged_store_is_still_one(file_kind: FileKind, content: bytes) -> None:
     file_kind.path.write_bytes(content)
@@ -186,12 +194,36 @@ def test_a_path_that_cannot_be_is_an_error_that_names_it(
             open_counters(file_kind.url)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_what_is_only_called_like_a_temporary_file_is_left_alone(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    names = [f"store.ndjson.tmp.{ending}" for ending in ("notes", "abc", "0123abcd", "89abcdef")]
+    notes, short, directory, link = (tmp_path / name for name in names)
+    with file_kind.open() as store:
+        store.append(event(1))
+        for path in (notes, short):
+            path.write_text("somebody's")
+        directory.mkdir()
+        link.symlink_to(notes)
+        file_kind.path.write_bytes(file_kind.path.read_bytes() + b"junk\n")
+        report = store.recover()
+        assert {a.type for a in report.remaining} == {"unexpected_file"}
+        assert sorted(a.source for a in report.remaining) == sorted(
+            str(path) for path in (notes, short, directory, link)
+        )
+        assert report.removed == len(b"junk\n")
+        store.compact()
+    assert notes.read_text() == short.read_text() == link.read_text() == "somebody's"
+    assert directory.is_dir()
+
+
 def test_a_compaction_names_the_files_that_are_none_of_the_stores(
     file_kind: FileKind, tmp_path: Path
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
-        stale, strange = tmp_path / "store.ndjson.tmp.0a1b", tmp_path / "store.ndjson.bak"
+        stale, strange = tmp_path / "store.ndjson.tmp.0123abcd", tmp_path / "store.ndjson.bak"
         for path in (stale, strange):
             path.write_text("x")
         report = store.compact()
@@ -276,7 +308,7 @@ def test_a_rewrite_keeps_the_mode(file_kind: FileKind) -> None:
 def test_what_root_makes_beside_a_store_belongs_to_its_owner(
     file_kind: FileKind, tmp_path: Path
 ) -> None:
-    file_kind.path.write_bytes(b"{}\n")
+    file_kind.path.write_bytes(b'{"kind":0}\n')
     os.chown(file_kind.path, 65534, 65534)
     with file_kind.open() as store:
         store.recover()
@@ -364,7 +396,7 @@ def test_a_compaction_lets_go_of_a_file_that_a_rotation_dropped_meanwhile(
 
     path = tmp_path / "store.ndjson"
     with RotatingBackend(path, max_bytes=150, max_files=1) as store:
-        path.write_bytes(b"{}\n")
+        path.write_bytes(b'{"kind":0}\n')
         monkeypatch.setattr(Replacement, "take_place", late)
         assert store.compact().clean
         assert numbers(store.read(strict=True)) == [4, 5]

@@ -49,6 +49,35 @@ def test_a_full_file_is_sealed_under_a_number_and_never_renamed_again(path: Path
         )
 
 
+def test_a_rotation_replaces_no_file_that_has_its_number(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listing may be a moment old."""
+    Path(f"{path}.{number(1)}").write_text("somebody's only copy")
+    monkeypatch.setattr("papyra.backends.files.layout.Layout.last_number", lambda _: 0)
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(3):
+            store.append(event(n))
+    assert Path(f"{path}.{number(1)}").read_text() == "somebody's only copy"
+    assert segments(path) == [number(1), number(2)]
+
+
+def test_a_rotation_without_a_number_left_stores_nothing_and_says_so(path: Path) -> None:
+    last = Path(f"{path}.{number(10**12 - 1)}")
+    last.touch()
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(2):
+            store.append(event(n))
+        with pytest.raises(StoreIOError, match="no number is left for a full file"):
+            store.append(event(2))
+        assert numbers(store.read()) == [0, 1]
+        last.unlink()
+        os.utime(path.parent)
+        store.append(event(3))
+        assert numbers(store.read()) == [0, 1, 3]
+        assert store.metrics.snapshot() == counts(records_written=3, write_errors=1, records_read=5)
+
+
 def test_a_copy_without_its_lock_whose_newest_file_is_damaged_is_still_a_store(path: Path) -> None:
     with RotatingBackend(path, max_bytes=TWO) as store:
         for n in range(3):

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from stores import FileKind, counts, event, numbers, raiser
@@ -15,6 +16,7 @@ from papyra import (
     UndoError,
     UnsupportedError,
 )
+from papyra.backends.files.replacing import Replacement
 from papyra.record import encode, seal
 
 TORN = b'{"kind":"event","timest'
@@ -90,7 +92,7 @@ def test_recoveries_are_undone_in_reverse(file_kind: FileKind) -> None:
         assert second is not None
         assert [bool(saved.obstacle) for saved in store.quarantined()] == [False, False]
         file_kind.path.write_bytes(line(9))
-        with pytest.raises(UndoError, match="it was rewritten or dropped since"):
+        with pytest.raises(UndoError, match="it was rewritten since"):
             store.recover(undo=first)
         assert all("rewritten" in saved.obstacle for saved in store.quarantined())
         file_kind.path.write_bytes(between.removesuffix(b"more\n"))
@@ -170,31 +172,143 @@ def test_an_interrupted_undo_is_done_by_the_next(
     for name in ("store.ndjson.000000000001", "store.ndjson"):
         (tmp_path / name).write_bytes(DAMAGED.replace(b"junk", name.encode()))
     before = data(tmp_path)
+    take_place = Replacement.take_place
+
+    def interrupted_at_the_second(self: Replacement, *, timeout: float) -> None:
+        if before.items() & data(tmp_path).items():
+            raise KeyboardInterrupt
+        take_place(self, timeout=timeout)
+
     with RotatingBackend(path) as store:
-        store.recover()
-        monkeypatch.setattr("papyra.backends.files.undo.shutil.rmtree", raiser(KeyboardInterrupt()))
-        (saved,) = store.quarantined()
-        with pytest.raises(KeyboardInterrupt):
-            store.recover(undo=saved.id)
-        monkeypatch.undo()
-        assert "is there" in store.quarantined()[0].obstacle
-        store.recover(undo=saved.id)
+        identifier = store.recover().quarantine
+        with monkeypatch.context() as patch:
+            patch.setattr(Replacement, "take_place", interrupted_at_the_second)
+            with pytest.raises(KeyboardInterrupt):
+                store.recover(undo=identifier)
+        assert len(before.items() & data(tmp_path).items()) == 1
+        undone(store)
         assert data(tmp_path) == before
-        assert store.quarantined() == []
 
 
-def test_a_manifest_that_was_changed_puts_nothing_back(file_kind: FileKind) -> None:
+def test_an_undo_that_was_interrupted_at_its_very_end_is_done(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    quarantine = Path(f"{file_kind.path}.quarantine")
+    with file_kind.open() as store:
+        for _ in range(2):
+            identifier = store.recover().quarantine
+            with monkeypatch.context() as patch:
+                patch.setattr(
+                    "papyra.backends.files.undo.shutil.rmtree", raiser(KeyboardInterrupt())
+                )
+                with pytest.raises(KeyboardInterrupt):
+                    store.recover(undo=identifier)
+            assert file_kind.path.read_bytes() == DAMAGED
+            assert store.quarantined() == []
+        store.recover()
+        undone(store)
+    assert list(quarantine.iterdir()) == []
+
+
+def quarantine_of(file_kind: FileKind, identifier: str) -> Path:
+    """Return the directory that the store calls so."""
+    return Path(f"{file_kind.path}.quarantine", identifier)
+
+
+@pytest.mark.parametrize("name", ["removed", "manifest.ndjson"])
+def test_no_flipped_bit_in_what_was_saved_puts_anything_back_or_hides_the_rest(
+    file_kind: FileKind, name: str
+) -> None:
     file_kind.path.write_bytes(DAMAGED)
     with file_kind.open() as store:
-        store.recover()
-        (saved,) = store.quarantined()
-        removed = Path(f"{file_kind.path}.quarantine", saved.id, "removed")
-        removed.write_bytes(removed.read_bytes().replace(b"junk", b"JUNK"))
+        first = store.recover().quarantine
+        file_kind.path.write_bytes(file_kind.path.read_bytes() + TORN)
+        second = store.recover().quarantine
+        assert first
+        assert second
         clean = file_kind.path.read_bytes()
-        with pytest.raises(UndoError, match="somebody changed what was saved"):
-            store.recover(undo=saved.id)
+        file = quarantine_of(file_kind, second) / name
+        whole = file.read_bytes()
+        for bit in range(0, 8 * len(whole), 13):
+            changed = bytearray(whole)
+            changed[bit // 8] ^= 1 << bit % 8
+            file.write_bytes(changed)
+            with pytest.raises(UndoError, match="somebody changed what was saved"):
+                store.recover(undo=second)
+            saved = {entry.id: entry.obstacle for entry in store.quarantined()}
+            assert list(saved) == sorted([first, second])
+            assert "somebody changed what was saved" in saved[second]
         assert file_kind.path.read_bytes() == clean
-        assert removed.exists()
+        file.write_bytes(whole)
+        store.recover(undo=second)
+        undone(store)
+    assert file_kind.path.read_bytes().startswith(DAMAGED)
+
+
+def test_what_a_manifest_cut_short_says_nothing_of_stays_in_the_quarantine(
+    file_kind: FileKind,
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+        assert identifier
+        clean = file_kind.path.read_bytes()
+        manifest = quarantine_of(file_kind, identifier) / "manifest.ndjson"
+        removed = quarantine_of(file_kind, identifier) / "removed"
+        whole, bytes_removed = manifest.read_bytes(), removed.read_bytes()
+        for size in range(0, len(whole) - 1, 7):
+            manifest.write_bytes(whole[:size])
+            (saved,) = store.quarantined()
+            assert "interrupted" in saved.obstacle
+            assert store.recover(undo=identifier).restored == 0
+            assert file_kind.path.read_bytes() == clean
+            assert removed.read_bytes() == bytes_removed
+        manifest.write_bytes(whole)
+        undone(store)
+    assert file_kind.path.read_bytes() == DAMAGED
+
+
+def test_a_recovery_killed_before_it_said_anything_hides_nothing(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+        empty = quarantine_of(file_kind, "20991231T235959-00000000")
+        empty.mkdir()
+        for name in ("manifest.ndjson", "removed"):
+            (empty / name).touch()
+        good, interrupted = store.quarantined()
+        assert (good.id, good.obstacle) == (identifier, "")
+        assert "interrupted" in interrupted.obstacle
+        assert (interrupted.bytes, interrupted.saved) == (0, 4102444799.0)
+        assert store.recover(undo=interrupted.id).restored == 0
+        undone(store)
+
+
+@pytest.mark.parametrize("name", ["removed", "manifest.ndjson"])
+def test_a_file_that_is_missing_from_the_quarantine_is_named(
+    file_kind: FileKind, name: str
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+        assert identifier
+        (quarantine_of(file_kind, identifier) / name).unlink()
+        with pytest.raises(UndoError, match=rf"{name}: it is missing"):
+            store.recover(undo=identifier)
+        (saved,) = store.quarantined()
+        assert f"{name}: it is missing" in saved.obstacle
+
+
+def test_a_store_that_was_renamed_says_what_it_was_called(file_kind: FileKind) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = str(store.recover().quarantine)
+    moved = file_kind.path.with_name("moved.ndjson")
+    file_kind.path.rename(moved)
+    Path(f"{file_kind.path}.quarantine").rename(f"{moved}.quarantine")
+    with RotatingBackend(moved) as store, pytest.raises(UndoError, match=r"out of 'store\.ndjson'"):
+        store.recover(undo=identifier)
 
 
 def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
@@ -205,8 +319,8 @@ def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
     head, name, *pieces, end = map(
         json.loads, (directory / "manifest.ndjson").read_text().splitlines()
     )
-    assert (head["papyra_quarantine"], head["id"]) == (1, identifier)
-    assert name == {"file": "store.ndjson"}
+    assert (head["papyra_quarantine"], head["id"]) == (2, identifier)
+    assert name["file"] == "store.ndjson"
     assert [
         (p["type"], p["offset"], p["length"], p["saved_at"], p["new_offset"]) for p in pieces
     ] == [
@@ -219,6 +333,8 @@ def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
         len(line(1)),
         True,
     )
+    assert (end["saved_from"], end["saved_to"]) == (0, 5 + len(TORN))
+    assert end["saved_checksum"] == crc32(b"junk\n" + TORN)
     assert end["inode"] == os.stat(file_kind.path).st_ino
     assert (directory / "removed").read_bytes() == b"junk\n" + TORN
 

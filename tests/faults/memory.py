@@ -48,7 +48,7 @@ def _fill(where: str, size: int, ratio: int) -> int:
     Large ones take *ratio* times the bytes of small ones.
     """
     path = Path(where.partition(":")[2].partition("?")[0])
-    path.write_bytes(b"{}\n")
+    path.write_bytes(b'{"kind":0}\n')
     records = 0
     small = Record("event", timestamp=1.7e9, data={"pad": "x" * _SMALL})
     with open_store(where, sync="none") as store:

@@ -107,7 +107,7 @@ _LIMITS: Final = """\
 - What a failed fsync leaves: such records may or may not be there, and were not acknowledged.
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
-- A file whose first 64 KiB hold no record and do not begin with a brace counts as somebody else's
+- A file whose first 64 KiB hold no record and do not begin like one counts as somebody else's
   where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
   are refused.
 - That the last second is all that `sync="interval"` loses: the power cuts were computed for "always"

@@ -1,5 +1,6 @@
 """The file that appends go to, kept open together with its lock."""
 
+import errno
 import os
 from time import monotonic
 from typing import Final
@@ -9,6 +10,7 @@ from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import last_line
 from papyra.damage import Flaw
+from papyra.errors import StoreIOError
 from papyra.sifting import anomaly_at, pieces_of
 from papyra.system import (
     LOCK_EXCLUSIVE,
@@ -27,6 +29,7 @@ from papyra.system import (
 #: Every byte more is one generation.
 _FIRST_GENERATION: Final = b"000000000000\n"
 _DIGITS: Final = 12
+_LAST: Final = 10**_DIGITS - 1
 #: Seconds between two looks whether somebody who knows no generations moved the files away.
 _LOOK_EVERY: Final = 0.05
 _NONE: Final = -1
@@ -114,10 +117,19 @@ class ActiveFile:
         layout = self._layout
         mode = os.fstat(self.descriptor).st_mode
         number = 1 + max(layout.last_number(), last_number_in(self.lock))
+        # Renaming replaces what is there, which may be somebody's only copy.
+        while os.path.lexists(layout.segment(number)):
+            number += 1
+        segment = layout.segment(number)
+        if number > _LAST:
+            raise StoreIOError(
+                errno.EOVERFLOW,
+                "no number is left for a full file; move the file with the highest one away",
+                layout.path,
+            )
         os.lseek(self.lock, 0, os.SEEK_SET)
         write_all(self.lock, b"%0*d" % (_DIGITS, number))
         bump_generation(self.lock)
-        segment = layout.segment(number)
         os.rename(layout.path, segment)
         # Else a power cut could keep the new file and lose the new name of the old one.
         sync_directory(layout.directory)

@@ -15,7 +15,7 @@ from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock
 
 #: Side files and directories, after the store's path and a dot.
 _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
-_TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]+")
+_TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]{8}")
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = re.compile(r"[0-9]{12}")
 #: A rotated file of 0.3.0, which renames them all at every rotation: 1 is the newest.
@@ -191,14 +191,14 @@ class Layout:
 
     def temporaries(self) -> list[str]:
         """Return the paths of temporary files, in use or not."""
-        return [path for path, ending in self.siblings() if _TEMPORARY.fullmatch(ending)]
+        return [path for path, ending in self.siblings() if _is_temporary(path, ending)]
 
     def strays(self) -> Iterator[Anomaly]:
         """Yield a finding for each file that an interruption left, or that is not papyra's."""
         for path, ending in self.siblings():
             if ending in _OWN or any(p.fullmatch(ending) for p in (_SEGMENT, _LEGACY, _REMAINS)):
                 continue
-            if not _TEMPORARY.fullmatch(ending):
+            if not _is_temporary(path, ending):
                 detail = "papyra made no such file; move it away if it is in the way"
                 yield Anomaly("unexpected_file", path, 0, _size(path), detail)
             # In this order: whoever was writing it may be done, and it gone, since it was listed.
@@ -233,6 +233,16 @@ def _age_of_remains(
     if stamp is not None:
         return 0, int(stamp), age
     return (2, age, 1) if number and not compacted else (1, age, 0)
+
+
+def _is_temporary(path: str, ending: str) -> bool:
+    """Tell whether papyra made the file, to replace another by it; it makes no directory or link."""
+    if not _TEMPORARY.fullmatch(ending):
+        return False
+    try:
+        return S_ISREG(os.lstat(path).st_mode)
+    except FileNotFoundError:  # it has taken its place, or was removed, since it was listed
+        return True
 
 
 def _size(path: str) -> int:

@@ -13,6 +13,8 @@ from papyra.system import OPEN_FLAGS, read_at
 #: A file in whose first bytes no record stands is somebody else's.
 _HEAD: Final = 64 * 1024
 _BLANK: Final = b" \t\r\n\0"
+#: What records of papyra's and of 0.3.0's begin with; a torn first one may end within.
+_BEGINNINGS: Final = (b'{"kind":', b'{"system_id":')
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
@@ -23,7 +25,7 @@ def check_ownership(layout: Layout) -> None:
     One with papyra's lock or a rotated segment beside it is papyra's, whatever it holds.
 
     Raises:
-        NotAStoreError: if it does not begin with a brace, and holds no record at its beginning.
+        NotAStoreError: if it does not begin like a record, and holds none at its beginning.
         StoreIOError: if it is no regular file.
     """
     if layout.stat() is None:
@@ -37,7 +39,7 @@ def check_ownership(layout: Layout) -> None:
     finally:
         os.close(descriptor)
     core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
-    if not core or core.startswith(b"{"):
+    if any(beginning.startswith(core[: len(beginning)]) for beginning in _BEGINNINGS):
         return
     # Papyra has written here: what stands there is damage, as a line that a rotation's new file
     # begins with, or NULs where a power cut kept the first blocks from the disk. A copy of the

@@ -19,12 +19,13 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, BinaryIO, Final, Self
+from zlib import crc32
 
 from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
 from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 MANIFEST: Final = "manifest.ndjson"
 REMOVED: Final = "removed"
 
@@ -45,12 +46,15 @@ class Quarantine:
         self._removed: BinaryIO | None = None
         self._manifest: BinaryIO | None = None
         self._is_needed = False
+        # Of the file that is spoken of: where its bytes begin, and their checksum.
+        self._begin = self._checksum = 0
         self.id: str | None = None
         self.size = 0
 
     def begin(self, path: str) -> None:
         """Say that what follows is of the file at *path*."""
         self._file = os.path.basename(path)
+        self._begin, self._checksum = self.size, 0
 
     def save(self, anomaly: Anomaly, chunks: Iterable[bytes], *, new_offset: int) -> None:
         """
@@ -66,6 +70,7 @@ class Quarantine:
         for chunk in chunks:
             removed.write(chunk)
             self.size += len(chunk)
+            self._checksum = crc32(chunk, self._checksum)
         self._note(
             type=anomaly.type,
             offset=anomaly.offset,
@@ -84,7 +89,13 @@ class Quarantine:
         if self._noted_file != self._file:
             return
         removed, manifest = self._open()
-        self._note(end=self._file, **files)
+        self._note(
+            end=self._file,
+            **files,
+            saved_from=self._begin,
+            saved_to=self.size,
+            saved_checksum=self._checksum,
+        )
         for file in (removed, manifest):
             file.flush()
             sync_data(file.fileno())
@@ -121,7 +132,7 @@ class Quarantine:
             own_like(directory, parent)
             self._removed = _new_file(os.path.join(directory, REMOVED), like=parent)
             self._manifest = _new_file(os.path.join(directory, MANIFEST), like=parent)
-            _write(self._manifest, papyra_quarantine=FORMAT, id=self.id, saved=time.time())
+            _write(self._manifest, papyra_quarantine=FORMAT, id=self.id)
         return self._removed, self._manifest
 
     def _note(self, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
@@ -139,4 +150,5 @@ def _new_file(path: str, *, like: str) -> BinaryIO:
 
 
 def _write(to: BinaryIO, /, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
-    to.write(json.dumps(fields).encode() + b"\n")
+    line = json.dumps(fields).encode()[:-1]
+    to.write(b'%b,"_crc":"%08x"}\n' % (line, crc32(line)))

@@ -6,143 +6,101 @@ that the manifest says. Each file is put back for itself, and its old checksum i
 is replaced; a crash between two files is mended by undoing once more.
 """
 
-import json
 import os
-import re
 import shutil
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Final
 from zlib import crc32
 
 from papyra.backends.files.layout import Layout
-from papyra.backends.files.quarantine import FORMAT, MANIFEST, REMOVED
+from papyra.backends.files.quarantine import REMOVED
 from papyra.backends.files.replacing import Replacement, chunks
+from papyra.backends.files.saved import Chapter, Saved, ids, time_of
 from papyra.errors import UndoError
 from papyra.reports import Quarantined
 from papyra.system import OPEN_FLAGS, sync_directory
 
-_ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
-
-
-class _Chapter(NamedTuple):
-    """
-    What a manifest says of one file.
-
-    Attributes:
-        begin: Where in the manifest its first piece stands.
-        end: The sizes and checksums of the old and the new file, and the new one's inode.
-    """
-
-    file: str
-    begin: int
-    end: dict[str, int]
-
-
-class _Saved:
-    """
-    One directory of the quarantine.
-
-    Raises:
-        UndoError: if it is not there, or no manifest of papyra's is in it.
-    """
-
-    def __init__(self, layout: Layout, id_: str) -> None:
-        self._layout = layout
-        self.id = id_
-        self.directory = os.path.join(layout.quarantine, id_)
-        self.chapters: list[_Chapter] = []
-        if not _ID.fullmatch(id_) or not os.path.isdir(self.directory):
-            raise UndoError(f"{layout.quarantine}: nothing is saved under the id {id_!r}")
-        begin, at, file = 0, 0, ""
-        with self.open(MANIFEST) as manifest:
-            for at, note in _notes(manifest):
-                if "file" in note:
-                    file, begin = note["file"], at
-                elif "end" in note:
-                    self.chapters.append(_Chapter(file, begin, note))
-                elif "papyra_quarantine" in note:
-                    self._check_header(note)
-
-    def _check_header(self, note: dict[str, Any]) -> None:
-        if note["papyra_quarantine"] != FORMAT:
-            raise UndoError(
-                f"{self.directory}: another version of papyra made it; undo it with that"
-            )
-        self.saved: float = note["saved"]
-
-    def open(self, name: str) -> BinaryIO:
-        """Return one of its files."""
-        path = os.path.join(self.directory, name)
-        return open(os.open(path, os.O_RDONLY | OPEN_FLAGS), "rb")
-
-    @property
-    def size(self) -> int:
-        """The bytes that are saved."""
-        return os.path.getsize(os.path.join(self.directory, REMOVED))
-
-    def pieces(self, chapter: _Chapter) -> Iterator[dict[str, Any]]:
-        """Yield what was taken out of one file, and put in, in its order."""
-        with self.open(MANIFEST) as manifest:
-            manifest.seek(chapter.begin)
-            for _, note in _notes(manifest):
-                if "end" in note:
-                    return
-                yield note
-
-    def find(self, chapter: _Chapter) -> str | None:
-        """
-        Return the file that the pieces of *chapter* go into; None if they are in it already.
-
-        Raises:
-            UndoError: if there is none.
-        """
-        end = chapter.end
-        named = os.path.join(self._layout.directory, chapter.file)
-        if _begins_with(named, end["old_size"], end["old_checksum"]) and not (
-            # A torn line is the beginning of a whole one: an append may have brought it back.
-            os.stat(named).st_ino == end["inode"]
-            and _begins_with(named, end["new_size"], end["new_checksum"])
-        ):
-            return None
-        if not end["new_size"] and named != self._layout.path and not _size(named):
-            return named  # of a sealed file nothing stayed, so it was removed
-        # The active file may be a segment by now.
-        others = [slot.path for slot in reversed(self._layout.slots())]
-        for path in [named, *others] if named == self._layout.path else [named]:
-            if _begins_with(path, end["new_size"], end["new_checksum"]) and (
-                end["new_size"] or os.stat(path).st_ino == end["inode"]
-            ):
-                return path
-        raise UndoError(
-            f"{named}: it was rewritten or dropped since, so what {self.id} took out has no place"
-            f" there any more; undo what came later first, or look into {self.directory}"
-        )
+#: What the name of a directory ends with that is about to be removed.
+_DONE: Final = ".undone"
 
 
 def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
     """
     Put back what is saved under *id_*, and return the number of bytes; the maintenance lock is held.
 
+    The directory is removed then, unless bytes are in it of which its manifest says nothing.
+
     Raises:
         UndoError: if it cannot be put back; nothing was changed then.
         StoreLockedError: when somebody held the store for more than *timeout* seconds.
     """
-    saved = _Saved(layout, id_)
-    size = saved.size
-    places = [(chapter, saved.find(chapter)) for chapter in saved.chapters]
+    saved = Saved(layout, id_)
+    places = [(chapter, _find(layout, saved, chapter)) for chapter in saved.chapters]
+    size = sum(chapter.saved for chapter, path in places if path is not None)
     if dry_run:
         return size
     for chapter, path in places:
         if path is not None:
             _put_back(layout, saved, chapter, path, timeout=timeout)
-    shutil.rmtree(saved.directory)
-    sync_directory(layout.quarantine)
+    if saved.is_whole:
+        # Under another name first: half removed, it would look as if somebody had changed it.
+        os.rename(saved.directory, f"{saved.directory}{_DONE}")
+        for name in os.listdir(layout.quarantine):
+            if name.endswith(_DONE):
+                shutil.rmtree(os.path.join(layout.quarantine, name))
+        sync_directory(layout.quarantine)
     return size
 
 
-def _put_back(
-    layout: Layout, saved: _Saved, chapter: _Chapter, path: str, *, timeout: float
-) -> None:
+def quarantined(layout: Layout) -> Iterator[Quarantined]:
+    """Yield what is saved, oldest first, and whether it can be put back."""
+    for id_ in ids(layout):
+        files: tuple[str, ...] = ()
+        size, obstacle = 0, ""
+        try:
+            saved = Saved(layout, id_)
+            files = tuple(chapter.file for chapter in saved.chapters)
+            size = saved.size
+            places = [_find(layout, saved, chapter) for chapter in saved.chapters]
+            if not any(places):
+                obstacle = "all that it says was removed is there: it was interrupted, or undone"
+        except UndoError as error:
+            obstacle = str(error)
+        yield Quarantined(id_, time_of(id_), files, size, obstacle)
+
+
+def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
+    """
+    Return the file that the pieces of *chapter* go into; None if they are in it already.
+
+    Raises:
+        UndoError: if there is none.
+    """
+    end = chapter.end
+    named = os.path.join(layout.directory, chapter.file)
+    if _begins_with(named, end["old_size"], end["old_checksum"]) and not (
+        # A torn line is the beginning of a whole one: an append may have brought it back.
+        os.stat(named).st_ino == end["inode"]
+        and _begins_with(named, end["new_size"], end["new_checksum"])
+    ):
+        return None
+    if not end["new_size"] and named != layout.path and not _size(named):
+        return named  # of a sealed file nothing stayed, so it was removed
+    # The active file may be a segment by now.
+    others = [slot.path for slot in reversed(layout.slots())]
+    for path in [named, *others] if named == layout.path else [named]:
+        if _begins_with(path, end["new_size"], end["new_checksum"]) and (
+            end["new_size"] or os.stat(path).st_ino == end["inode"]
+        ):
+            return path
+    since = "rewritten since" if os.path.exists(named) else "dropped since, or removed"
+    raise UndoError(
+        f"{named}: it was {since}, so what {saved.id} took out has no place there any more; undo"
+        f" what came later first, if anything did, or look into {saved.directory}"
+    )
+
+
+def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, timeout: float) -> None:
     end = chapter.end
     # Created where of a sealed file nothing had stayed; its number is nobody else's.
     old = os.open(path, os.O_RDONLY | os.O_CREAT | OPEN_FLAGS, 0o600)
@@ -168,35 +126,6 @@ def _put_back(
         new.take_place(timeout=timeout)
     finally:
         new.discard()
-
-
-def quarantined(layout: Layout) -> Iterator[Quarantined]:
-    """Yield what is saved, oldest first, and whether it can be put back."""
-    try:
-        ids = sorted(filter(_ID.fullmatch, os.listdir(layout.quarantine)))
-    except FileNotFoundError:
-        return
-    for id_ in ids:
-        saved = _Saved(layout, id_)
-        obstacle = ""
-        try:
-            places = [saved.find(chapter) for chapter in saved.chapters]
-            if not any(places):
-                obstacle = "nothing was removed: it was interrupted, and all that is saved is there"
-        except UndoError as error:
-            obstacle = str(error)
-        files = tuple(chapter.file for chapter in saved.chapters)
-        yield Quarantined(id_, saved.saved, files, saved.size, obstacle)
-
-
-def _notes(manifest: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each note and where the next one begins; an interrupted one ends them."""
-    at = manifest.tell()
-    for line in manifest:
-        at += len(line)
-        if not line.endswith(b"\n"):
-            return
-        yield at, json.loads(line)
 
 
 def _begins_with(path: str, size: int, checksum: int) -> bool:
