@@ -43,6 +43,7 @@ class Ledger:
         self._dropped: set[int] = set()
         self._let_go: set[int] = set()
         self._sealed: frozenset[int] = frozenset()
+        self._synced: set[int] = set()
         self._evidence: tuple[bytes, ...] = ()
         self._doing = ""
 
@@ -65,6 +66,8 @@ class Ledger:
             gone = self._let_go if said["end"] == "append" else self._dropped
             gone.update(said["gone"])
             self._sealed = frozenset(said["sealed"])
+            if said["end"] == "sync":
+                self._synced |= self._acknowledged
             self._flying = self._dropping = frozenset()
 
     def after_kill(self, highest: int) -> Expected:
@@ -75,9 +78,10 @@ class Ledger:
         """
         Return what must hold if the power fails now.
 
-        Acknowledged records are there if each was synced, else those of the sealed segments are.
+        Acknowledged records are there if each was synced, else those of the sealed segments are,
+        and those that were acknowledged before the last sync began.
         """
-        durable = self._acknowledged if sync == "always" else set(self._sealed)
+        durable = self._acknowledged if sync == "always" else self._synced | self._sealed
         return self._expected(durable, self._let_go, highest)._replace(in_place=False)
 
     def _expected(self, durable: set[int], back: set[int], highest: int) -> Expected:

@@ -124,8 +124,15 @@ def _new_active_file_before_the_segments_name(replace: Replace) -> None:
     replace(ActiveFile, "rotate", rotated)
 
 
+def _seconds_unsynced(replace: Replace) -> None:
+    replace(FileBackend, "_sync_written", _nothing)
+
+
 MUTANTS: Final[dict[str, Mutant]] = {
     "appends are not synced": Mutant(_appends_unsynced, "power cut", "append:json:always"),
+    "what a second brought is not synced": Mutant(
+        _seconds_unsynced, "power cut", "second:json:interval"
+    ),
     "names of new files are not synced": Mutant(
         _names_of_new_files_unsynced, "power cut", "append:json:always"
     ),

@@ -163,5 +163,6 @@ def run(*, long: bool) -> Outcome:
     """Cut the power of a program that does everything to both kinds of store, at every moment."""
     with scratch() as place:
         explorer = PowerCuts(Path(place), long=long)
-        explorer.explore(recorded(Path(place), [*tasks("always"), *tasks("none")]))
+        todo = [task for sync in ("always", "interval", "none") for task in tasks(sync)]
+        explorer.explore(recorded(Path(place), todo))
     return explorer.outcome

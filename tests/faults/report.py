@@ -39,9 +39,8 @@ _PROMISES: Final = {
         "kills.run",
     ),
     'with `sync="always"` it survives a power cut, where the drive is honest': ("power.run",),
-    # The explored power cuts know "always" and "none"; nobody measures what a second holds.
-    'with `sync="interval"` a power cut costs the last second\'s and one sync\'s, with "none" what the'
-    " kernel had not written": (),
+    'with `sync="interval"` a power cut costs what came since the last sync began, one a second; with'
+    ' "none" what the kernel had not written': ("power.run",),
     "a new record is never glued to a torn one": ("damaged.torn_tail", "kills.run", "bits.cut"),
     "reading and scanning change no byte and create no file": ("model.run",),
     "an interrupted rotation, compaction, recovery or undo leaves each record there once": (
@@ -110,8 +109,6 @@ _LIMITS: Final = """\
 - A file whose first 64 KiB hold no record and do not begin like one counts as somebody else's
   where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
   are refused.
-- That the last second is all that `sync="interval"` loses: the power cuts were computed for "always"
-  and "none".
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
 """
 

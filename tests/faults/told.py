@@ -78,6 +78,7 @@ class Work:
             self._max_files = max_files
             store = RotatingBackend(self.path, max_bytes=MAX_BYTES, max_files=max_files, **options)
         with store:
+            self._keep_from_syncing(store)
             yield store
 
     def start(self, *evidence: bytes) -> None:
@@ -113,6 +114,16 @@ class Work:
         """Append a record that is longer than a page of memory, and than a rotating file."""
         self._next += _LARGE - self._next % _LARGE
         self.append(store)
+
+    def sync(self, store: FileBackend) -> None:
+        """Do what the thread of `sync="interval"` does each second."""
+        with self._doing("sync"):
+            store._sync_written()
+        self._keep_from_syncing(store)
+
+    def _keep_from_syncing(self, store: FileBackend) -> None:
+        """Have *store* believe that the thread comes soon, so that none is started."""
+        store._is_dirty = self._sync == "interval"
 
     def compact(self, store: FileBackend, keep: int) -> None:
         """Compact; the store's retention keeps the newest *keep* records."""

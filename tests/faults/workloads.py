@@ -149,21 +149,39 @@ def mixture(work: Work) -> None:
         work.append(store)
 
 
+def second(work: Work) -> None:
+    """Appends with the sync of each second between them, in one file, over several, and rewritten."""
+    work.start()
+    with work.store(retention=Retention(max_records=20)) as store:
+        for count in (1, 3, 1, 1, 4):
+            work.append(store, count)
+            work.sync(store)
+        work.append(store)
+        work.compact(store, keep=20)
+        work.append(store)
+        work.sync(store)
+        work.append_large(store)
+        work.append(store)
+        work.sync(store)
+        work.append(store)
+
+
 WORKLOADS: Final[dict[str, Callable[[Work], None]]] = {
     function.__name__: function
-    for function in (append, torn, rotate, drop, compact, recover, undo, mixture)
+    for function in (append, torn, rotate, drop, compact, recover, undo, mixture, second)
 }
 #: A json store knows neither.
 _ROTATING_ALONE: Final = frozenset({"rotate", "drop"})
 
 
 def tasks(sync: str) -> list[str]:
-    """Return what can be done to both kinds of store."""
+    """Return what can be done to both kinds of store; with "interval" that is one thing."""
     return [
         f"{name}:{kind}:{sync}"
         for name in WORKLOADS
         for kind in ("json", "rotating")
-        if kind == "rotating" or name not in _ROTATING_ALONE
+        if (kind == "rotating" or name not in _ROTATING_ALONE)
+        and (name == "second") == (sync == "interval")
     ]
 
 
