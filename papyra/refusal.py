@@ -11,7 +11,8 @@ from papyra.errors import StoreIOError
 _CURES: Final = {
     errno.ENOSPC: "free some space and try again",
     errno.EDQUOT: "free some of the quota and try again",
-    errno.EFBIG: "raise the limit for the size of files (ulimit -f), or use rotating:",
+    errno.EFBIG: "raise the limit for the size of files (ulimit -f), or use rotating: with a smaller"
+    " max_bytes",
     errno.EACCES: "let this user read and write the store and its directory",
     errno.EPERM: "let this user read and write the store and its directory",
     errno.EROFS: "the file system is read-only: reading works, nothing else does",
@@ -19,7 +20,8 @@ _CURES: Final = {
     errno.ENOTDIR: "a part of the path is a file; correct the path",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EISDIR: "it is a directory; name a file in it",
-    errno.ELOOP: "it is a link that leads nowhere, or became one meanwhile; name the file itself",
+    errno.ELOOP: "it is a link, or leads to itself; name the file itself, or remove the link",
+    errno.EEXIST: "something else stands in its place; move that away",
     errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open",
     errno.EIO: "the disk fails; look at the system's log before anything else",

@@ -174,7 +174,8 @@ def _options(url: str, kind: _Kind, query: str) -> dict[str, Any]:
         try:
             options[name] = known[name](value if equals else "")
         except ValueError:
-            raise StoreURLError(f"{url}: {name} is {value!r}; a number is needed") from None
+            what = "a whole number" if known[name] is int else "a number"
+            raise StoreURLError(f"{url}: {name} is {value!r}; {what} is needed") from None
     return options
 
 

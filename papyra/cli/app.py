@@ -8,7 +8,7 @@ import click
 import papyra
 from papyra.cli import wording
 from papyra.cli.failure import ANOMALY, EXIT_CODES, OK, UsageError
-from papyra.cli.output import emit, json_line
+from papyra.cli.output import emit, json_line, warnings_told
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
@@ -24,7 +24,7 @@ _store = click.option(
     metavar="URL",
     envvar="PAPYRA_STORE",
     show_envvar=True,
-    default="json:papyra.ndjson",
+    default=wording.DEFAULT_STORE,
     show_default=True,
     help="The store, as in json:/var/lib/app/actors.ndjson?lock_timeout=30",
 )
@@ -134,7 +134,7 @@ def scan(*, url: str, as_json: bool) -> int:
     """
     with papyra.open_store(url, must_exist=True) as store:
         report = store.scan()
-    emit(json_line(_fields(report)) if as_json else wording.scan(store.source, report))
+    emit(json_line(_fields(report)) if as_json else wording.scan(url, store.source, report))
     return OK if report.clean else ANOMALY
 
 
@@ -149,19 +149,19 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
     Take damage out of the store.
 
     Every byte that is removed is saved in the quarantine first, the directory PATH.quarantine
-    beside the store. Intact records stay as they are. If damage remains, or a dry run found
-    any, the exit code is 3.
+    beside the store. Intact records stay as they are. If damage or a file that is none of the
+    store's remains, or a dry run found any, the exit code is 3.
 
     --undo puts back what a recovery or compaction saved, byte for byte. That works while the
     store has only been appended to since.
     """
     if listing and (dry_run or undo is not None):
         raise UsageError("--list goes with neither --dry-run nor --undo.")
-    with papyra.open_store(url, must_exist=True) as store:
+    with warnings_told(unless=as_json), papyra.open_store(url, must_exist=True) as store:
         if listing:
             saved = store.quarantined()
             document = {"quarantined": [entry._asdict() for entry in saved]}
-            emit(json_line(document) if as_json else wording.quarantined(store.source, saved))
+            emit(json_line(document) if as_json else wording.quarantined(url, store.source, saved))
             return OK
         report = store.recover(dry_run=dry_run, undo=undo)
     emit(json_line(_fields(report)) if as_json else wording.recovery(store.source, report))
@@ -176,10 +176,11 @@ def compact(*, url: str, as_json: bool) -> int:
     Drop the records that the retention does not keep, for good.
 
     The retention is what the URL says, as in json:actors.ndjson?max_records=1000 (or max_age,
-    in seconds, or max_total_bytes); without one no record is dropped. Damage is moved to the
-    quarantine, as by recover. If anything remains that is none of the store's, the exit code is 3.
+    in seconds, or max_total_bytes); without one no record is dropped. Of rotating: the oldest
+    files beyond max_files go first, whole. Damage is moved to the quarantine, as by recover. If
+    anything remains that is none of the store's, the exit code is 3.
     """
-    with papyra.open_store(url, must_exist=True) as store:
+    with warnings_told(unless=as_json), papyra.open_store(url, must_exist=True) as store:
         report = store.compact()
     emit(json_line(_fields(report)) if as_json else wording.compaction(store.source, report))
     return OK if report.clean else ANOMALY

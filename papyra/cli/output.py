@@ -2,7 +2,8 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
 
 
 def emit(text: str) -> None:
@@ -29,6 +30,28 @@ def drop_unwritten() -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, sys.stdout.fileno())
         os.close(nowhere)
+
+
+@contextmanager
+def warnings_told(*, unless: bool) -> Generator[None]:
+    """Tell stderr what the library warns of, a line each, *unless* it is for JSON alone."""
+    if unless:
+        yield
+        return
+    import logging  # noqa: PLC0415  for those commands alone that may have something to warn of
+
+    class ToStderr(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if sys.stderr is not None:  # closed by the shell: 2>&-
+                with suppress(OSError):
+                    sys.stderr.write(f"papyra: warning: {printable(record.getMessage())}\n")
+
+    logger, handler = logging.getLogger("papyra"), ToStderr()
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def json_line(document: Mapping[str, object]) -> str:

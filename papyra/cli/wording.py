@@ -2,7 +2,8 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from shlex import quote
+from typing import TYPE_CHECKING, Final
 
 import papyra
 from papyra.cli.output import printable
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
     from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
     from papyra.retired import Tally
+
+#: The store of who names none.
+DEFAULT_STORE: Final = "json:papyra.ndjson"
 
 
 def counters(source: str, tally: "Tally") -> str:
@@ -37,15 +41,20 @@ def reset(source: str, interval: Mapping[str, int]) -> str:
     )
 
 
-def scan(source: str, report: "ScanReport") -> str:
-    """Return a line for each finding, and a summary."""
+def scan(url: str, source: str, report: "ScanReport") -> str:
+    """Return a line for each finding, a summary, and what to do."""
     summary = f"{_count(report.records, 'record')} in {_count(report.bytes, 'byte')}"
     if report.clean:
         return _text(f"{source}: {summary}; no anomalies")
+    if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
+        hint = "no record is damaged; move away what is none of the store's"
+    else:
+        hint = f"{_command('recover --dry-run', url)} shows what a recovery would remove"
+        if not report.records:
+            hint = f"not one record: is it a papyra store? If it is, {hint}"
     return _text(
         *_findings(report.anomalies, report.found),
-        f"{source}: {summary}; {_count(report.found, 'anomaly')};"
-        " 'papyra recover --dry-run' shows what a recovery would remove",
+        f"{source}: {summary}; {_count(report.found, 'anomaly')}; {hint}",
     )
 
 
@@ -66,45 +75,61 @@ def recovery(source: str, report: "RecoveryReport") -> str:
         return _text(*lines, f"{source}: {found}; {summary}")
     lines = [*_findings(report.anomalies, report.found)]
     lines += (f"remains: {anomaly}" for anomaly in report.remaining)
-    saved = f"{removed} saved in quarantine {report.quarantine}"
     remains = _count(len(report.remaining), "anomaly") if report.remaining else "nothing"
-    return _text(
-        *lines,
-        f"{source}: {found}; {saved if report.quarantine else 'nothing had to be saved'};"
-        f" what remains: {remains}",
-    )
+    return _text(*lines, f"{source}: {found}; {_saved(report)}; what remains: {remains}")
 
 
-def quarantined(source: str, saved: "Sequence[Quarantined]") -> str:
+def _saved(report: "RecoveryReport") -> str:
+    if report.quarantine:
+        return f"{_count(report.removed, 'byte')} saved in quarantine {report.quarantine}"
+    if not report.remaining and any(step.action == "quarantine" for step in report.plan):
+        return "another recovery or compaction took them out meanwhile"
+    return "nothing had to be saved"
+
+
+def quarantined(url: str, source: str, saved: "Sequence[Quarantined]") -> str:
     """Return a line for each recovery and compaction that saved something."""
     if not saved:
         return _text(f"{source}: nothing is in quarantine")
+    if all(entry.obstacle for entry in saved):
+        hint = "none of it can be put back"
+    else:
+        hint = f"{_command('recover --undo ID', url)} puts back what can be undone"
     return _text(
         *(
-            f"{entry.id}  {_count(entry.bytes, 'byte')} out of {', '.join(entry.files)};"
-            f" {entry.obstacle or 'can be undone'}"
+            f"{entry.id}  {_count(entry.bytes, 'byte')} out of"
+            f" {', '.join(entry.files) or 'no file'}; {entry.obstacle or 'can be undone'}"
             for entry in saved
         ),
-        f"{source}: 'papyra recover --undo ID' puts them back",
+        f"{source}: {hint}",
     )
 
 
 def compaction(source: str, report: "CompactionReport") -> str:
-    """Return a line for each finding, and a summary."""
+    """Return a line for each file that was dropped and each finding, and a summary."""
     summary = (
         f"{_count(report.kept, 'record')} kept, {report.dropped} dropped;"
         f" {_count(report.bytes_before, 'byte')} before, {report.bytes_after} after"
     )
+    if report.files_dropped:
+        files = _count(len(report.files_dropped), "file")
+        summary = f"{files} dropped beyond max_files; of what was left {summary}"
     if report.found:
         summary += f"; {_count(report.found, 'anomaly')}"
     if report.quarantine:
-        summary += f", saved in quarantine {report.quarantine}"
+        summary += f"; what was damaged is saved in quarantine {report.quarantine}"
     return _text(
         *(f"dropped: {file}" for file in report.files_dropped),
         *_findings(report.anomalies, report.found),
         *(f"remains: {anomaly}" for anomaly in report.remaining),
         f"{source}: {summary}",
     )
+
+
+def _command(command: str, url: str) -> str:
+    """Return *command* as it is to be typed for the store *url*."""
+    store = "" if url == DEFAULT_STORE else f" --store {quote(url)}"
+    return f"'papyra {command}{store}'" if not store else f"papyra {command}{store}"
 
 
 def _text(*lines: str) -> str:

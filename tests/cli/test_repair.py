@@ -7,7 +7,7 @@ import pytest
 from cli.shell import PICTURE, STORE, STRANGE, TORN, Shell, everything, intact
 from stores import counts
 
-from papyra import Anomaly
+from papyra import Anomaly, Record, RotatingBackend
 
 
 def quarantined(shell: Shell) -> Path:
@@ -131,7 +131,7 @@ def test_a_recovery_is_undone_and_listed_until_then(shell: Shell) -> None:
         0,
         (
             f"{saved}  6 bytes out of {STORE}; can be undone\n"
-            f"{shell.path}: 'papyra recover --undo ID' puts them back\n"
+            f"{shell.path}: 'papyra recover --undo ID' puts back what can be undone\n"
         ),
         "",
     )
@@ -287,26 +287,31 @@ def test_a_compaction_tells_the_damage_that_it_moved_away(shell: Shell) -> None:
         (
             f"{strange}\n"
             f"{shell.path}: 1 record kept, 0 dropped; {size + len(STRANGE)} bytes before, {size} after;"
-            f" 1 anomaly, saved in quarantine {quarantined(shell).name}\n"
+            f" 1 anomaly; what was damaged is saved in quarantine {quarantined(shell).name}\n"
         ),
         "",
     )
     assert shell.papyra("scan").code == 0
 
 
-def test_a_recovery_of_a_store_whose_directory_is_closed_is_one_line(
+def test_a_recovery_of_a_store_whose_directory_is_closed_fails_and_says_that_nobody_sees_it_counted(
     shell: Shell, unprivileged: list[str]
 ) -> None:
     shell.path.write_bytes(intact(1) + STRANGE)
     shell.directory.chmod(0o555)
     try:
         done = shell.papyra("recover", prefix=unprivileged)
+        as_json = shell.papyra("recover", "--json", prefix=unprivileged)
     finally:
         shell.directory.chmod(0o755)
 
     assert done[:2] == (1, "")
-    assert done.err.startswith(f"papyra: {shell.path}")
-    assert done.err.count("\n") == 1
+    warning, error = done.err.splitlines()
+    assert warning.startswith(
+        f"papyra: warning: {shell.path}: other processes will not see its counters: "
+    )
+    assert error.startswith(f"papyra: {shell.path}")
+    assert as_json.error["type"] == "StoreIOError"  # the one document on stderr
     assert os.listdir(shell.directory) == [STORE]
 
 
@@ -343,3 +348,23 @@ def test_counters_that_this_user_may_not_read_are_one_line(
     assert "Permission denied" in done.err
     assert done.err.count("\n") == 1
     assert error["source"].startswith(f"{shell.path}.metrics")
+
+
+def test_what_cannot_be_put_back_is_not_advised(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    shell.papyra("recover")
+    shell.path.write_bytes(intact(2)[len(intact(1)) :])
+
+    assert shell.papyra("recover", "--list").out.endswith("none of it can be put back\n")
+
+
+def test_files_that_a_compaction_dropped_are_told_apart_from_records(shell: Shell) -> None:
+    with RotatingBackend(shell.path, max_bytes=100) as store:
+        for n in range(4):
+            store.append(Record("event", timestamp=1.0, data={"n": n}))
+
+    done = shell.papyra("compact", "--store", f"rotating:{shell.path}?max_files=2")
+
+    assert (
+        "2 files dropped beyond max_files; of what was left 2 records kept, 0 dropped" in done.out
+    )

@@ -191,3 +191,29 @@ def test_a_store_of_which_only_leftovers_of_030_are_there_is_scanned(shell: Shel
         f"{path}: 12 records in 1756 bytes; no anomalies\n",
         "",
     )
+
+
+def test_the_advice_names_the_store_that_was_asked_for(shell: Shell) -> None:
+    url = "json:odd name.ndjson"
+    (shell.directory / "odd name.ndjson").write_bytes(intact(1) + b"junk\n")
+    hint = f"papyra recover --dry-run --store '{url}' shows what a recovery would remove\n"
+
+    assert shell.papyra("scan", "--store", url).out.endswith(hint)
+    assert shell.papyra("recover", "--store", url).code == 0
+    undo = f"papyra recover --undo ID --store '{url}' puts back what can be undone\n"
+    assert shell.papyra("recover", "--list", "--store", url).out.endswith(undo)
+
+
+def test_files_that_are_none_of_the_stores_are_no_reason_to_recover(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1))
+    shell.path.with_name(STORE + ".bak").touch()
+
+    done = shell.papyra("scan")
+
+    assert done.code == 3
+    assert done.out.endswith("no record is damaged; move away what is none of the store's\n")
+
+
+def test_a_file_without_a_record_may_be_no_store(shell: Shell) -> None:
+    shell.path.write_text("a,b\n1,2\n")
+    assert "not one record: is it a papyra store? If it is, " in shell.papyra("scan").out

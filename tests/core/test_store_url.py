@@ -58,7 +58,7 @@ def test_a_path_is_literal_but_for_two_escapes(tmp_path: Path, name: str) -> Non
         ("json:x?max_bytes=5", "unknown option 'max_bytes'; known: sync, lock_timeout"),
         ("json:x?sync", "sync is ''"),
         ("json:x?sync=never", "one of none, interval, always"),
-        ("json:x?max_records=many", "max_records is 'many'; a number is needed"),
+        ("json:x?max_records=many", "max_records is 'many'; a whole number is needed"),
         ("json:x?max_records=1&max_records=2", "max_records is given twice"),
         ("json:x?max_records=-1", "a number from 0 on is needed"),
         ("json:x?lock_timeout=nan", "seconds from 0 on are needed"),
