@@ -247,6 +247,8 @@ class PersistenceBackend(Primitives):
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
         if undo is not None:
+            if not isinstance(undo, str):
+                raise TypeError(f"undo is {undo!r}: an id is needed, as quarantined() gives it")
             return self._undo_recovery(undo, dry_run=dry_run)
         if dry_run:
             return self._plan_recovery()

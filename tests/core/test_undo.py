@@ -348,6 +348,11 @@ def test_an_id_that_is_none_is_an_error(file_kind: FileKind, identifier: str) ->
         assert store.metrics.snapshot() == counts(records_written=1)
 
 
+def test_an_id_is_a_string(file_kind: FileKind) -> None:
+    with file_kind.open() as store, pytest.raises(TypeError, match="undo is 5: an id is needed"):
+        store.recover(undo=5)  # type: ignore[arg-type]  # what is refused
+
+
 def test_a_store_without_a_quarantine_says_so() -> None:
     with MemoryBackend() as store:
         for ask in (store.quarantined, lambda: store.recover(undo="x")):

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly
 from papyra.errors import StoreIOError
-from papyra.refusal import refusal
+from papyra.refusal import refusal, refusals
 from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock
 
 #: Side files and directories, after the store's path and a dot.
@@ -25,6 +25,8 @@ _REMAINS: Final = re.compile(
     r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
 )
 
+#: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
+_LONGEST_ENDING: Final = 13
 #: Seconds in which a directory may change twice and show it once.
 _STEP: Final = 1.0
 
@@ -70,7 +72,11 @@ class Layout:
     )
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = os.path.realpath(os.fspath(path))
+        try:
+            self.path = os.path.realpath(os.fspath(path))
+        except FileNotFoundError:
+            reason = "the working directory is gone; give the whole path"
+            raise StoreIOError(errno.ENOENT, reason, os.fspath(path)) from None
         self.directory = os.path.dirname(self.path)
         self.lock = self.path + ".lock"
         self.maintenance_lock = self.path + ".maint.lock"
@@ -109,18 +115,21 @@ class Layout:
             raise StoreIOError(errno.EISDIR, "it is a directory; name a file in it", self.path)
         raise StoreIOError(errno.EINVAL, "it is no regular file; name one", self.path)
 
-    def check_directory(self) -> None:
+    def check_place(self) -> None:
         """
-        Raise where no file of the store can be.
+        Raise where no store can be; change nothing.
 
         Raises:
-            StoreIOError: if its directory is missing or no directory, or the system does not tell.
+            StoreIOError: if its directory is missing or no directory, its name too long for what is
+                made beside it, it is no regular file, or the system does not tell.
         """
-        try:
+        longest = len(os.fsencode(os.path.basename(self.path))) + _LONGEST_ENDING
+        with refusals(self.path, "there is no place for a store"):
             if not S_ISDIR(os.stat(self.directory).st_mode):
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), self.directory)
-        except OSError as error:
-            raise refusal(error, self.path, "there is no place for a store") from error
+            if hasattr(os, "pathconf") and longest > os.pathconf(self.directory, "PC_NAME_MAX"):
+                raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), self.path)
+        self.stat()
 
     def siblings(self) -> list[tuple[str, str]]:
         """Return path and ending of everything named like the store and a dot more, sorted."""

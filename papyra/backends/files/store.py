@@ -57,7 +57,7 @@ class FileBackend(PersistenceBackend):
     ) -> None:
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
         self._layout = Layout(path)
-        self._layout.check_directory()
+        self._layout.check_place()
         self.source = self._layout.path
         self.name = os.path.splitext(os.path.basename(self.source))[0]
         self._active = ActiveFile(self._layout)
