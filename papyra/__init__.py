@@ -33,9 +33,17 @@ if TYPE_CHECKING:
         UndoError,
         UnsupportedError,
     )
+    from papyra.importing import import_store
     from papyra.metrics import COUNTERS, PersistenceMetrics, PersistenceMetricsMixin
     from papyra.record import Record
-    from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport, Step
+    from papyra.reports import (
+        CompactionReport,
+        ImportReport,
+        Quarantined,
+        RecoveryReport,
+        ScanReport,
+        Step,
+    )
     from papyra.retention import Retention
     from papyra.store_url import open_counters, open_store
 
@@ -45,6 +53,7 @@ __all__ = [
     "CompactionReport",
     "CorruptRecordError",
     "ForkedStoreError",
+    "ImportReport",
     "JsonBackend",
     "MemoryBackend",
     "NotAStoreError",
@@ -69,6 +78,7 @@ __all__ = [
     "StoreURLError",
     "UndoError",
     "UnsupportedError",
+    "import_store",
     "open_counters",
     "open_store",
 ]
@@ -80,9 +90,17 @@ _MODULES = {
     "papyra.backends.files.rotating": ["RotatingBackend"],
     "papyra.backends.memory": ["MemoryBackend"],
     "papyra.errors": [name for name in __all__ if name.endswith("Error")],
+    "papyra.importing": ["import_store"],
     "papyra.metrics": ["COUNTERS", "PersistenceMetrics", "PersistenceMetricsMixin"],
     "papyra.record": ["Record"],
-    "papyra.reports": ["CompactionReport", "Quarantined", "RecoveryReport", "ScanReport", "Step"],
+    "papyra.reports": [
+        "CompactionReport",
+        "ImportReport",
+        "Quarantined",
+        "RecoveryReport",
+        "ScanReport",
+        "Step",
+    ],
     "papyra.retention": ["Retention"],
     "papyra.store_url": ["open_counters", "open_store"],
 }

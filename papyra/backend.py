@@ -7,10 +7,10 @@ and retries live inside a primitive, so nothing is counted twice.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from time import monotonic
-from typing import Any, Final, Self, final
+from typing import Any, Final, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
 from papyra.commit import Call
@@ -26,7 +26,7 @@ from papyra.reports import (
     ScanReport,
 )
 from papyra.selection import Query, Sorter, newest, query_of, stream
-from papyra.sifting import examine
+from papyra.sifting import examine, intact
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
 _FINAL: Final = {
@@ -42,6 +42,8 @@ _FINAL: Final = {
 }
 #: Addresses of damage that one log line names.
 _MOST_LOGGED: Final = 5
+
+_Thing = TypeVar("_Thing")
 
 
 class PersistenceBackend(Primitives):
@@ -193,17 +195,31 @@ class PersistenceBackend(Primitives):
 
     def _stream(self, query: Query) -> Iterator[Record]:
         findings = Findings()
+        look = stream if query.limit is None else newest
+        return self._handed_over(
+            lambda: look(self._lines, self._retention, query, time.time(), findings), findings
+        )
+
+    def _lines_of_records(self, findings: Findings) -> Iterator[tuple[Record, bytes]]:
+        """Yield every record and its line, for a copy of the store; it counts as `records` does."""
+        return self._handed_over(
+            lambda: (
+                (found.record, found.bytes)
+                for found in intact(self._lines(newest_first=False), findings)
+            ),
+            findings,
+        )
+
+    def _handed_over(
+        self, find: Callable[[], Iterable[_Thing]], findings: Findings
+    ) -> Iterator[_Thing]:
+        """Yield what *find* returns, a record each, and count them when it ends."""
         handed_over = 0
-        now = time.time()
         try:
             self._check_usable()  # it may have been closed since the call
-            if query.limit is not None:
-                found: Iterable[Record] = newest(self._lines, self._retention, query, now, findings)
-            else:
-                found = stream(self._lines, self._retention, query, now, findings)
-            for record in found:
+            for thing in find():
                 handed_over += 1
-                yield record
+                yield thing
         except GeneratorExit:  # perhaps the garbage collector: no lock, no log
             self.metrics._defer("records_read", handed_over)
             self.metrics._defer("anomaly_detected", findings.found)
@@ -214,6 +230,18 @@ class PersistenceBackend(Primitives):
             raise
         self.metrics.increment("records_read", handed_over)
         self._met_reading(findings)
+
+    def _append_lines(self, lines: Sequence[bytes]) -> None:
+        """Store whole *lines* of another store as they are; it counts as `append_many` does."""
+        try:
+            if not self._prepared:
+                self._prepare()
+        except Exception:
+            self.metrics.increment("write_errors")
+            raise
+        call = Call(lines, monotonic() + self._lock_timeout)
+        call.is_sealed = True
+        self._queue.commit(self, call)
 
     @final
     def scan(self) -> ScanReport:

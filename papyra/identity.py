@@ -37,10 +37,10 @@ class Seen:
 
     def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
-        writer, dash, digits = id_.rpartition("-")
-        if not dash or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+        named = number_in(id_)
+        if named is None:
             return True
-        number = int(digits)
+        writer, number = named
         ranges = self._writers.get(writer)
         if ranges is None:
             self._writers[writer] = [number], [number]
@@ -50,6 +50,14 @@ class Seen:
             lasts[-1] = number
             return True
         return _insert(firsts, lasts, number)
+
+
+def number_in(id_: str) -> tuple[str, int] | None:
+    """Return writer and number of an *id_* that papyra gave; None for every other."""
+    writer, dash, digits = id_.rpartition("-")
+    if not dash or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+        return None
+    return writer, int(digits)
 
 
 def _insert(firsts: list[int], lasts: list[int], number: int) -> bool:

@@ -6,6 +6,7 @@ What a store implements: five primitives that know bytes only, and the state tha
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from papyra.anomaly import Anomaly
@@ -138,6 +139,14 @@ class Primitives(PersistenceMetricsMixin, ABC):
         A compaction calls it first. Only a store with a bound beside its retention has any.
         """
         return ()
+
+    def _maintained(self) -> AbstractContextManager[object]:
+        """Keep everybody else from rewriting the store and importing into it; appends go on."""
+        return nullcontext()
+
+    def _is_same(self, other: "Primitives") -> bool:
+        """Tell whether *other* keeps its bytes in the same place."""
+        return self is other
 
     @abstractmethod
     def _close(self) -> None:

@@ -146,6 +146,32 @@ class CompactionReport(NamedTuple):
         return not self.remaining
 
 
+class ImportReport(NamedTuple):
+    """
+    What an import copied.
+
+    Attributes:
+        dry_run: Nothing was changed; *copied* is what would be.
+        read: Records that the source holds.
+        copied: Those that the destination did not hold.
+        present: Those that it held already.
+        anomalies: Damage in the source, which was not copied; 10,000 findings at the most.
+        found: The number of all findings.
+    """
+
+    dry_run: bool
+    read: int
+    copied: int
+    present: int
+    anomalies: tuple[Anomaly, ...]
+    found: int
+
+    @property
+    def clean(self) -> bool:
+        """Whether the source held nothing but records."""
+        return not self.found
+
+
 class Rewritten(NamedTuple):
     """
     What a store's `_rewrite` did.

@@ -30,12 +30,21 @@ class Found(NamedTuple):
         place: Where its line begins.
         start: Where in the line the record begins; not 0 only where records share a line.
         size: Its bytes.
+        line: The line, if it was kept.
     """
 
     place: Place
     start: int
     size: int
     record: Record
+    line: bytes | int = b""
+
+    @property
+    def bytes(self) -> bytes:
+        """The record as it is stored, on a line of its own."""
+        assert isinstance(self.line, bytes)  # noqa: S101  one that is too long has no records
+        own = self.line[self.start : self.start + self.size]
+        return own if own.endswith(b"\n") else own + b"\n"
 
 
 def intact(
@@ -56,7 +65,7 @@ def intact(
             content = piece.content
             if isinstance(content, Record):
                 if seen.add(content, line):
-                    yield Found(place, piece.start, piece.stop - piece.start, content)
+                    yield Found(place, piece.start, piece.stop - piece.start, content, line)
                     continue
                 content = DUPLICATE
             anomaly = anomaly_at(place, piece, content)

@@ -8,11 +8,11 @@ import click
 import papyra
 from papyra.cli import wording
 from papyra.cli.failure import ANOMALY, EXIT_CODES, OK, UsageError
-from papyra.cli.output import emit, json_line, warnings_told
+from papyra.cli.output import emit, json_line, progress_told, warnings_told
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
-    from papyra.reports import CompactionReport, RecoveryReport, ScanReport, Step
+    from papyra.reports import CompactionReport, ImportReport, RecoveryReport, ScanReport, Step
 
 _EPILOG: Final = "\b\nExit codes, the same for every command:\n" + "\n".join(
     f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()
@@ -186,7 +186,37 @@ def compact(*, url: str, as_json: bool) -> int:
     return OK if report.clean else ANOMALY
 
 
-def _fields(report: "ScanReport | RecoveryReport | CompactionReport") -> dict[str, object]:
+@app.command("import")
+@click.argument("source", metavar="SRC")
+@click.argument("destination", metavar="DST")
+@click.option("--dry-run", is_flag=True, help="Only show what would be copied; change nothing.")
+@_json
+def import_(*, source: str, destination: str, dry_run: bool, as_json: bool) -> int:
+    """
+    Copy the records of the store SRC into the store DST.
+
+    Their lines are copied as they are, in their order, with their ids. What DST holds already
+    is passed over: after an interruption, do it again. Damage is shown and not copied, and the
+    exit code is 3 then.
+    """
+    if destination.startswith("memory:"):
+        raise UsageError("A store in memory is gone with the command; name another DST.")
+    with (
+        warnings_told(unless=as_json),
+        papyra.open_store(source, must_exist=True) as old,
+        papyra.open_store(destination) as new,
+        progress_told() as progress,
+    ):
+        report = papyra.import_store(old, new, dry_run=dry_run, progress=progress)
+    emit(
+        json_line(_fields(report)) if as_json else wording.imported(old.source, new.source, report)
+    )
+    return OK if report.clean else ANOMALY
+
+
+def _fields(
+    report: "ScanReport | RecoveryReport | CompactionReport | ImportReport",
+) -> dict[str, object]:
     """Return the fields of *report*, its findings and steps as dicts."""
     return {
         name: [_item(item) for item in value] if isinstance(value, tuple) else value
@@ -194,7 +224,9 @@ def _fields(report: "ScanReport | RecoveryReport | CompactionReport") -> dict[st
     }
 
 
-def _plan(report: "ScanReport | RecoveryReport | CompactionReport") -> dict[str, object]:
+def _plan(
+    report: "ScanReport | RecoveryReport | CompactionReport | ImportReport",
+) -> dict[str, object]:
     return {"plan": report.plan} if isinstance(report, papyra.RecoveryReport) else {}
 
 

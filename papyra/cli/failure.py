@@ -22,7 +22,7 @@ EXIT_CODES: Final = {
     OK: "all is well, or well again",
     FAILED: "it failed; stderr says why",
     MISUSED: "the command or the store URL is wrong",
-    ANOMALY: "a scan or dry run found damage, or a repair left some",
+    ANOMALY: "a scan, dry run or import found damage, or a repair left some",
     NOT_PUBLISHED: "no counters are published",
     LOCKED: "somebody else holds the store",
     NOT_FOUND: "there is no such store",

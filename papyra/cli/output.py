@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 
 
@@ -52,6 +52,24 @@ def warnings_told(*, unless: bool) -> Generator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+
+
+@contextmanager
+def progress_told() -> "Generator[Callable[[int, int], None] | None]":
+    """Give what shows on a terminal how far an import is; None where nobody looks on."""
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield None
+        return
+
+    def show(read: int, copied: int) -> None:
+        sys.stderr.write(f"\r{read} read, {copied} copied ")
+        sys.stderr.flush()
+
+    try:
+        yield show
+    finally:
+        sys.stderr.write("\r\033[K")
+        sys.stderr.flush()
 
 
 def json_line(document: Mapping[str, object]) -> str:

@@ -10,7 +10,13 @@ from papyra.cli.output import printable
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
-    from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
+    from papyra.reports import (
+        CompactionReport,
+        ImportReport,
+        Quarantined,
+        RecoveryReport,
+        ScanReport,
+    )
     from papyra.retired import Tally
 
 #: The store of who names none.
@@ -124,6 +130,18 @@ def compaction(source: str, report: "CompactionReport") -> str:
         *(f"remains: {anomaly}" for anomaly in report.remaining),
         f"{source}: {summary}",
     )
+
+
+def imported(source: str, destination: str, report: "ImportReport") -> str:
+    """Return a line for each finding, and a summary."""
+    copied = "would be copied" if report.dry_run else "copied"
+    summary = (
+        f"{_count(report.read, 'record')} in {source}; {report.copied} {copied},"
+        f" {report.present} there already"
+    )
+    if report.found:
+        summary += f"; {_count(report.found, 'anomaly')}, not copied"
+    return _text(*_findings(report.anomalies, report.found), f"{destination}: {summary}")
 
 
 def _command(command: str, url: str) -> str:

@@ -314,9 +314,9 @@ def test_a_recovery_that_leaves_damage_is_a_failure(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with kind.open() as store:
-        kind.put(store, b"{}\n")
+        kind.put(store, b'{"kind":0}\n')
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_rewrite", lambda _: Rewritten(3, 3))
+            patch.setattr(store, "_rewrite", lambda _: Rewritten(11, 11))
             report = store.recover()
         assert (report.clean, len(report.remaining)) == (False, 1)
         assert store.metrics.snapshot() == counts(

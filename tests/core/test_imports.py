@@ -40,6 +40,7 @@ ALLOWED = {
     "backend": {
         "anomaly", "commit", "log", "primitives", "record", "reports", "selection", "sifting",
     },
+    "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
     "exposition": {"metrics"},
     "store_url": {
         "backend", "backends", "errors", "primitives", "published", "retention",

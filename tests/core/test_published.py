@@ -58,7 +58,7 @@ def test_what_was_counted_before_the_first_append_is_published_with_it(
 def test_a_recovery_or_compaction_publishes_whatever_becomes_of_it(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, operation: str
 ) -> None:
-    file_kind.path.write_bytes(b'{"torn')
+    file_kind.path.write_bytes(b'{"kind":"torn')
     with file_kind.open() as store:
         monkeypatch.setattr(store, "_rewrite", lambda _: 1 / 0)
         with pytest.raises(ZeroDivisionError):

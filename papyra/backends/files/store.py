@@ -3,7 +3,7 @@
 import errno
 import os
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Final
 
 from papyra.anomaly import Anomaly
@@ -17,7 +17,7 @@ from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
 from papyra.errors import PapyraError, StoreFailedError, StoreIOError
 from papyra.log import warn
-from papyra.primitives import Sync
+from papyra.primitives import Primitives, Sync
 from papyra.published import publish, unpublish
 from papyra.refusal import refusal, refusals
 from papyra.reports import Quarantined, Rewritten
@@ -172,7 +172,7 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "rewriting ended where it was"):
             if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
-            with self._maintained():
+            with self._maintained(), self._file_released():
                 return rewrite(layout, judge, timeout=timeout)
 
     def _undo(self, id_: str, *, dry_run: bool) -> int:
@@ -180,7 +180,7 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "undoing"):
             if dry_run:
                 return undo(layout, id_, dry_run=True, timeout=timeout)
-            with self._maintained():
+            with self._maintained(), self._file_released():
                 return undo(layout, id_, dry_run=False, timeout=timeout)
 
     def _quarantined(self) -> Iterable[Quarantined]:
@@ -191,14 +191,11 @@ class FileBackend(PersistenceBackend):
     def _maintained(self) -> Generator[None]:
         """Keep everybody else from rewriting the store, and clear away what who did so left."""
         layout = self._layout
-        with (
-            locked(
-                layout.maintenance_lock,
-                LOCK_EXCLUSIVE,
-                timeout=self._lock_timeout,
-                create_like=layout.owner,
-            ),
-            nullcontext() if HAS_FLOCK else self._file_released(),
+        with locked(
+            layout.maintenance_lock,
+            LOCK_EXCLUSIVE,
+            timeout=self._lock_timeout,
+            create_like=layout.owner,
         ):
             for temporary in layout.temporaries():
                 os.unlink(temporary)
@@ -206,10 +203,16 @@ class FileBackend(PersistenceBackend):
 
     @contextmanager
     def _file_released(self) -> Generator[None]:
-        """Keep this object from appending, where no flock does."""
+        """Keep this object from appending, where no flock does: nobody may have the file open."""
+        if HAS_FLOCK:
+            yield
+            return
         with self._queue.lock:
             self._active.close()
             yield
+
+    def _is_same(self, other: Primitives) -> bool:
+        return isinstance(other, FileBackend) and other.source == self.source
 
     def _check(self) -> Iterable[Anomaly]:
         with refusals(self.source, "scanning"):

@@ -1,0 +1,138 @@
+"""Copying one store into another, line by line, as often as it takes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Final, Protocol
+
+from papyra.backend import PersistenceBackend
+from papyra.copies import fingerprint
+from papyra.errors import UnsupportedError
+from papyra.identity import Seen, number_in
+from papyra.record import Record
+from papyra.reports import Findings, ImportReport
+from papyra.sifting import Line, intact
+
+#: Lines and bytes that are written in one batch.
+_LINES: Final = 1000
+_BYTES: Final = 1024 * 1024
+
+
+class Progress(Protocol):
+    """What is told after each batch."""
+
+    def __call__(self, read: int, copied: int, /) -> None:
+        """Take how many records were read, and copied, so far."""
+        ...
+
+
+def import_store(
+    source: PersistenceBackend,
+    destination: PersistenceBackend,
+    *,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """
+    Copy the records of *source* that *destination* does not hold, their lines as they are.
+
+    The order is kept, and ids and checksums are those of the source. What is there already is
+    passed over, so an import that was interrupted is finished by doing it again. Records without
+    an id (0.3.0's) are known by their contents; of equal ones as many are copied as are missing.
+    Damage is reported and not copied. In the source this counts as one read, in the destination
+    as writes, a batch each.
+
+    Programs may append to both meanwhile; what comes into the source after the start is left for
+    the next time. To know what is there takes a hundred bytes of memory for each record without
+    an id in the destination, and almost none for the others.
+
+    Args:
+        source: Nothing in it is changed.
+        destination: Compactions, recoveries and other imports there wait until this one is done.
+        dry_run: Only report what would be copied; change nothing.
+        progress: Called after each batch.
+
+    Raises:
+        UnsupportedError: if both are one store.
+        StoreLockedError: if another import, a compaction or a recovery is under way there.
+        StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
+    """
+    if destination._is_same(source):
+        raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
+    findings = Findings()
+    copy = _Copy(destination, dry_run=dry_run, progress=progress)
+    with nullcontext() if dry_run else destination._maintained():
+        present = _Present(destination._lines(newest_first=False))
+        for record, line in source._lines_of_records(findings):
+            copy.take(line, is_present=present.take(record))
+        copy.finish()
+    return ImportReport(
+        dry_run=dry_run,
+        read=copy.read,
+        copied=copy.copied,
+        present=copy.read - copy.copied,
+        anomalies=tuple(findings.listed),
+        found=findings.found,
+    )
+
+
+class _Present:
+    """The records that a store holds, each of which is found once."""
+
+    def __init__(self, lines: Iterable[Line]) -> None:
+        self._ids = Seen()
+        self._contents: Counter[int] = Counter()
+        for found in intact(lines, Findings()):
+            if found.record.id is None or number_in(found.record.id) is None:
+                self._contents[fingerprint(found.record)] += 1
+            else:
+                self._ids.add_id(found.record.id)
+
+    def take(self, record: Record) -> bool:
+        """Tell whether *record* is there; it is there no more after that, or there from now on."""
+        if record.id is not None and number_in(record.id) is not None:
+            return not self._ids.add_id(record.id)
+        print_ = fingerprint(record)
+        if not self._contents[print_]:
+            return False
+        self._contents[print_] -= 1
+        return True
+
+
+class _Copy:
+    """
+    Lines on their way.
+
+    Attributes:
+        read: Records that were read.
+        copied: Those of them that were not there.
+    """
+
+    def __init__(
+        self, destination: PersistenceBackend, *, dry_run: bool, progress: Progress | None
+    ) -> None:
+        self.read = self.copied = 0
+        self._write: Callable[[list[bytes]], None] = (
+            (lambda _: None) if dry_run else destination._append_lines
+        )
+        self._progress = progress
+        self._batch: list[bytes] = []
+        self._size = 0
+
+    def take(self, line: bytes, *, is_present: bool) -> None:
+        """Write *line* with the next batch, unless it is there."""
+        self.read += 1
+        if not is_present:
+            self._batch.append(line)
+            self._size += len(line)
+        if self._size >= _BYTES or len(self._batch) >= _LINES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what waits."""
+        if self._batch:
+            self._write(self._batch)
+            self.copied += len(self._batch)
+            self._batch, self._size = [], 0
+        if self._progress is not None:
+            self._progress(self.read, self.copied)

@@ -1,0 +1,265 @@
+"""Copying one store into another."""
+
+import random
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from stores import FileKind, counts, event, numbers, raiser
+
+from papyra import (
+    Anomaly,
+    JsonBackend,
+    MemoryBackend,
+    RotatingBackend,
+    StoreLockedError,
+    UnsupportedError,
+    import_store,
+    open_store,
+)
+from papyra.backends.files.store import FileBackend
+
+LEGACY = Path(__file__).parents[1] / "data" / "papyra-0.3.0"
+
+
+def lines(path: Path) -> list[bytes]:
+    """Return the lines of a store's files, oldest first."""
+    files = [*sorted(path.parent.glob(f"{path.name}.0*")), path]
+    return [line for file in files for line in file.read_bytes().splitlines(keepends=True)]
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> Path:
+    """The source: seven records and nothing else."""
+    path = tmp_path / "old.ndjson"
+    with JsonBackend(path) as store:
+        for n in range(7):
+            store.append(event(n))
+    return path
+
+
+def test_lines_are_copied_as_they_are_in_their_order(file_kind: FileKind, old: Path) -> None:
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        report = import_store(source, destination)
+        assert (report.read, report.copied, report.present, report.clean) == (7, 7, 0, True)
+        assert source.metrics.snapshot() == counts(records_read=7)
+        assert destination.metrics.snapshot() == counts(records_written=7)
+        assert destination.scan().clean
+    assert lines(file_kind.path) == lines(old)
+
+
+def test_what_is_there_is_passed_over(file_kind: FileKind, old: Path) -> None:
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        import_store(source, destination)
+        destination.append(event(100))
+        source.append(event(7))
+        report = import_store(source, destination)
+        assert (report.read, report.copied, report.present) == (8, 1, 7)
+        assert numbers(destination.read()) == [*range(7), 100, 7]
+        assert destination.metrics.totals()["records_written"] == 9
+
+
+def test_the_destinations_own_records_are_numbered_without_a_clash(
+    file_kind: FileKind, old: Path
+) -> None:
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        ids = {destination.append(event(50))}
+        import_store(source, destination)
+        ids.add(destination.append(event(51)))
+        ids |= {str(record.id) for record in source.read()}
+        assert {record.id for record in destination.read()} == ids
+        assert len(ids) == 9
+
+
+def test_a_dry_run_changes_nothing(file_kind: FileKind, old: Path) -> None:
+    before = old.read_bytes()
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        report = import_store(source, destination, dry_run=True)
+        assert (report.dry_run, report.copied, report.present) == (True, 7, 0)
+        assert destination.metrics.snapshot() == counts()
+    assert old.read_bytes() == before
+    assert not file_kind.path.exists()
+
+
+def test_damage_is_told_and_not_copied(file_kind: FileKind, old: Path) -> None:
+    content = old.read_bytes().splitlines(keepends=True)
+    content[2] = b"junk\n"
+    # Two records that share a line are two lines from now on, and the last one gets its newline.
+    content[4] = content[4].rstrip(b"\n")
+    content[6] = content[6].rstrip(b"\n")
+    old.write_bytes(b"".join(content))
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        report = import_store(source, destination)
+        assert (report.read, report.copied, report.clean) == (6, 6, False)
+        assert next(type_ for type_, *_ in report.anomalies) == "corrupted_line"
+        assert source.metrics.snapshot()["anomaly_detected"] == report.found
+        assert destination.scan().clean
+        assert numbers(destination.read()) == [0, 1, 3, 4, 5, 6]
+    assert old.read_bytes() == b"".join(content)
+
+
+@pytest.mark.parametrize("sample", sorted(LEGACY.rglob("*.ndjson")), ids=lambda path: path.stem)
+def test_a_store_of_0_3_0_is_copied_once_however_often(
+    file_kind: FileKind, tmp_path: Path, sample: Path
+) -> None:
+    """Its records have no ids; equal ones are as many afterwards as they were."""
+    path = tmp_path / "sample.ndjson"
+    shutil.copy(sample, path)
+    with open_store(f"json:{path}") as source, file_kind.open() as destination:
+        expected = list(map(repr, source.read()))
+        for present in (0, len(expected)):
+            report = import_store(source, destination)
+            assert (report.read, report.present) == (len(expected), present)
+            assert list(map(repr, destination.read())) == expected
+
+
+def test_equal_records_without_ids_are_as_many_as_there_were(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    line = b'{"kind": "event", "timestamp": 1.0, "n": 1}\n'
+    path = tmp_path / "old.ndjson"
+    path.write_bytes(3 * line)
+    file_kind.path.write_bytes(line)
+    with JsonBackend(path) as source, file_kind.open() as destination:
+        assert import_store(source, destination).copied == 2
+        assert import_store(source, destination).copied == 0
+        assert len(destination.read()) == 3
+
+
+def test_a_store_is_not_copied_into_itself(old: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.ndjson"
+    link.symlink_to(old)
+    before = old.read_bytes()
+    with JsonBackend(old) as one, JsonBackend(link) as other, RotatingBackend(old) as third:
+        for destination in (one, other, third):
+            with pytest.raises(UnsupportedError, match="cannot be imported into itself"):
+                import_store(one, destination)
+    with MemoryBackend() as one, MemoryBackend() as other:
+        one.append(event(1))
+        assert import_store(one, other).copied == 1
+    assert old.read_bytes() == before
+
+
+def test_two_imports_at_once_are_one_after_the_other(file_kind: FileKind, old: Path) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def wait(read: int, copied: int) -> None:
+        inside.set()
+        go_on.wait()
+
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        first = threading.Thread(
+            target=lambda: import_store(source, destination, progress=wait), daemon=True
+        )
+        first.start()
+        inside.wait()
+        with file_kind.open(lock_timeout=0.01) as other:
+            with pytest.raises(StoreLockedError):
+                import_store(source, other)
+            with pytest.raises(StoreLockedError):
+                other.compact()
+            other.append(event(100))  # nobody who only appends has to wait
+        go_on.set()
+        first.join()
+        assert import_store(source, destination).present == 7
+
+
+def test_progress_is_told_after_each_batch(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.importing._LINES", 3)
+    told: list[tuple[int, int]] = []
+    with JsonBackend(old) as source, JsonBackend(tmp_path / "new.ndjson") as destination:
+        import_store(source, destination, progress=lambda *numbers: told.append(numbers))
+    assert told == [(3, 3), (6, 6), (7, 7)]
+
+
+def test_a_batch_that_fails_ends_the_import_and_the_next_goes_on(
+    file_kind: FileKind, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.importing._LINES", 3)
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        real = type(destination)._append
+        calls = 0
+
+        def failing(self: FileBackend, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise OSError(28, "no space left on device")
+            return real(self, lines, deadline=deadline)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(type(destination), "_append", failing)
+            with pytest.raises(OSError, match="no space left"):
+                import_store(source, destination)
+        assert destination.metrics.snapshot() == counts(records_written=3, write_errors=1)
+        assert source.metrics.snapshot()["records_read"] == 6
+        assert import_store(source, destination).copied == 4
+        assert numbers(destination.read()) == list(range(7))
+
+
+def test_a_source_that_cannot_be_read_is_one_read_error(
+    file_kind: FileKind, old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with JsonBackend(old) as source, file_kind.open() as destination:
+        monkeypatch.setattr(
+            "papyra.backends.files.view.View.lines", raiser(OSError(5, "i/o error"))
+        )
+        with pytest.raises(OSError, match="i/o error"):
+            import_store(source, MemoryBackend())
+        assert source.metrics.snapshot() == counts(read_errors=1)
+        assert destination.metrics.snapshot() == counts()
+
+
+PROGRAM = """
+import sys, papyra, papyra.importing
+papyra.importing._LINES = 5
+
+def wait(read, copied):
+    print("batch", flush=True)
+    sys.stdin.readline()
+
+with papyra.open_store(sys.argv[1]) as old, papyra.open_store(sys.argv[2]) as new:
+    papyra.import_store(old, new, progress=wait)
+"""
+
+
+def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    path = tmp_path / "old.ndjson"
+    with JsonBackend(path, sync="none") as store:
+        store.append_many(event(n) for n in range(300))
+    chance = random.Random(1)
+    kills = 0
+    while True:
+        child = subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, f"json:{path}", file_kind.url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdin is not None
+        assert child.stdout is not None
+        with child, child.stdin as go, child.stdout as batches:
+            batches_left = chance.randrange(1, 15)
+            while batches.readline():
+                go.write(b"\n")
+                go.flush()  # it is somewhere in the next batch now
+                batches_left -= 1
+                if not batches_left:
+                    child.kill()
+                    kills += 1
+                    break
+            child.wait()
+        if child.returncode == 0:
+            break
+    assert kills > 3
+    with file_kind.open() as destination:
+        destination.recover()
+        assert numbers(destination.read()) == list(range(300))
+    assert lines(file_kind.path) == lines(path)
