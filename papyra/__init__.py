@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoreURLError,
         UndoError,
         UnsupportedError,
+        WriteOutcomeUnknownError,
     )
     from papyra.importing import import_store
     from papyra.metrics import COUNTERS, PersistenceMetrics, PersistenceMetricsMixin
@@ -78,6 +79,7 @@ __all__ = [
     "StoreURLError",
     "UndoError",
     "UnsupportedError",
+    "WriteOutcomeUnknownError",
     "import_store",
     "open_counters",
     "open_store",

@@ -257,6 +257,7 @@ class PersistenceBackend(Primitives):
             return self._look(findings)
         finally:
             self.metrics.increment("anomaly_detected", findings.found)
+            self._share_counts()
 
     @final
     def recover(self, *, dry_run: bool = False, undo: str | None = None) -> RecoveryReport:
@@ -278,19 +279,10 @@ class PersistenceBackend(Primitives):
             if not isinstance(undo, str):
                 raise TypeError(f"undo is {undo!r}: an id is needed, as quarantined() gives it")
             return self._undo_recovery(undo, dry_run=dry_run)
-        if dry_run:
-            return self._plan_recovery()
-        self.metrics.increment("recovery_attempts")
         try:
-            self._check_usable()
-            self._prepare()
-            report = self._recover()
-        except BaseException:
-            self.metrics.increment("recovery_failures")
-            raise
-        if any(anomaly.type != "unexpected_file" for anomaly in report.remaining):
-            self.metrics.increment("recovery_failures")
-        return report
+            return self._plan_recovery() if dry_run else self._recover()
+        finally:
+            self._share_counts()
 
     @final
     def quarantined(self) -> list[Quarantined]:
@@ -330,6 +322,7 @@ class PersistenceBackend(Primitives):
             raise
         finally:
             self.metrics.increment("anomaly_detected", findings.found)
+            self._share_counts()
         return CompactionReport(
             kept=sorter.kept,
             dropped=sorter.dropped,
@@ -401,6 +394,19 @@ class PersistenceBackend(Primitives):
         )
 
     def _recover(self) -> RecoveryReport:
+        self.metrics.increment("recovery_attempts")
+        try:
+            self._check_usable()
+            self._prepare()
+            report = self._mend()
+        except BaseException:
+            self.metrics.increment("recovery_failures")
+            raise
+        if any(anomaly.type != "unexpected_file" for anomaly in report.remaining):
+            self.metrics.increment("recovery_failures")
+        return report
+
+    def _mend(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")
         findings = Findings()
         sorter = Sorter(None, time.time())

@@ -18,7 +18,8 @@ Three rules make the outcome exact all the same:
 
 import os
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
 from types import TracebackType
@@ -99,7 +100,8 @@ class CommitQueue:
     store to the garbage collector.
 
     Attributes:
-        writer: The first half of the ids that are given here: 64 random bits.
+        writer: The first half of the ids that are given here: 64 random bits. A store whose last
+            batch may yet be stored by somebody takes another, since its numbers come again.
         lock: Held while a batch is written, and by whoever must not meet one.
     """
 
@@ -146,6 +148,18 @@ class CommitQueue:
             raise
         if call.error is not None:
             raise call.error.with_traceback(call.traceback)
+
+    @contextmanager
+    def alone(self, store: Store) -> Generator[None]:
+        """Keep all batches out; what became of the last one stands."""
+        with self.lock:
+            if self._taken:
+                self._settle_left(store)
+            yield
+
+    def blame(self, error: Exception) -> None:
+        """Let *error* be what the batch that is taken failed for, if it was not stored."""
+        self._error = error
 
     def _lead(self, store: Store, own: Call, *, queued: bool) -> Sequence[Anomaly]:
         """Write one batch and settle its calls; *own* may have to wait for the next."""

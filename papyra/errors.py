@@ -14,6 +14,7 @@ Every error that papyra raises of its own accord.
     ├── ForkedStoreError                opened before a fork, used after it
     ├── StoreLockedError                somebody else held the store for too long
     ├── StoreFailedError                an earlier failure made the store read-only
+    ├── WriteOutcomeUnknownError        a server was lost before it said what became of a write
     └── StoreIOError (OSError)          the operating system refused
 
 Each message names the place, the cause and what to do; the attributes carry the same as data.
@@ -162,9 +163,60 @@ class StoreFailedError(PapyraError):
     """
 
 
+class WriteOutcomeUnknownError(PapyraError):
+    """
+    A server was lost between a write and its reply: the records may be stored, or not.
+
+    It counts as one write error of each call whose records are in the batch; all of these calls
+    raise this one error. `resend` of the store stores the batch once, whatever became of it.
+
+    Attributes:
+        source: The stream's key.
+        writer: The first half of the ids of the records in the batch.
+        first: The number of its first record, which is the other half.
+        lines: Their lines: the records of one call, or of several that were written together.
+        time: When it happened, in seconds since the epoch.
+        resent: The batch was sent again since, and is stored.
+    """
+
+    def __init__(  # noqa: PLR0913, PLR0917  all of it is needed to send the batch again
+        self,
+        source: str,
+        reason: str,
+        writer: str,
+        first: int,
+        lines: tuple[bytes, ...],
+        time: float,
+    ) -> None:
+        super().__init__(
+            f"{source}: {reason}; whether {len(lines)} records are stored is not known;"
+            " resend() of the store makes sure of it, once the server is back"
+        )
+        self.source = source
+        self.reason = reason
+        self.writer = writer
+        self.first = first
+        self.lines = lines
+        self.time = time
+        self.resent = False
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of the records in the batch."""
+        return [f"{self.writer}-{self.first + n}" for n in range(len(self.lines))]
+
+    def __reduce__(
+        self,
+    ) -> tuple[
+        type["WriteOutcomeUnknownError"], tuple[str, str, str, int, tuple[bytes, ...], float]
+    ]:
+        about = (self.source, self.reason, self.writer, self.first, self.lines, self.time)
+        return type(self), about
+
+
 class StoreIOError(PapyraError, OSError):
     """
-    The operating system refused something that a store needs.
+    The operating system, or a server, refused something that a store needs.
 
     An `OSError`: `errno`, `strerror` and `filename` are set, and its cause is the original.
     """

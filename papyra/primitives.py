@@ -148,6 +148,13 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """Tell whether *other* keeps its bytes in the same place."""
         return self is other
 
+    def _share_counts(self) -> None:
+        """
+        Tell others what was counted; called after each scan, recovery and compaction.
+
+        It raises nothing. A store whose counters others see at once has nothing to do here.
+        """
+
     @abstractmethod
     def _close(self) -> None:
         """Let go of everything; called again only where an interrupt ended it."""

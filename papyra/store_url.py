@@ -4,17 +4,23 @@ Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`
     memory:                 in this process alone
     json:PATH               one NDJSON file
     rotating:PATH           a set of NDJSON files; max_bytes bounds each, max_files their number
+    redis://HOST:PORT/DB    a stream in a Redis server; name and prefix say which, timeout how long
+                            to try; also rediss:// (TLS) and unix:///PATH/TO/SOCKET (with db)
 
 PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
 as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
+
+A server's URL may hold a password: no message repeats more of it than scheme, host and database.
 """
 
 import os
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 from papyra.backends.files.layout import Layout
+from papyra.backends.redis import load
+from papyra.backends.redis.address import Keys, address_of, without_credentials
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
 from papyra.retention import Retention
@@ -33,24 +39,33 @@ _COMMON: Final[dict[str, Callable[[str], Any]]] = {"sync": str, "lock_timeout": 
 
 
 class _Kind(NamedTuple):
-    """A scheme: where its class is, whether it wants a path, and options beside the common ones."""
+    """A scheme: where its class is, what follows the colon, and options beside the common ones."""
 
     module: str
     store: str
-    has_path: bool
+    place: Literal["", "path", "server"]
     options: dict[str, Callable[[str], Any]]
 
 
+_REDIS: Final = _Kind(
+    "papyra.backends.redis",
+    "RedisBackend",
+    "server",
+    {"name": str, "prefix": str, "timeout": float},
+)
 # By name: who only wants counters need not load the stores.
 _KINDS: Final = {
-    "memory": _Kind("papyra.backends.memory", "MemoryBackend", has_path=False, options={}),
-    "json": _Kind("papyra.backends.files.json_file", "JsonBackend", has_path=True, options={}),
+    "memory": _Kind("papyra.backends.memory", "MemoryBackend", "", {}),
+    "json": _Kind("papyra.backends.files.json_file", "JsonBackend", "path", {}),
     "rotating": _Kind(
         "papyra.backends.files.rotating",
         "RotatingBackend",
-        has_path=True,
-        options={"max_bytes": int, "max_files": int},
+        "path",
+        {"max_bytes": int, "max_files": int},
     ),
+    "redis": _REDIS,
+    "rediss": _REDIS,
+    "unix": _REDIS._replace(options={**_REDIS.options, "db": int}),
 }
 
 
@@ -90,25 +105,28 @@ def open_store(
     Raises:
         StoreURLError: for an unknown scheme or option, a bad value, or one given twice.
         StoreNotFoundError: if the store *must_exist* and does not.
-        StoreIOError: if the path is a directory or no regular file.
+        StoreIOError: if the path is a directory or no regular file, or the server is not to be
+            reached or cannot be used.
+        ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
     kind, path, options = _parse(url)
+    shown = _shown(url)
     for name, value in (("sync", sync), ("lock_timeout", lock_timeout)):
         if value is not None:
             if name in options:
-                raise StoreURLError(f"{url}: {name} is given in the URL and beside it; say it once")
+                raise StoreURLError(
+                    f"{shown}: {name} is given in the URL and beside it; say it once"
+                )
             options[name] = value
     limits = {name: options.pop(name) for name in _RETENTION if name in options}
     if limits and retention is not None:
-        raise StoreURLError(f"{url}: a retention is given in the URL and beside it; say it once")
-    if not kind.has_path and must_exist:
-        raise StoreNotFoundError(url, "a store in memory lives in its own process alone")
-    if kind.has_path:
-        layout = Layout(path)
-        if must_exist and not layout.exists():
-            raise StoreNotFoundError(layout.path)
+        raise StoreURLError(f"{shown}: a retention is given in the URL and beside it; say it once")
+    if kind.place == "server":
+        options["must_exist"] = must_exist
+    elif must_exist:
+        _check_there(kind, path)
     store = getattr(import_module(kind.module), kind.store)
-    place = (path,) if kind.has_path else ()
+    place = (path,) if kind.place else ()
     try:
         opened: PersistenceBackend = store(
             *place, retention=Retention(**limits) if limits else retention, **options
@@ -116,8 +134,16 @@ def open_store(
     except ValueError as error:
         if isinstance(error, StoreURLError):
             raise
-        raise StoreURLError(f"{url}: {error}") from None
+        raise StoreURLError(f"{shown}: {error}") from None
     return opened
+
+
+def _check_there(kind: _Kind, path: str) -> None:
+    if not kind.place:
+        raise StoreNotFoundError("memory:", "a store in memory lives in its own process alone")
+    layout = Layout(path)
+    if not layout.exists():
+        raise StoreNotFoundError(layout.path)
 
 
 def open_counters(url: str) -> CounterSource:
@@ -128,9 +154,12 @@ def open_counters(url: str) -> CounterSource:
         StoreURLError: as `open_store`.
         StoreNotFoundError: if neither the store nor published counters of it are there.
         NotPublishedError: if this kind of store publishes none.
+        ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
     kind, path, options = _parse(url)
-    if not kind.has_path:
+    if kind.place == "server":
+        return _shared_counters(url, path, options)
+    if not kind.place:
         raise NotPublishedError(
             f"{url}: a store in memory has its counters in its own process alone;"
             " print store.metrics.snapshot() there"
@@ -140,6 +169,26 @@ def open_counters(url: str) -> CounterSource:
         raise StoreNotFoundError(layout.path)
     timeout = options.get("lock_timeout", LOCK_TIMEOUT)
     return PublishedCounters(layout.path, layout.metrics, timeout=timeout)
+
+
+def _shared_counters(url: str, path: str, options: dict[str, Any]) -> CounterSource:
+    try:
+        keys = Keys(options.get("prefix", "papyra"), options.get("name", "local"))
+        address = address_of(path, options.get("db"))
+    except ValueError as error:
+        raise StoreURLError(f"{_shown(url)}: {error}") from None
+    link = load("link").Link(address, keys, timeout=options.get("timeout", LOCK_TIMEOUT))
+    counters: CounterSource = load("counters").SharedCounters(link)
+    return counters
+
+
+def _shown(url: str) -> str:
+    """Return *url* as messages may repeat it."""
+    scheme = url.partition(":")[0]
+    known = _KINDS.get(scheme)
+    if "://" not in url or (known is not None and known.place != "server"):
+        return url
+    return without_credentials(url)
 
 
 def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
@@ -153,11 +202,15 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     if not colon or kind is None:
         known = ", ".join(f"{name}:" for name in _KINDS)
         hint = f"; did you mean json:{url}?" if url and not colon else ""
-        raise StoreURLError(f"{url}: a store URL begins with one of {known}{hint}")
+        raise StoreURLError(f"{_shown(url)}: a store URL begins with one of {known}{hint}")
     path, _, query = rest.partition("?")
-    if kind.has_path and not path:
+    if kind.place == "server":
+        if "@" in query:  # a password with a "?" in it, most likely
+            raise StoreURLError(f"{_shown(url)}: write ? as %3F, and @ as %40")
+        return kind, f"{scheme}:{path}", _options(_shown(url), kind, query)
+    if kind.place and not path:
         raise StoreURLError(f"{url}: a path is missing after {scheme}:")
-    if not kind.has_path and path:
+    if not kind.place and path:
         raise StoreURLError(f"{url}: {scheme}: has no path; leave {path!r} out")
     return kind, _unescape(path), _options(url, kind, query)
 

@@ -81,7 +81,7 @@ def _message(error: BaseException) -> str:
             return "interrupted"
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
-        case UsageError() | papyra.PapyraError():
+        case UsageError() | papyra.PapyraError() | ModuleNotFoundError(name="redis"):
             return str(error)
         case OSError(strerror=str(reason)):
             return f"{error.filename}: {reason}" if error.filename else reason

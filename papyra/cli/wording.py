@@ -26,10 +26,13 @@ DEFAULT_STORE: Final = "json:papyra.ndjson"
 def counters(source: str, tally: "Tally") -> str:
     """Return a table of the ten counters, headed by whose they are and since when."""
     since = datetime.fromtimestamp(tally.since).astimezone().isoformat(timespec="seconds")
-    return _text(
-        f"store   {source}",
+    owners = (
         f"live    {_count(len(tally.live), 'process')}",
         f"exited  {_count(tally.exited, 'store object')}, closed or gone with the process",
+    )
+    return _text(
+        f"store   {source}",
+        *(owners if tally.live or tally.exited else ()),  # a server does not know who lives
         f"since   {since}",
         "",
         *_table("COUNT", tally.snapshot()),

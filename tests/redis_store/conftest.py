@@ -1,9 +1,11 @@
-"""Redis servers of the tests' own."""
+"""Redis servers of the tests' own, and a store in them."""
 
 from collections.abc import Iterator
 
 import pytest
+from redis_kind import Redis
 
+from papyra import PersistenceBackend
 from servers import REDIS_SERVERS, Server, running_redis
 
 
@@ -14,3 +16,20 @@ def server(
     """One server of every version that is supported."""
     with running_redis(request.param, tmp_path_factory.mktemp("redis")) as running:
         yield running
+
+
+@pytest.fixture
+def kind(server: Server) -> Iterator[Redis]:
+    """A store of the test's own."""
+    store = Redis(server)
+    yield store
+    store.remove()
+
+
+@pytest.fixture
+def backend(kind: Redis) -> Iterator[PersistenceBackend]:
+    """An open store; a test that does not damage it leaves it clean."""
+    with kind.open() as store:
+        yield store
+        if not store.closed:
+            assert store.scan().anomalies == ()

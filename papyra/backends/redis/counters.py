@@ -1,0 +1,128 @@
+"""
+The counters that all store objects of one Redis store share.
+
+They are a book of their own: a program's `metrics.reset()` leaves it alone, and the reverse. The
+append script moves `records_written`. The other nine a store object tells as totals, with its next
+append, after a scan, recovery or compaction, and when it is closed; what a killed process had not
+told is lost.
+"""
+
+import os
+from typing import Final
+
+from papyra.backends.redis.link import Link
+from papyra.backends.redis.scripts import REPORT, RESET, TOLD
+from papyra.errors import NotPublishedError, StoreIOError, StoreNotFoundError
+from papyra.metrics import NAMES, PersistenceMetrics
+from papyra.retired import Tally
+
+_NOTHING: Final = (0,) * len(TOLD)
+
+
+class Told:
+    """
+    What one store object tells of its own counters.
+
+    Args:
+        metrics: These counters.
+    """
+
+    __slots__ = ("_known", "_metrics", "_object")
+
+    def __init__(self, metrics: PersistenceMetrics) -> None:
+        self._metrics = metrics
+        self._object = os.urandom(8).hex()
+        self._known = _NOTHING
+
+    def report(self) -> "Report":
+        """Return what is to be told now."""
+        totals = self._metrics.totals()
+        return Report(self._object, self._known, tuple(totals[name] for name in TOLD))
+
+    def note(self, report: "Report") -> None:
+        """Say that *report* was taken in."""
+        self._known = report.totals
+
+    def tell(self, link: Link) -> None:
+        """Send what was not told yet; where that fails, it goes with the next append."""
+        report = self.report()
+        if not report.text:
+            return
+        try:
+            taken = link.run(REPORT, report.object, report.text, patient=False)
+        except StoreIOError:
+            return
+        if taken:
+            self.note(report)
+
+
+class Report:
+    """
+    The nine totals of one moment.
+
+    Attributes:
+        object: Whose they are.
+        totals: The totals, in the order of `TOLD`.
+        text: For the scripts: each total as it is known to be taken in, and as it is; "" where
+            nothing rose.
+    """
+
+    __slots__ = ("object", "text", "totals")
+
+    def __init__(self, object_: str, known: tuple[int, ...], totals: tuple[int, ...]) -> None:
+        self.object = object_
+        self.totals = totals
+        pairs = zip(known, totals, strict=True)
+        self.text = "" if known == totals else " ".join(f"{old} {new}" for old, new in pairs)
+
+
+class SharedCounters:
+    """
+    The counters of all store objects, living and gone, read and reset from anywhere.
+
+    Attributes:
+        source: The stream's key.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.source = link.keys.records
+        self._link = link
+
+    def read(self) -> Tally:
+        """
+        Return the counts of all. Who lives is not known to the server.
+
+        Raises:
+            StoreNotFoundError: if there is no store.
+            NotPublishedError: if nothing was ever counted.
+            StoreIOError: if the server refuses, or is not to be reached.
+        """
+        flat = self._link.ask("HGETALL", self._link.keys.counters)
+        if not flat:
+            raise self._nothing()
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        tally = Tally()
+        tally.add(
+            [int(fields.get(name.encode(), 0)) for name in NAMES],
+            [int(fields.get(b"baseline:" + name.encode(), 0)) for name in NAMES],
+            float(fields.get(b"since", 0)),
+        )
+        return tally
+
+    def reset(self) -> dict[str, int]:
+        """
+        Reset them all and return the counts of the interval that ends.
+
+        Raises:
+            StoreNotFoundError, NotPublishedError, StoreIOError: as `read`.
+        """
+        ended = self._link.run(RESET, os.urandom(8).hex())
+        if ended is None:
+            raise self._nothing()
+        return dict(zip(NAMES, map(int, ended.split()), strict=True))
+
+    def _nothing(self) -> Exception:
+        keys = self._link.keys
+        if not self._link.ask("EXISTS", keys.records):
+            return StoreNotFoundError(keys.records)
+        return NotPublishedError(f"{keys.counters}: nothing was counted yet; an append does it")

@@ -1,0 +1,67 @@
+"""What is looked at when a store is opened, so that it fails there and not in the night."""
+
+from typing import Final
+
+from papyra.backends.redis.link import Link
+from papyra.backends.redis.scripts import TYPES
+from papyra.errors import StoreIOError, StoreNotFoundError
+
+_OLDEST: Final = (6, 2)
+
+
+def look(link: Link, *, must_exist: bool) -> list[str]:
+    """
+    Return what is to be warned of, if the store can be used at all.
+
+    Raises:
+        StoreIOError: if the server is not to be reached, refuses this user, or is too old, or
+            something else stands under one of the keys.
+        StoreNotFoundError: if the store *must_exist* and does not.
+    """
+    keys = link.keys
+    types = link.run(TYPES, patient=False)
+    names = (keys.records, keys.writers, keys.counters, keys.quarantine)
+    wanted = (b"stream", b"hash", b"hash", b"stream")
+    for name, type_, expected in zip(names, types, wanted, strict=True):
+        if type_ not in {b"none", expected}:
+            raise StoreIOError(
+                None,
+                f"{link.address.shown}: a {type_.decode()} that is not papyra's stands there;"
+                " choose another name= or prefix=",
+                name,
+            )
+    if must_exist and types[0] == b"none":
+        raise StoreNotFoundError(keys.records)
+    return list(_warnings(link, _facts(link)))
+
+
+def _facts(link: Link) -> dict[str, str]:
+    """Return what INFO says; nothing where this user may not ask."""
+    try:
+        text: bytes = link.ask("INFO", patient=False)
+    except StoreIOError:
+        return {}
+    lines = text.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _warnings(link: Link, facts: dict[str, str]) -> list[str]:
+    version = facts.get("redis_version", "")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if version and numbers < _OLDEST:
+        raise StoreIOError(
+            None,
+            f"{link.address.shown}: Redis {version}; 6.2 or later is needed",
+            link.keys.records,
+        )
+    found = []
+    if facts.get("role") == "slave" and facts.get("slave_read_only") == "1":
+        master = f"{facts.get('master_host')}:{facts.get('master_port')}"
+        found.append(f"a read-only replica: appends will fail; its master is {master}")
+    policy = facts.get("maxmemory_policy", "")
+    if policy.startswith("allkeys") and facts.get("maxmemory") != "0":
+        found.append(
+            f"maxmemory-policy is {policy}: when memory runs short the server drops the whole"
+            " store; set it to noeviction"
+        )
+    return [f"{link.address.shown}: {what}" for what in found]

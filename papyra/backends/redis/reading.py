@@ -1,0 +1,62 @@
+"""The stream, page by page, as lines."""
+
+import json
+from collections.abc import Iterator
+from typing import Final
+
+from papyra.backends.redis.link import Link
+from papyra.record import MAX_LINE
+from papyra.sifting import Line
+
+#: The one field of papyra's own entries: the line, without its newline.
+FIELD: Final = b"line"
+#: Entries of the first page, and of the largest.
+_FIRST_PAGE: Final = 16
+_LARGEST_PAGE: Final = 1000
+#: Bytes that a page is to have, going by the largest entry of the one before.
+_PAGE_BYTES: Final = 1024 * 1024
+
+
+def lines(link: Link, *, newest_first: bool) -> Iterator[Line]:
+    """
+    Yield the entry's id and the line of every entry that stands in the stream now.
+
+    Entries that come later are not seen; one that a compaction drops meanwhile may not be.
+    """
+    key = link.keys.records
+    newest = link.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+    if not newest:
+        return
+    last = _text(newest[0][0])
+    # Each page begins behind the one before; the other end stays where it is.
+    command, start, end = ("XREVRANGE", last, "-") if newest_first else ("XRANGE", "-", last)
+    count = _FIRST_PAGE
+    while True:
+        page = link.ask(command, key, start, end, "COUNT", count)
+        largest = 1
+        for id_, fields in page:
+            line = line_of(fields)
+            size = line if isinstance(line, int) else len(line)
+            largest = max(largest, size)
+            yield (key, _text(id_)), line
+        if len(page) < count:
+            return
+        start = f"({_text(page[-1][0])}"
+        count = max(1, min(4 * count, _PAGE_BYTES // largest, _LARGEST_PAGE))
+
+
+def line_of(fields: list[bytes]) -> bytes | int:
+    """
+    Return the line that an entry holds; of one that is too long, its length.
+
+    What is none of papyra's entries comes as a JSON list of its fields, which is no record.
+    """
+    if len(fields) == 2 and fields[0] == FIELD and fields[1].strip():  # noqa: PLR2004  name and value
+        size = len(fields[1]) + 1
+        return fields[1] + b"\n" if size <= MAX_LINE else size
+    shown = json.dumps([field.decode(errors="backslashreplace") for field in fields]).encode()
+    return shown + b"\n" if len(shown) < MAX_LINE else len(shown) + 1
+
+
+def _text(id_: bytes) -> str:
+    return id_.decode("ascii")

@@ -1,0 +1,85 @@
+"""What the server refused, in words that help, and without credentials."""
+
+import re
+from typing import Final
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    NoScriptError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
+
+from papyra.backends.redis.address import Address, Keys
+from papyra.errors import StoreIOError
+
+#: redis-py makes classes of some codes and takes them out of the message.
+_CLASSES: Final[dict[type[Exception], str]] = {
+    AuthenticationError: "WRONGPASS",
+    BusyLoadingError: "LOADING",
+    MasterDownError: "MASTERDOWN",
+    ClusterDownError: "CLUSTERDOWN",
+    MovedError: "MOVED",
+    NoPermissionError: "NOPERM",
+    NoScriptError: "NOSCRIPT",
+    OutOfMemoryError: "OOM",
+    ReadOnlyError: "READONLY",
+    TryAgainError: "TRYAGAIN",
+}
+# Redis 6.2 hides the code of what a script met in the middle of its message.
+_CODE: Final = re.compile(
+    r"\b(BUSY|CROSSSLOT|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY|WRONGTYPE)\b"
+    r"|(can't run this command or subcommand|has no permissions|can't access at least one)"
+)
+#: What a user of the server must be allowed.
+COMMANDS: Final = (
+    "+eval +evalsha +select +info +type +exists +time"
+    " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hsetnx +hincrby +hdel"
+)
+_CURES: Final = {
+    "LOADING": "it is loading its data; try again",
+    "MISCONF": "it cannot save to its disk and takes no writes; look at its log",
+    "MOVED": "it is a node of a cluster, which papyra does not follow; name a server that stands alone",
+    "NOREPLICAS": "it has too few replicas to take writes (min-replicas-to-write)",
+    "OOM": "it is out of memory (maxmemory); compact the store, or give the server more",
+    "READONLY": "it is a read-only replica; name its master",
+    "WRONGPASS": "it wants another user name or password",
+    "WRONGTYPE": "something that is not papyra's stands under one of the store's keys; choose another name= or prefix=",
+}
+
+
+def code_of(error: Exception) -> str:
+    """Return the code of an error reply, as OOM; "" where there was no reply."""
+    for kind, code in _CLASSES.items():
+        if isinstance(error, kind):
+            return code
+    if not isinstance(error, ResponseError):
+        return ""
+    found = _CODE.search(str(error))
+    if found is None:
+        return "ERR"
+    return found[1] or "NOPERM"
+
+
+def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
+    """Return *error* with the place and what to do."""
+    code = code_of(error)
+    if code == "":
+        why = f"no reply ({error}); start the server, or correct the address"
+    elif code == "NOPERM":
+        why = (
+            f"this user may not do that; it needs ~{keys.prefix}:* {COMMANDS}"
+            f" (ACL SETUSER); the server says: {error}"
+        )
+    elif code in _CURES:
+        why = _CURES[code]
+    else:
+        why = f"{error}"
+    return StoreIOError(None, f"{address.shown}: {why}", keys.records)

@@ -1,0 +1,250 @@
+"""A store in a Redis stream."""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, cast
+
+from papyra.anomaly import Anomaly
+from papyra.backend import PersistenceBackend
+from papyra.backends.redis.address import Keys, address_of
+from papyra.backends.redis.counters import Report, Told
+from papyra.backends.redis.link import Link, Message
+from papyra.backends.redis.opening import look
+from papyra.backends.redis.reading import lines
+from papyra.backends.redis.rewriting import rewrite
+from papyra.backends.redis.scripts import APPEND, PRUNE
+from papyra.errors import (
+    PapyraError,
+    RecordError,
+    StoreIOError,
+    UnsupportedError,
+    WriteOutcomeUnknownError,
+)
+from papyra.log import warn
+from papyra.primitives import Sync
+from papyra.reports import Rewritten
+from papyra.retention import Retention
+from papyra.selection import Judge
+from papyra.sifting import Line
+
+#: Seconds after which a compaction forgets a writer, and with it what must not be written twice.
+_FORGOTTEN: Final = 7 * 86400
+#: Seconds after which a batch cannot be sent again: a day less, since clocks differ.
+_TOO_OLD: Final = 6 * 86400
+#: The most bytes of one batch; servers close a connection that sends a gigabyte.
+_MOST: Final = 256 * 1024 * 1024
+
+
+class _Flight(NamedTuple):
+    """A batch under way: its message, what `_stored` is once it is there, and what it tells."""
+
+    message: Message
+    stored: int
+    writer: str
+    first: int
+    lines: Sequence[bytes]
+    report: Report
+
+
+class RedisBackend(PersistenceBackend):
+    """
+    A stream, for any number of processes and hosts.
+
+    Its key is ``PREFIX:{NAME}:records``; each entry holds one line in the field ``line``. A batch
+    is written by one script, whole or not at all, and sent again if its reply is lost: the server
+    remembers each writer's last number, so nothing is stored twice.
+
+    Args:
+        url: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (TLS) or unix:///PATH/TO/SOCKET.
+        name: Which store it is, among those on the server.
+        prefix: What the keys of all stores begin with.
+        db: The database, for unix:// alone.
+        retention: What is kept; by default everything.
+        sync: How safe a record is that was acknowledged is the server's own to decide
+            (``appendfsync``), so "always" is refused: nothing on this side could keep it.
+        lock_timeout: Seconds that a call waits for other threads.
+        timeout: Seconds after which an exchange with the server is not tried again; one try waits a
+            third of them for a connection, and for a reply.
+        must_exist: Refuse a store that is not there yet.
+
+    Raises:
+        ValueError: for an argument that makes no sense.
+        StoreIOError: if the server is not to be reached, refuses this user, is too old, or has
+            something else under one of the keys.
+        StoreNotFoundError: if the store *must_exist* and does not.
+    """
+
+    kind = "redis"
+    survives_fork = False
+
+    def __init__(  # noqa: PLR0913  each is an option of the URL
+        self,
+        url: str,
+        *,
+        name: str = "local",
+        prefix: str = "papyra",
+        db: int | None = None,
+        retention: Retention | None = None,
+        sync: Sync = "interval",
+        lock_timeout: float = 5.0,
+        timeout: float = 5.0,
+        must_exist: bool = False,
+    ) -> None:
+        super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
+        if sync == "always":
+            raise ValueError(
+                "sync is 'always': a Redis server syncs as its appendfsync says; set it there"
+            )
+        if not 0 < timeout < float("inf"):
+            raise ValueError(f"timeout is {timeout!r}: seconds above 0 are needed")
+        keys = Keys(prefix, name)
+        self.name = name
+        self.source = keys.records
+        self._told = Told(self.metrics)
+        self._link = Link(address_of(url, db), keys, timeout=timeout)
+        for warning in look(self._link, must_exist=must_exist):
+            warn("%s: %s", self.source, warning)
+
+    def _get_stored(self) -> int:
+        if self._in_air is not None:
+            self._find_out(self._in_air)
+        return self._number
+
+    def _set_stored(self, number: int) -> None:
+        self._number = number
+        self._in_air: _Flight | None = None
+
+    # What became of a batch is asked of this number, also after an interrupt (Ctrl-C) in the middle
+    # of an exchange; then it has to ask the server first. (To a type checker it stays an int.)
+    _stored: int = cast("Any", property(_get_stored, _set_stored))
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  nobody else can hold it
+        size = sum(map(len, lines))
+        if size > _MOST:
+            raise RecordError("records", f"{size} bytes in one batch; {_MOST} are the most")
+        flight = self._flight(self._queue.writer, self._number + 1, lines)
+        self._in_air = flight
+        self._land(flight)
+        return []
+
+    def _flight(self, writer: str, first: int, lines: Sequence[bytes]) -> _Flight:
+        report, count = self._told.report(), len(lines)
+        bare = [line[:-1] for line in lines]
+        last = first + count - 1
+        message = self._link.message(APPEND, writer, last, report.object, report.text, *bare)
+        return _Flight(message, self._number + count, writer, first, lines, report)
+
+    def _land(self, flight: _Flight) -> None:
+        """
+        Have what is in the air stored.
+
+        Raises:
+            StoreIOError: if it was not.
+            WriteOutcomeUnknownError: if nobody can say.
+        """
+        try:
+            self._link.deliver(flight.message)
+        except StoreIOError as error:
+            if flight.message.doubtful:
+                raise self._lost(flight, error) from error
+            self._in_air = None
+            raise
+        self._number = flight.stored
+        self._in_air = None
+        self._told.note(flight.report)
+
+    def _find_out(self, flight: _Flight) -> None:
+        """Finish what an interrupt left in the air: sent once more, it is stored once."""
+        if not flight.message.doubtful:
+            self._in_air = None
+            return
+        try:
+            self._land(flight)
+        except PapyraError as error:
+            self._queue.blame(error)
+
+    def _lost(self, flight: _Flight, error: StoreIOError) -> WriteOutcomeUnknownError:
+        """Give *flight* up: its numbers must not come again, so this writer ends."""
+        self._queue.writer = os.urandom(8).hex()
+        self._in_air = None
+        return WriteOutcomeUnknownError(
+            self.source,
+            str(error.strerror),
+            flight.writer,
+            flight.first,
+            tuple(flight.lines),
+            time.time(),
+        )
+
+    def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
+        """
+        Send the batch of *error* again and return the ids of its records.
+
+        It is stored once, whether it was there already, and however often this is called, from
+        this process or another: it goes under its old numbers. It is a write call of its own,
+        and counts like one; the second success for one error counts nothing.
+
+        Raises:
+            UnsupportedError: if it is six days old: the server may have forgotten its writer.
+            WriteOutcomeUnknownError: if nobody can say, again.
+            StoreClosedError, ForkedStoreError: as `append`.
+        """
+        with self._queue.alone(self):
+            try:
+                self._check_usable()
+                self._send_again(error)
+            except Exception:
+                self.metrics.increment("write_errors")
+                raise
+        return error.ids
+
+    def _send_again(self, error: WriteOutcomeUnknownError) -> None:
+        if time.time() - error.time > _TOO_OLD:
+            raise UnsupportedError(
+                f"{self.source}: the batch is too old to be sent again: the server may have"
+                " forgotten its writer; look for its ids, and append what is missing"
+            )
+        flight = self._flight(error.writer, error.first, error.lines)
+        try:
+            self._link.deliver(flight.message)
+        except StoreIOError as refused:
+            raise WriteOutcomeUnknownError(
+                self.source,
+                str(refused.strerror),
+                error.writer,
+                error.first,
+                error.lines,
+                error.time,
+            ) from refused
+        self._told.note(flight.report)
+        if not error.resent:
+            error.resent = True
+            self._stored = flight.stored
+            self.metrics._settle_written(flight.stored)
+
+    def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        return lines(self._link, newest_first=newest_first)
+
+    def _check(self) -> tuple[()]:
+        return ()
+
+    def _rewrite(self, judge: Judge) -> Rewritten:
+        return rewrite(self._link, judge)
+
+    def _trim(self) -> tuple[()]:
+        self._link.run(PRUNE, _FORGOTTEN)
+        return ()
+
+    def _share_counts(self) -> None:
+        if not self._closed and not self._forked:
+            self._told.tell(self._link)
+
+    def _close(self) -> None:
+        if not self._forked:
+            self._told.tell(self._link)
+            self._link.close()
+
+    def _after_fork(self) -> None:
+        super()._after_fork()
+        self._link.abandon()
