@@ -184,11 +184,11 @@ def _shared_counters(url: str, path: str, options: dict[str, Any]) -> CounterSou
 
 def _shown(url: str) -> str:
     """Return *url* as messages may repeat it."""
-    scheme = url.partition(":")[0]
+    scheme, colon, _ = url.partition(":")
     known = _KINDS.get(scheme)
-    if "://" not in url or (known is not None and known.place != "server"):
+    if not colon or (known is not None and known.place != "server"):
         return url
-    return without_credentials(url)
+    return without_credentials(url)  # of a scheme that is not known, too: it may be misspelt
 
 
 def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
@@ -196,7 +196,7 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     if not isinstance(url, str):
         raise StoreURLError(f"{url!r}: a store URL is a string, as 'json:actors.ndjson'")
     if "\0" in url:
-        raise StoreURLError(f"{url!r}: a store URL has no NUL in it")
+        raise StoreURLError(f"{_shown(url)!r}: a store URL has no NUL in it")
     scheme, colon, rest = url.partition(":")
     kind = _KINDS.get(scheme)
     if not colon or kind is None:

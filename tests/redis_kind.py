@@ -20,7 +20,8 @@ class Redis(Kind):
         self.server = server
         self.store_name = f"t{os.urandom(4).hex()}"
         self.address = f"redis://127.0.0.1:{server.port}/0"
-        self.client = redis.Redis(port=server.port, protocol=2)
+        # redis-py types replies for every protocol and decoding at once: unions that say nothing.
+        self.client: Any = redis.Redis(port=server.port, protocol=2)
 
     @property
     def url(self) -> str:

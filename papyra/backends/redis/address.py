@@ -66,8 +66,9 @@ def address_of(url: str, db: int | None = None) -> Address:
 
 def without_credentials(url: str) -> str:
     """Return *url*, an address or an attempt at one, with nothing in it that may be secret."""
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2].partition('?')[0]}"
+    before, at, rest = url.rpartition("@")
+    scheme = before.partition(":")[0] + "://" if at else ""
+    return scheme + rest.partition("?")[0]
 
 
 class Keys:

@@ -6,7 +6,10 @@ lost, and the difference is whether its outcome is known.
 """
 
 import random
+from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
+from functools import partial
 from time import monotonic, sleep
 from typing import Any, Final
 
@@ -39,7 +42,7 @@ class Message:
     A command on its way.
 
     Attributes:
-        doubtful: It was sent, and no reply to that was seen: it may have been done, or may be yet.
+        doubtful: It may have been done, or may be yet: it was sent, and no reply said otherwise.
     """
 
     __slots__ = ("doubtful", "script", "words")
@@ -65,7 +68,8 @@ class Link:
         self.address = address
         self.keys = keys
         self._timeout = timeout
-        self._pool: Any = redis.ConnectionPool.from_url(
+        # Its class and arguments alone: an interrupt may lose a connection, and no pool may count it.
+        pool = redis.ConnectionPool.from_url(
             address.url,
             db=address.db,
             protocol=2,
@@ -73,8 +77,9 @@ class Link:
             retry=Retry(NoBackoff(), 0),
             socket_timeout=timeout / 3,
             socket_connect_timeout=timeout / 3,
-            socket_keepalive=True,
         )
+        self._connect = partial(pool.connection_class, **pool.connection_kwargs)
+        self._idle: deque[Any] = deque()
 
     def ask(self, *words: str | bytes | int, patient: bool = True) -> Any:  # noqa: ANN401  what the command replies
         """Return the reply to a command that changes nothing; see `deliver`."""
@@ -113,12 +118,14 @@ class Link:
             pause = min(2 * pause, _LONGEST_PAUSE)
 
     def close(self) -> None:
-        """Let go of all connections."""
-        self._pool.disconnect()
+        """Let go of all connections that nobody uses now."""
+        while self._idle:
+            with suppress(IndexError):  # another thread was faster
+                self._idle.pop().disconnect()
 
     def abandon(self) -> None:
         """Forget the connections in a child process; the parent's stay as they are."""
-        self._pool = None
+        self._idle = deque()
 
     def _try(self, message: Message) -> Any:  # noqa: ANN401  likewise
         if message.script is None:
@@ -129,7 +136,7 @@ class Link:
             return self._exchange(message, ("EVAL", message.script.text, *message.words))
 
     def _exchange(self, message: Message, words: Sequence[str | bytes | int]) -> Any:  # noqa: ANN401  likewise
-        connection = self._pool.get_connection()
+        connection = self._connection()
         try:
             packed = connection.pack_command(*words)
             doubtful, message.doubtful = message.doubtful, True
@@ -144,11 +151,20 @@ class Link:
                 message.doubtful = doubtful
                 raise
         except BaseException:
-            # The next exchange would take what comes yet for its own reply. An interrupt right here
-            # loses the connection to the pool, which is as good.
+            # Not among the idle ones again: the next exchange would take what comes yet for its reply.
             connection.disconnect()
-            self._pool.release(connection)
             raise
-        self._pool.release(connection)
-        message.doubtful = False
+        self._idle.append(connection)
         return reply
+
+    def _connection(self) -> Any:  # noqa: ANN401  one of redis-py's kinds
+        """Return a connection that nobody else uses, and that the server has not closed."""
+        while self._idle:
+            with suppress(IndexError, RedisError):
+                connection = self._idle.pop()
+                if not connection.can_read():  # nor left a reply in it
+                    return connection
+                connection.disconnect()
+        connection = self._connect()
+        connection.connect()
+        return connection

@@ -1,0 +1,127 @@
+"""Entries that are none of papyra's, and what becomes of them."""
+
+import pytest
+from redis_kind import Redis
+from stores import counts, event, numbers
+
+from papyra import CorruptRecordError, Retention, UnsupportedError
+from papyra.record import MAX_LINE, encode, seal
+
+STRANGE = [
+    ({"line": b"\xff\xfe"}, "invalid_utf8"),
+    ({"line": b""}, "corrupted_line"),
+    ({"line": b" "}, "corrupted_line"),
+    ({"line": b"\0\0"}, "nul_bytes"),
+    ({"data": seal(encode(event(7)), "w", 1)[:-1]}, "corrupted_line"),
+    ({"line": seal(encode(event(7)), "w", 1)[:-1], "more": b"1"}, "corrupted_line"),
+    ({"\xff": b"\xff{"}, "corrupted_line"),
+    ({"line": b"x" * MAX_LINE}, "oversized_line"),
+    ({"line": seal(encode(event(7)), "w", 1)[:-30]}, "truncated_line"),
+]
+
+
+@pytest.mark.parametrize(("fields", "type_"), STRANGE, ids=lambda value: str(value)[:20])
+def test_a_strange_entry_is_an_anomaly_with_its_id_and_can_be_moved_away(
+    kind: Redis, fields: dict[str, bytes], type_: str
+) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        id_ = kind.put_entry(fields)
+        store.append(event(2))
+
+        assert numbers(store.read()) == numbers(list(store.records())) == [1, 2]
+        assert numbers(store.read(limit=2)) == [1, 2]
+        (anomaly,) = store.scan().anomalies
+        assert (anomaly.type, anomaly.source, anomaly.offset) == (type_, store.source, id_)
+        with pytest.raises(CorruptRecordError, match=f"entry {id_}"):
+            store.read(strict=True)
+
+        (step,) = store.recover(dry_run=True).plan
+        assert (step.start, step.action, kind.stored()) == (id_, "quarantine", 3)
+        report = store.recover()
+        assert (report.clean, report.removed) == (True, anomaly.length)
+        assert numbers(store.read(strict=True)) == [1, 2]
+        ((_, saved),) = kind.client.xrange(kind.key("quarantine"))
+        recovery, entry, why, *rest = saved.items()
+        assert recovery == (b"recovery", str(report.quarantine).encode())
+        assert (entry, why) == ((b"entry", id_.encode()), (b"anomaly", type_.encode()))
+        assert dict(rest) == {key.encode(): value for key, value in fields.items()}
+
+
+def test_records_that_share_an_entry_are_parted_and_what_is_between_them_is_saved(
+    kind: Redis,
+) -> None:
+    with kind.open() as store:
+        one, other = (seal(encode(event(n)), "w", n)[:-1] for n in (1, 2))
+        kind.put_entry({"line": one + other})
+        kind.put_entry(
+            {"line": seal(encode(event(3)), "w", 3)[:20] + seal(encode(event(4)), "w", 4)[:-1]}
+        )
+        store.append(event(5))
+        assert numbers(store.read()) == [1, 2, 4, 5]
+
+        assert store.recover().clean
+
+        assert sorted(numbers(store.read(strict=True))) == [1, 2, 4, 5]
+        assert kind.stored() == 4
+        assert kind.client.xlen(kind.key("quarantine")) == 1
+
+
+def test_a_compaction_drops_exactly_what_the_retention_does_not_keep(kind: Redis) -> None:
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(2500)])
+    with kind.open(retention=Retention(max_records=150)) as store:
+        kind.put_entry({"line": b"no record"})
+        store.append(event(2500))
+        report = store.compact()
+        assert (report.kept, report.dropped, report.found, report.clean) == (150, 2351, 1, True)
+        assert report.bytes_after == store.scan().bytes
+        assert kind.stored() == 150
+        assert numbers(store.read(strict=True)) == list(range(2351, 2501))
+        assert store.compact().dropped == 0
+
+
+def test_what_is_dropped_may_lie_between_what_stays(kind: Redis) -> None:
+    from papyra import Record
+
+    with kind.open(retention=Retention(max_age=60)) as store:
+        for n in range(20):
+            store.append(event(n) if n % 3 else Record("event", data={"n": n}))
+        assert store.compact().dropped == 13
+        assert kind.stored() == 7
+        assert numbers(store.read()) == list(range(0, 20, 3))
+
+
+def test_a_compaction_forgets_writers_unseen_for_a_week(kind: Redis) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        kind.client.hset(
+            kind.key("writers"), mapping={"gone": "1700000000 5", "gone:counts": "1700000000 1"}
+        )
+        store.compact()
+        writers = {key.partition(b":")[0] for key in kind.client.hkeys(kind.key("writers"))}
+        assert b"gone" not in writers
+        assert len(writers) == 2  # the writer, and what the object told
+        store.append(event(2))
+    assert kind.open().metrics.snapshot() == counts()
+
+
+def test_what_was_told_is_not_told_again_when_the_server_forgot_the_teller(kind: Redis) -> None:
+    import papyra
+
+    with kind.open() as store:
+        store.append(event(1))
+        store.scan()
+        kind.client.delete(kind.key("writers"))
+        store.scan()
+    assert papyra.open_counters(kind.url).read().snapshot() == counts(
+        records_written=1, scan_operations=2
+    )
+
+
+def test_nothing_can_be_undone(kind: Redis) -> None:
+    with kind.open() as store:
+        with pytest.raises(UnsupportedError, match="kind redis cannot undo"):
+            store.recover(undo="x")
+        with pytest.raises(UnsupportedError):
+            store.quarantined()

