@@ -4,8 +4,9 @@ Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`
     memory:                 in this process alone
     json:PATH               one NDJSON file
     rotating:PATH           a set of NDJSON files; max_bytes bounds each, max_files their number
-    redis://HOST:PORT/DB    a stream in a Redis server; name and prefix say which, timeout how long
-                            to try; also rediss:// (TLS) and unix:///PATH/TO/SOCKET (with db)
+    redis://HOST:PORT/DB    a stream in a Redis server, or in a cluster (HOST:PORT,HOST:PORT); name and
+                            prefix say which, timeout how long to try; also rediss:// (TLS, with ca,
+                            cert, key) and unix:///PATH/TO/SOCKET (with db)
 
 PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
 as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
@@ -53,6 +54,7 @@ _REDIS: Final = _Kind(
     "server",
     {"name": str, "prefix": str, "timeout": float},
 )
+_TLS: Final = ("ca", "cert", "key")
 # By name: who only wants counters need not load the stores.
 _KINDS: Final = {
     "memory": _Kind("papyra.backends.memory", "MemoryBackend", "", {}),
@@ -64,7 +66,7 @@ _KINDS: Final = {
         {"max_bytes": int, "max_files": int},
     ),
     "redis": _REDIS,
-    "rediss": _REDIS,
+    "rediss": _REDIS._replace(options={**_REDIS.options, **dict.fromkeys(_TLS, str)}),
     "unix": _REDIS._replace(options={**_REDIS.options, "db": int}),
 }
 
@@ -174,10 +176,12 @@ def open_counters(url: str) -> CounterSource:
 def _shared_counters(url: str, path: str, options: dict[str, Any]) -> CounterSource:
     try:
         keys = Keys(options.get("prefix", "papyra"), options.get("name", "local"))
-        address = address_of(path, options.get("db"))
+        files = {name: options.get(name) for name in _TLS}
+        address = address_of(path, db=options.get("db"), **files)
+        timeout = options.get("timeout", LOCK_TIMEOUT)
+        link = load("link").Link(address, keys, timeout=timeout)
     except ValueError as error:
         raise StoreURLError(f"{_shown(url)}: {error}") from None
-    link = load("link").Link(address, keys, timeout=options.get("timeout", LOCK_TIMEOUT))
     counters: CounterSource = load("counters").SharedCounters(link)
     return counters
 

@@ -25,12 +25,14 @@ def missing(what: str) -> NoReturn:
     pytest.skip(what)
 
 
-def free_port() -> int:
+def free_port(*, below: int = 65_536) -> int:
     """Return a loopback port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port < below:
+            return port
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) -> None:
@@ -67,6 +69,13 @@ def redis_server(source: str) -> Path:
     """Return the path of *source*'s redis-server, or say what is missing."""
     hint = "apt-get install redis-server" if source == "debian" else "see Makefile"
     return REDIS_SERVERS[source]() or missing(f"no redis-server from {source}: {hint}")
+
+
+def redis_cli(*words: str) -> str:
+    """Run redis-cli and return what it prints."""
+    command = shutil.which("redis-cli") or missing("no redis-cli: apt-get install redis-tools")
+    done = subprocess.run([command, *words], check=True, capture_output=True, text=True, timeout=60)
+    return done.stdout
 
 
 @dataclass(frozen=True)
@@ -114,7 +123,12 @@ def running(
 
 @contextlib.contextmanager
 def running_redis(
-    source: str, directory: Path, *options: str, port: int = 0, keep: bool = False
+    source: str,
+    directory: Path,
+    *options: str,
+    port: int = 0,
+    keep: bool = False,
+    tls: bool = False,
 ) -> Iterator[Server]:
     """
     Run a Redis server of *source* with its files in *directory*.
@@ -125,7 +139,8 @@ def running_redis(
         chosen = port or free_port()
         command: list[str | os.PathLike[str]] = [
             redis_server(source),
-            *("--port", str(chosen), "--bind", "127.0.0.1", "--dir", str(directory)),
+            *(("--port", "0", "--tls-port", str(chosen)) if tls else ("--port", str(chosen))),
+            *("--bind", "127.0.0.1", "--dir", str(directory)),
             *("--save", "", "--appendonly", "yes" if keep else "no"),
             *options,
         ]

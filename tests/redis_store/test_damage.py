@@ -98,10 +98,14 @@ def test_a_compaction_forgets_writers_unseen_for_a_week(kind: Redis) -> None:
         kind.client.hset(
             kind.key("writers"), mapping={"gone": "1700000000 5", "gone:counts": "1700000000 1"}
         )
+        kind.client.hset(
+            kind.key("writers"), mapping={f"{n}": f"{1_700_000_000 + n} 1" for n in range(2000)}
+        )
+        kind.client.hset(kind.key("writers"), mapping={"a stranger's": "anything", "": ""})
         store.compact()
         writers = {key.partition(b":")[0] for key in kind.client.hkeys(kind.key("writers"))}
-        assert b"gone" not in writers
-        assert len(writers) == 2  # the writer, and what the object told
+        assert writers > {b"a stranger's", b""}
+        assert len(writers) == 2 + 2  # the writer, and what the object told
         store.append(event(2))
     assert kind.open().metrics.snapshot() == counts()
 
@@ -119,9 +123,23 @@ def test_what_was_told_is_not_told_again_when_the_server_forgot_the_teller(kind:
     )
 
 
-def test_nothing_can_be_undone(kind: Redis) -> None:
+def test_what_was_saved_is_listed_and_cannot_be_undone(kind: Redis) -> None:
     with kind.open() as store:
-        with pytest.raises(UnsupportedError, match="kind redis cannot undo"):
-            store.recover(undo="x")
-        with pytest.raises(UnsupportedError):
-            store.quarantined()
+        assert store.quarantined() == []
+        store.append(event(1))
+        saved = []
+        for number in (1, 20):
+            for _ in range(number):
+                kind.put_entry({"line": b"no record"})
+            kind.put_entry({"more": b"fields", "than": b"one"})
+            saved.append(store.recover().quarantine)
+
+        one, other = store.quarantined()
+        assert [one.id, other.id] == saved
+        assert (one.bytes, other.bytes) == (9 + 9, 20 * 9 + 9)
+        assert (one.files, one.saved <= other.saved) == ((store.source,), True)
+        assert f"XRANGE {kind.key('quarantine')} - +" in one.obstacle
+
+        with pytest.raises(UnsupportedError, match="takes no entry back into its place"):
+            store.recover(undo=one.id)
+        assert numbers(store.read(strict=True)) == [1]

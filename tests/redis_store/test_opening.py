@@ -102,6 +102,11 @@ def test_a_password_is_needed_and_never_shown(lone: Server) -> None:
         "redis://me:s3cr3t@h?timeout=soon",
         "redis://me:s3cr3t@h?sync=always",
         "redis://me:s3cr3t@h?db=3",
+        "redis://me:s3cr3t@h?ca=x",
+        "redis://me:s3cr3t@h,,i",
+        "redis://me:s3cr3t@h,i:port/0",
+        "redis://me:s3cr3t@h,me:s3cr3t@i",
+        "rediss://me:s3cr3t@h?ca=missing",
         "unix://me:s3cr3t@host/path",
         "valkey://me:s3cr3t@h",
         "Redis://me:s3cr3t@h",
@@ -118,6 +123,12 @@ def test_a_url_that_names_no_store_is_refused_without_its_password(url: str) -> 
         for secret in ("s3", "cr3t"):
             assert secret not in str(raised.value)
             assert secret not in "".join(traceback.format_exception(raised.value))
+
+
+def test_several_servers_that_are_no_cluster_are_refused(server: Server) -> None:
+    address = f"redis://127.0.0.1:{server.port},127.0.0.1:{free_port()}"
+    with pytest.raises(StoreIOError, match="they are no cluster; name the one server"):
+        open_store(address)
 
 
 def test_sync_is_the_servers(kind: Redis) -> None:

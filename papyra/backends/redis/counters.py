@@ -102,11 +102,16 @@ class SharedCounters:
             raise self._nothing()
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         tally = Tally()
-        tally.add(
-            [int(fields.get(name.encode(), 0)) for name in NAMES],
-            [int(fields.get(b"baseline:" + name.encode(), 0)) for name in NAMES],
-            float(fields.get(b"since", 0)),
-        )
+        try:
+            tally.add(
+                [int(fields.get(name.encode(), 0)) for name in NAMES],
+                [int(fields.get(b"baseline:" + name.encode(), 0)) for name in NAMES],
+                float(fields.get(b"since", 0)),
+            )
+        except ValueError as error:
+            raise NotPublishedError(
+                f"{self._link.keys.counters}: damaged ({error}); remove it to count from zero"
+            ) from error
         return tally
 
     def reset(self) -> dict[str, int]:

@@ -6,25 +6,22 @@ lost, and the difference is whether its outcome is known.
 """
 
 import random
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from functools import partial
 from time import monotonic, sleep
 from typing import Any, Final
 
-import redis
-from redis.backoff import NoBackoff
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
+    MovedError,
     NoScriptError,
     RedisError,
     ResponseError,
 )
-from redis.retry import Retry
 
-from papyra.backends.redis.address import Address, Keys
+from papyra.backends.redis.address import Address, Keys, Node
+from papyra.backends.redis.nodes import Nodes
 from papyra.backends.redis.refusals import code_of, refusal
 from papyra.backends.redis.scripts import Script
 
@@ -32,6 +29,8 @@ from papyra.backends.redis.scripts import Script
 _PASSING: Final = frozenset(
     {"", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"}
 )
+#: Times that the nodes of a cluster may send one exchange to another node.
+_MOST_REDIRECTIONS: Final = 16
 #: Seconds between two tries, at first and at the most.
 _FIRST_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 1.0
@@ -55,31 +54,22 @@ class Message:
 
 class Link:
     """
-    The way to one server, for any number of threads.
+    The way to a store's server, for any number of threads.
 
     Args:
-        address: The server.
+        address: The server, or the nodes of a cluster: whichever has the store is found.
         keys: The store there.
         timeout: Seconds after which an exchange is not tried again; one try waits a third of
             them for a connection, and for a reply.
     """
 
     def __init__(self, address: Address, keys: Keys, *, timeout: float) -> None:
+        if not 0 < timeout < float("inf"):
+            raise ValueError(f"timeout is {timeout!r}: seconds above 0 are needed")
         self.address = address
         self.keys = keys
         self._timeout = timeout
-        # Its class and arguments alone: an interrupt may lose a connection, and no pool may count it.
-        pool = redis.ConnectionPool.from_url(
-            address.url,
-            db=address.db,
-            protocol=2,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout / 3,
-            socket_connect_timeout=timeout / 3,
-        )
-        self._connect = partial(pool.connection_class, **pool.connection_kwargs)
-        self._idle: deque[Any] = deque()
+        self._nodes = Nodes(address, timeout=timeout)
 
     def ask(self, *words: str | bytes | int, patient: bool = True) -> Any:  # noqa: ANN401  what the command replies
         """Return the reply to a command that changes nothing; see `deliver`."""
@@ -99,7 +89,8 @@ class Link:
 
         Args:
             message: What is done twice must do no harm.
-            patient: Try again what may pass: a lost connection, a server that starts.
+            patient: Try again what may pass: a lost connection, a server that starts. Otherwise
+                each node is tried once.
 
         Raises:
             StoreIOError: if the server refuses, or there was no reply in time; then
@@ -107,38 +98,59 @@ class Link:
         """
         deadline = monotonic() + self._timeout if patient else 0.0
         pause = _FIRST_PAUSE
+        untried, redirections = len(self.address.nodes) - 1, 0
+        node, asking = self._nodes.home, False
         while True:
             try:
-                return self._try(message)
-            except (RedisError, OSError) as error:
-                pause *= 0.5 + random.random()  # noqa: S311  so that many do not come back at once
-                if code_of(error) not in _PASSING or monotonic() + pause >= deadline:
+                return self._try(message, node, asking=asking)
+            except AskError as error:  # which says that nothing was done, and where to go
+                redirections += 1
+                if redirections > _MOST_REDIRECTIONS:
                     raise refusal(error, self.address, self.keys) from error
-            sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE)
+                asking = not isinstance(error, MovedError)
+                node = error.host or (node or ("",))[0], error.port
+                if not asking:
+                    self._nodes.home = node
+                continue
+            except (RedisError, OSError) as error:
+                passing = code_of(error) in _PASSING
+                late = monotonic() + pause >= deadline
+                if not passing or (late and (patient or not untried)):
+                    raise refusal(error, self.address, self.keys) from error
+                self._nodes.leave(node)
+            node, asking = self._nodes.home, False
+            if untried:
+                untried -= 1
+                continue
+            sleep(pause * (0.5 + random.random()))  # noqa: S311  so that many do not come back at once
+            pause, redirections = min(2 * pause, _LONGEST_PAUSE), 0
 
     def close(self) -> None:
         """Let go of all connections that nobody uses now."""
-        while self._idle:
-            with suppress(IndexError):  # another thread was faster
-                self._idle.pop().disconnect()
+        self._nodes.close()
 
     def abandon(self) -> None:
         """Forget the connections in a child process; the parent's stay as they are."""
-        self._idle = deque()
+        self._nodes.abandon()
 
-    def _try(self, message: Message) -> Any:  # noqa: ANN401  likewise
-        if message.script is None:
-            return self._exchange(message, message.words)
+    def _try(self, message: Message, node: Node, *, asking: bool) -> Any:  # noqa: ANN401  likewise
+        script, words = message.script, message.words
+        if script is None:
+            return self._exchange(message, words, node, asking=asking)
         try:
-            return self._exchange(message, ("EVALSHA", message.script.sha, *message.words))
+            return self._exchange(message, ("EVALSHA", script.sha, *words), node, asking=asking)
         except NoScriptError:  # the server was started anew, or flushed its scripts
-            return self._exchange(message, ("EVAL", message.script.text, *message.words))
+            return self._exchange(message, ("EVAL", script.text, *words), node, asking=asking)
 
-    def _exchange(self, message: Message, words: Sequence[str | bytes | int]) -> Any:  # noqa: ANN401  likewise
-        connection = self._connection()
+    def _exchange(
+        self, message: Message, words: Sequence[str | bytes | int], node: Node, *, asking: bool
+    ) -> Any:  # noqa: ANN401  likewise
+        connection = self._nodes.take(node)
         try:
             packed = connection.pack_command(*words)
+            if asking:  # a cluster moves the store, and this node has it already
+                connection.send_command("ASKING")
+                connection.read_response()
             doubtful, message.doubtful = message.doubtful, True
             try:
                 connection.send_packed_command(packed)
@@ -154,17 +166,5 @@ class Link:
             # Not among the idle ones again: the next exchange would take what comes yet for its reply.
             connection.disconnect()
             raise
-        self._idle.append(connection)
+        self._nodes.give(node, connection)
         return reply
-
-    def _connection(self) -> Any:  # noqa: ANN401  one of redis-py's kinds
-        """Return a connection that nobody else uses, and that the server has not closed."""
-        while self._idle:
-            with suppress(IndexError, RedisError):
-                connection = self._idle.pop()
-                if not connection.can_read():  # nor left a reply in it
-                    return connection
-                connection.disconnect()
-        connection = self._connect()
-        connection.connect()
-        return connection

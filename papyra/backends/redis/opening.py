@@ -32,7 +32,17 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
             )
     if must_exist and types[0] == b"none":
         raise StoreNotFoundError(keys.records)
-    return list(_warnings(link, _facts(link)))
+    facts = _facts(link)
+    if len(link.address.nodes) > 1 and facts.get("cluster_enabled") != "1":
+        why = (
+            "they are no cluster" if facts else "whether they are a cluster cannot be asked (+info)"
+        )
+        raise StoreIOError(
+            None,
+            f"{link.address.shown}: {why}; name the one server that has the store",
+            keys.records,
+        )
+    return list(_warnings(link, facts))
 
 
 def _facts(link: Link) -> dict[str, str]:

@@ -5,15 +5,16 @@ from collections.abc import Iterator
 from typing import Final
 
 from papyra.backends.redis.link import Link
+from papyra.backends.redis.scripts import PAGE
 from papyra.record import MAX_LINE
 from papyra.sifting import Line
 
 #: The one field of papyra's own entries: the line, without its newline.
 FIELD: Final = b"line"
-#: Entries of the first page, and of the largest.
+#: Entries of the first page, and of the largest: whoever wants the newest ten gets them in one.
 _FIRST_PAGE: Final = 16
 _LARGEST_PAGE: Final = 1000
-#: Bytes that a page is to have, going by the largest entry of the one before.
+#: Bytes after which a page ends.
 _PAGE_BYTES: Final = 1024 * 1024
 
 
@@ -24,25 +25,22 @@ def lines(link: Link, *, newest_first: bool) -> Iterator[Line]:
     Entries that come later are not seen; one that a compaction drops meanwhile may not be.
     """
     key = link.keys.records
-    newest = link.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
-    if not newest:
-        return
-    last = _text(newest[0][0])
-    # Each page begins behind the one before; the other end stays where it is.
-    command, start, end = ("XREVRANGE", last, "-") if newest_first else ("XRANGE", "-", last)
+    if newest_first:
+        command, start, end = "XREVRANGE", "+", "-"
+    else:
+        newest = link.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+        if not newest:
+            return
+        command, start, end = "XRANGE", "-", _text(newest[0][0])
     count = _FIRST_PAGE
     while True:
-        page = link.ask(command, key, start, end, "COUNT", count)
-        largest = 1
+        page, is_last = link.run(PAGE, command, start, end, count, _PAGE_BYTES)
         for id_, fields in page:
-            line = line_of(fields)
-            size = line if isinstance(line, int) else len(line)
-            largest = max(largest, size)
-            yield (key, _text(id_)), line
-        if len(page) < count:
+            yield (key, _text(id_)), line_of(fields)
+        if is_last:
             return
         start = f"({_text(page[-1][0])}"
-        count = max(1, min(4 * count, _PAGE_BYTES // largest, _LARGEST_PAGE))
+        count = min(4 * count, _LARGEST_PAGE)
 
 
 def line_of(fields: list[bytes]) -> bytes | int:
@@ -53,7 +51,11 @@ def line_of(fields: list[bytes]) -> bytes | int:
     """
     if len(fields) == 2 and fields[0] == FIELD and fields[1].strip():  # noqa: PLR2004  name and value
         size = len(fields[1]) + 1
-        return fields[1] + b"\n" if size <= MAX_LINE else size
+        # A newline that a stranger put in is a blank to JSON, and never within a string.
+        return fields[1].replace(b"\n", b" ") + b"\n" if size <= MAX_LINE else size
+    size = sum(map(len, fields))
+    if size >= MAX_LINE:
+        return size
     shown = json.dumps([field.decode(errors="backslashreplace") for field in fields]).encode()
     return shown + b"\n" if len(shown) < MAX_LINE else len(shown) + 1
 

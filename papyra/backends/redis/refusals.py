@@ -4,6 +4,7 @@ import re
 from typing import Final
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
@@ -27,6 +28,7 @@ _CLASSES: Final[dict[type[Exception], str]] = {
     MasterDownError: "MASTERDOWN",
     ClusterDownError: "CLUSTERDOWN",
     MovedError: "MOVED",
+    AskError: "MOVED",
     NoPermissionError: "NOPERM",
     NoScriptError: "NOSCRIPT",
     OutOfMemoryError: "OOM",
@@ -41,14 +43,16 @@ _CODE: Final = re.compile(
 #: What a user of the server must be allowed.
 COMMANDS: Final = (
     "+eval +evalsha +select +info +type +exists +time"
-    " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hsetnx +hincrby +hdel"
+    " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hsetnx +hincrby +hdel +hscan"
 )
 _CURES: Final = {
+    "CLUSTERDOWN": "its cluster has lost a part of itself and serves nothing; look at CLUSTER INFO",
     "LOADING": "it is loading its data; try again",
     "MISCONF": "it cannot save to its disk and takes no writes; look at its log",
-    "MOVED": "it is a node of a cluster, which papyra does not follow; name a server that stands alone",
+    "MOVED": "the nodes of its cluster send each other for the store; look at CLUSTER NODES",
     "NOREPLICAS": "it has too few replicas to take writes (min-replicas-to-write)",
     "OOM": "it is out of memory (maxmemory); compact the store, or give the server more",
+    "TRYAGAIN": "its cluster moves the store to another node; try again",
     "READONLY": "it is a read-only replica; name its master",
     "WRONGPASS": "it wants another user name or password",
     "WRONGTYPE": "something that is not papyra's stands under one of the store's keys; choose another name= or prefix=",
@@ -72,7 +76,11 @@ def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
     """Return *error* with the place and what to do."""
     code = code_of(error)
     if code == "":
-        why = f"no reply ({error}); start the server, or correct the address"
+        tls = "CERTIFICATE_VERIFY_FAILED" in str(error)
+        cure = (
+            "name the file of its CA as ca=" if tls else "start the server, or correct the address"
+        )
+        why = f"no reply ({error}); {cure}"
     elif code == "NOPERM":
         why = (
             f"this user may not do that; it needs ~{keys.prefix}:* {COMMANDS}"

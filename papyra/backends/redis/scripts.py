@@ -22,18 +22,26 @@ TOLD: Final = tuple(name for name in NAMES if name != WRITTEN)
 
 
 class Script:
-    """A script, and its name in the server's cache."""
+    """
+    A script, and its name in the server's cache.
 
-    def __init__(self, *texts: str) -> None:
-        self.text = "".join(texts)
+    Args:
+        keys: Names of the keys that it uses, and no other: a cluster that moves their slot serves
+            a script as long as all its keys are in one place, and one that is nowhere is in none.
+        texts: What it does, with these names for them.
+    """
+
+    def __init__(self, keys: str, *texts: str) -> None:
+        self._keys = keys.split()
+        names = (f"local {name} = KEYS[{n}]\n" for n, name in enumerate(self._keys, 1))
+        self.text = "".join((*names, *texts))
         self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def words(self, keys: Keys, arguments: Sequence[str | bytes | int]) -> list[str | bytes | int]:
-        """Return the command's words after the script: the four keys, then *arguments*."""
-        return [4, keys.records, keys.writers, keys.counters, keys.quarantine, *arguments]
+        """Return the command's words after the script: its keys, then *arguments*."""
+        its: list[str] = [getattr(keys, name) for name in self._keys]
+        return [len(its), *its, *arguments]
 
-
-_KEYS: Final = "local records, writers, counters, quarantine = KEYS[1], KEYS[2], KEYS[3], KEYS[4]\n"
 
 #: Add what an object's nine totals rose since it told them last. It sends those that it knows to
 #: have been taken in, and those of now; whatever comes twice or late raises nothing.
@@ -61,7 +69,7 @@ end
 #: ARGV: writer, number of its last line, object, report, lines. The counters come first: once the
 #: lines stand nothing may refuse any more, and what refuses them takes the count back.
 APPEND: Final = Script(
-    _KEYS,
+    "records writers counters",
     _TAKE_IN,
     """
 local writer, last, count = ARGV[1], ARGV[2], #ARGV - 4
@@ -88,7 +96,7 @@ return count
 
 #: ARGV: object, report. Where there is no store nothing is told: looking makes none.
 REPORT: Final = Script(
-    _KEYS,
+    "records writers counters",
     _TAKE_IN,
     """
 if redis.call('EXISTS', records, counters) == 0 then return 0 end
@@ -99,7 +107,7 @@ return 1
 
 #: ARGV: token. The interval that ends is kept, for whoever asks again with the same token.
 RESET: Final = Script(
-    _KEYS,
+    "counters",
     "local names = {" + ", ".join(f"'{name}'" for name in NAMES) + "}\n",
     """
 if redis.call('EXISTS', counters) == 0 then return false end
@@ -119,7 +127,7 @@ return redis.call('HGET', counters, 'ended')
 
 #: ARGV: entry, recovery ("" if nothing is to be saved), anomaly, lines that take its place.
 MOVE: Final = Script(
-    _KEYS,
+    "records quarantine",
     """
 local entry = redis.call('XRANGE', records, ARGV[1], ARGV[1])[1]
 if not entry then return 0 end
@@ -136,7 +144,7 @@ return 1
 
 #: ARGV: first entry, last entry, the most to delete in this step.
 DROP: Final = Script(
-    _KEYS,
+    "records",
     """
 local ids = {}
 for i, entry in ipairs(redis.call('XRANGE', records, ARGV[1], ARGV[2], 'COUNT', ARGV[3])) do ids[i] = entry[1] end
@@ -145,27 +153,69 @@ return #ids
 """,
 )
 
-#: ARGV: seconds unseen after which a writer is forgotten.
-PRUNE: Final = Script(
-    _KEYS,
+#: ARGV: writers that may be forgotten, each followed by what is known of it: one that wrote since
+#: stays.
+FORGET: Final = Script(
+    "writers",
     """
-local oldest, gone = redis.call('TIME')[1] - ARGV[1], 0
-local all = redis.call('HGETALL', writers)
-for i = 1, #all, 2 do
-  if tonumber(all[i + 1]:match('^%d+')) < oldest then
-    redis.call('HDEL', writers, all[i])
-    gone = gone + 1
+local gone = 0
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', writers, ARGV[i]) == ARGV[i + 1] then
+    gone = gone + redis.call('HDEL', writers, ARGV[i])
   end
 end
 return gone
 """,
 )
 
+#: ARGV: XRANGE or XREVRANGE, where to begin and end, the most entries, and the bytes after which it
+#: ends. Entries are taken a few at a time, so that large ones cannot fill the memory. It returns them,
+#: and whether they were the last ones.
+PAGE: Final = Script(
+    "records",
+    """
+local page, size, from, few = {}, 0, ARGV[2], 8
+local most, bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+while #page < most and size < bytes do
+  local wanted = math.min(few, most - #page)
+  local entries = redis.call(ARGV[1], records, from, ARGV[3], 'COUNT', wanted)
+  for _, entry in ipairs(entries) do
+    page[#page + 1] = entry
+    for _, field in ipairs(entry[2]) do size = size + #field end
+  end
+  if #entries < wanted then return {page, 1} end
+  from = '(' .. entries[wanted][1]
+end
+return {page, 0}
+""",
+)
+
+#: ARGV: where to begin. It returns the next entries of the quarantine, each as its id, the recovery
+#: that it is of, and the bytes of what was saved.
+SAVED: Final = Script(
+    "quarantine",
+    """
+local page, from = {}, ARGV[1]
+while #page < 1000 do
+  local entries = redis.call('XRANGE', quarantine, from, '+', 'COUNT', 8)
+  for _, entry in ipairs(entries) do
+    local fields, size = entry[2], 0
+    for i = 8, #fields, 2 do size = size + #fields[i] end
+    page[#page + 1] = {entry[1], fields[2], size}
+    from = '(' .. entry[1]
+  end
+  if #entries < 8 then break end
+end
+return page
+""",
+)
+
 #: The types of the four keys: it also shows whether scripts may run.
 TYPES: Final = Script(
+    "records writers counters quarantine",
     """
 local types = {}
 for i, key in ipairs(KEYS) do types[i] = redis.call('TYPE', key).ok end
 return types
-"""
+""",
 )

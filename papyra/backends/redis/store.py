@@ -11,9 +11,11 @@ from papyra.backends.redis.address import Keys, address_of
 from papyra.backends.redis.counters import Report, Told
 from papyra.backends.redis.link import Link, Message
 from papyra.backends.redis.opening import look
+from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
 from papyra.backends.redis.reading import lines
 from papyra.backends.redis.rewriting import rewrite
-from papyra.backends.redis.scripts import APPEND, PRUNE
+from papyra.backends.redis.scripts import APPEND
+from papyra.backends.redis.writers import forget
 from papyra.errors import (
     PapyraError,
     RecordError,
@@ -23,7 +25,7 @@ from papyra.errors import (
 )
 from papyra.log import warn
 from papyra.primitives import Sync
-from papyra.reports import Rewritten
+from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
@@ -34,6 +36,8 @@ _FORGOTTEN: Final = 7 * 86400
 _TOO_OLD: Final = 6 * 86400
 #: The most bytes of one batch; servers close a connection that sends a gigabyte.
 _MOST: Final = 256 * 1024 * 1024
+#: The most records of one batch; Redis 6.2 takes 1,048,576 words a command.
+_MOST_RECORDS: Final = 1_000_000
 
 
 class _Flight(NamedTuple):
@@ -56,10 +60,15 @@ class RedisBackend(PersistenceBackend):
     remembers each writer's last number, so nothing is stored twice.
 
     Args:
-        url: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (TLS) or unix:///PATH/TO/SOCKET.
+        url: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (TLS) or unix:///PATH/TO/SOCKET; of a
+            cluster, as many nodes as are known, as redis://HOST:PORT,HOST:PORT.
         name: Which store it is, among those on the server.
         prefix: What the keys of all stores begin with.
         db: The database, for unix:// alone.
+        ca: For rediss://, the file of the certificates that vouch for the server; by default the
+            system's.
+        cert: For rediss://, the file of a certificate that the server wants to see.
+        key: The file of its key, unless *cert* holds it, too.
         retention: What is kept; by default everything.
         sync: How safe a record is that was acknowledged is the server's own to decide
             (``appendfsync``), so "always" is refused: nothing on this side could keep it.
@@ -85,6 +94,9 @@ class RedisBackend(PersistenceBackend):
         name: str = "local",
         prefix: str = "papyra",
         db: int | None = None,
+        ca: str | None = None,
+        cert: str | None = None,
+        key: str | None = None,
         retention: Retention | None = None,
         sync: Sync = "interval",
         lock_timeout: float = 5.0,
@@ -96,13 +108,11 @@ class RedisBackend(PersistenceBackend):
             raise ValueError(
                 "sync is 'always': a Redis server syncs as its appendfsync says; set it there"
             )
-        if not 0 < timeout < float("inf"):
-            raise ValueError(f"timeout is {timeout!r}: seconds above 0 are needed")
         keys = Keys(prefix, name)
         self.name = name
         self.source = keys.records
         self._told = Told(self.metrics)
-        self._link = Link(address_of(url, db), keys, timeout=timeout)
+        self._link = Link(address_of(url, db=db, ca=ca, cert=cert, key=key), keys, timeout=timeout)
         for warning in look(self._link, must_exist=must_exist):
             warn("%s: %s", self.source, warning)
 
@@ -123,6 +133,10 @@ class RedisBackend(PersistenceBackend):
         size = sum(map(len, lines))
         if size > _MOST:
             raise RecordError("records", f"{size} bytes in one batch; {_MOST} are the most")
+        if len(lines) > _MOST_RECORDS:
+            raise RecordError(
+                "records", f"{len(lines)} of them in one batch; {_MOST_RECORDS} are the most"
+            )
         flight = self._flight(self._queue.writer, self._number + 1, lines)
         self._in_air = flight
         self._land(flight)
@@ -219,9 +233,17 @@ class RedisBackend(PersistenceBackend):
             ) from refused
         self._told.note(flight.report)
         if not error.resent:
-            error.resent = True
-            self._stored = flight.stored
-            self.metrics._settle_written(flight.stored)
+            try:
+                self._book(error, flight.stored)
+            except BaseException:  # an interrupt: whatever of it was done, now all of it is
+                self._book(error, flight.stored)
+                raise
+
+    def _book(self, error: WriteOutcomeUnknownError, stored: int) -> None:
+        """Count what was sent again; safe to repeat."""
+        error.resent = True
+        self._stored = stored
+        self.metrics._settle_written(stored)
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         return lines(self._link, newest_first=newest_first)
@@ -233,8 +255,16 @@ class RedisBackend(PersistenceBackend):
         return rewrite(self._link, judge)
 
     def _trim(self) -> tuple[()]:
-        self._link.run(PRUNE, _FORGOTTEN)
+        forget(self._link, _FORGOTTEN)
         return ()
+
+    def _quarantined(self) -> Iterator[Quarantined]:
+        return saved(self._link)
+
+    def _undo(self, id_: str, *, dry_run: bool) -> int:  # noqa: ARG002  whatever it is
+        raise UnsupportedError(
+            f"{self.source}: {NO_WAY_BACK.format(key=self._link.keys.quarantine)}"
+        )
 
     def _share_counts(self) -> None:
         if not self._closed and not self._forked:
