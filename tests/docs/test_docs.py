@@ -14,6 +14,7 @@ from papyra import (
     RotatingBackend,
 )
 from papyra.anomaly import ANOMALY_TYPES
+from papyra.backends.redis import RedisBackend
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
@@ -21,6 +22,7 @@ BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {
     "Memory": MemoryBackend,
     "JSON": JsonBackend,
     "Rotating": RotatingBackend,
+    "Redis": RedisBackend,
 }
 NAMES = [counter.name for counter in COUNTERS]
 

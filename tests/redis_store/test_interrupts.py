@@ -82,11 +82,17 @@ def check(store: RedisBackend, kind: Redis, told: list[int]) -> None:
     assert store.scan().clean
 
 
+def numbers_of(store: RedisBackend, number: int) -> list[int]:
+    """Append the record *number* and return it."""
+    store.append(event(number))
+    return [number]
+
+
 def test_an_append_is_stored_and_counted_once_or_not_at_all(kind: Redis) -> None:
     told: list[int] = []
     with kind.open() as store:
         for at in count(1):
-            if not interrupted(at, lambda at=at: (store.append(event(at)), told.append(at))):  # type: ignore[misc]
+            if not interrupted(at, lambda at=at: told.extend(numbers_of(store, at))):  # type: ignore[misc]
                 break
             assert store.append(event(-at))
             if not at % 50:
