@@ -60,8 +60,9 @@ def import_store(
     if destination._is_same(source):
         raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
     findings = Findings()
-    copy = _Copy(destination, dry_run=dry_run, progress=progress)
-    with nullcontext() if dry_run else destination._maintained():
+    alone = nullcontext(lambda: None) if dry_run else destination._maintained()
+    with alone as check_alone:
+        copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
         present = _Present(destination._lines(newest_first=False))
         for record, line in source._lines_of_records(findings):
             copy.take(line, is_present=present.take(record))
@@ -109,12 +110,16 @@ class _Copy:
     """
 
     def __init__(
-        self, destination: PersistenceBackend, *, dry_run: bool, progress: Progress | None
+        self,
+        destination: PersistenceBackend,
+        check_alone: Callable[[], None],
+        *,
+        dry_run: bool,
+        progress: Progress | None,
     ) -> None:
         self.read = self.copied = 0
-        self._write: Callable[[list[bytes]], None] = (
-            (lambda _: None) if dry_run else destination._append_lines
-        )
+        self._destination = None if dry_run else destination
+        self._check_alone = check_alone
         self._progress = progress
         self._batch: list[bytes] = []
         self._size = 0
@@ -131,7 +136,9 @@ class _Copy:
     def finish(self) -> None:
         """Write what waits."""
         if self._batch:
-            self._write(self._batch)
+            if self._destination is not None:
+                self._check_alone()
+                self._destination._append_lines(self._batch)
             self.copied += len(self._batch)
             self._batch, self._size = [], 0
         if self._progress is not None:

@@ -5,7 +5,7 @@ What a store implements: five primitives that know bytes only, and the state tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -140,9 +140,13 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         return ()
 
-    def _maintained(self) -> AbstractContextManager[object]:
-        """Keep everybody else from rewriting the store and importing into it; appends go on."""
-        return nullcontext()
+    def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
+        """
+        Keep everybody else from importing into the store, and rewriting it if that harms; appends go on.
+
+        What it gives is called before each batch, and raises where that is true no more.
+        """
+        return nullcontext(lambda: None)
 
     def _is_same(self, other: "Primitives") -> bool:
         """Tell whether *other* keeps its bytes in the same place."""

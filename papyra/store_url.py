@@ -6,7 +6,8 @@ Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`
     rotating:PATH           a set of NDJSON files; max_bytes bounds each, max_files their number
     redis://HOST:PORT/DB    a stream in a Redis server, or in a cluster (HOST:PORT,HOST:PORT); name and
                             prefix say which, timeout how long to try; also rediss:// (TLS, with ca,
-                            cert, key) and unix:///PATH/TO/SOCKET (with db)
+                            cert, key) and unix:///PATH/TO/SOCKET (with db); layout=0.3.0 reads the
+                            streams of Papyra 0.3.0
 
 PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
 as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
@@ -52,7 +53,7 @@ _REDIS: Final = _Kind(
     "papyra.backends.redis",
     "RedisBackend",
     "server",
-    {"name": str, "prefix": str, "timeout": float},
+    {"name": str, "prefix": str, "timeout": float, "layout": str},
 )
 _TLS: Final = ("ca", "cert", "key")
 # By name: who only wants counters need not load the stores.
@@ -127,6 +128,8 @@ def open_store(
         options["must_exist"] = must_exist
     elif must_exist:
         _check_there(kind, path)
+    if "layout" in options:
+        kind = _of_layout(kind, shown, options.pop("layout"))
     store = getattr(import_module(kind.module), kind.store)
     place = (path,) if kind.place else ()
     try:
@@ -138,6 +141,14 @@ def open_store(
             raise
         raise StoreURLError(f"{shown}: {error}") from None
     return opened
+
+
+def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
+    """Return the kind of store that has *layout*: papyra's own is never named."""
+    if layout != "0.3.0":
+        raise StoreURLError(f"{shown}: layout is {layout!r}; 0.3.0 is the only other one")
+    load("original")  # which says what is missing, if it is
+    return kind._replace(module="papyra.backends.redis.original", store="OriginalStreams")
 
 
 def _check_there(kind: _Kind, path: str) -> None:
@@ -159,6 +170,8 @@ def open_counters(url: str) -> CounterSource:
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
     kind, path, options = _parse(url)
+    if "layout" in options:
+        raise NotPublishedError(f"{_shown(url)}: Papyra 0.3.0 published no counters")
     if kind.place == "server":
         return _shared_counters(url, path, options)
     if not kind.place:

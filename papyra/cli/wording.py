@@ -6,6 +6,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import papyra
+from papyra.backends.redis.address import without_userinfo
 from papyra.cli.output import printable
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def imported(source: str, destination: str, report: "ImportReport") -> str:
 
 def _command(command: str, url: str) -> str:
     """Return *command* as it is to be typed for the store *url*."""
-    store = "" if url == DEFAULT_STORE else f" --store {quote(url)}"
+    store = "" if url == DEFAULT_STORE else f" --store {quote(without_userinfo(url))}"
     return f"'papyra {command}{store}'" if not store else f"papyra {command}{store}"
 
 

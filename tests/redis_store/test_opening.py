@@ -25,6 +25,7 @@ from papyra import (
     open_store,
 )
 from papyra.backends.redis import RedisBackend, opening
+from papyra.backends.redis.address import without_userinfo
 from papyra.backends.redis.refusals import COMMANDS
 from servers import REDIS_SERVERS, Server, free_port, running_redis, wait_until
 
@@ -331,3 +332,13 @@ def test_without_the_extra_one_sentence_says_what_to_install() -> None:
             1,
             "papyra: a Redis store needs redis-py: pip install 'papyra[redis]'\n",
         )
+
+
+def test_advice_that_can_be_typed_shows_no_password() -> None:
+    for url, shown in (
+        ("redis://me:secret@host:1/0?name=a", "redis://host:1/0?name=a"),
+        ("redis://host", "redis://host"),
+        ("json:me@home://x", "json:me@home://x"),
+        ("json:a@b", "json:a@b"),
+    ):
+        assert without_userinfo(url) == shown

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -188,7 +188,7 @@ class FileBackend(PersistenceBackend):
             return list(quarantined(self._layout))
 
     @contextmanager
-    def _maintained(self) -> Generator[None]:
+    def _maintained(self) -> Generator[Callable[[], None]]:
         """Keep everybody else from rewriting the store, and clear away what who did so left."""
         layout = self._layout
         with locked(
@@ -199,7 +199,7 @@ class FileBackend(PersistenceBackend):
         ):
             for temporary in layout.temporaries():
                 os.unlink(temporary)
-            yield
+            yield lambda: None
 
     @contextmanager
     def _file_released(self) -> Generator[None]:

@@ -121,6 +121,13 @@ def without_credentials(url: str) -> str:
     return scheme + rest.partition("?")[0]
 
 
+def without_userinfo(url: str) -> str:
+    """Return the URL of any store without the user name and password that a server's may have."""
+    place, mark, options = url.partition("?")
+    scheme, slashes, rest = place.partition("://")
+    return scheme + slashes + rest.rpartition("@")[2] + mark + options if slashes else url
+
+
 class Keys:
     """
     The keys of one store. All have its NAME in braces, and so lie in one slot of a cluster.

@@ -18,9 +18,9 @@ _LARGEST_PAGE: Final = 1000
 _PAGE_BYTES: Final = 1024 * 1024
 
 
-def lines(link: Link, *, newest_first: bool) -> Iterator[Line]:
+def lines(link: Link, *, newest_first: bool, field: bytes = FIELD) -> Iterator[Line]:
     """
-    Yield the entry's id and the line of every entry that stands in the stream now.
+    Yield the entry's id and the line in its one *field*, of every entry that stands there now.
 
     Entries that come later are not seen; one that a compaction drops meanwhile may not be.
     """
@@ -36,20 +36,20 @@ def lines(link: Link, *, newest_first: bool) -> Iterator[Line]:
     while True:
         page, is_last = link.run(PAGE, command, start, end, count, _PAGE_BYTES)
         for id_, fields in page:
-            yield (key, _text(id_)), line_of(fields)
+            yield (key, _text(id_)), line_of(fields, field)
         if is_last:
             return
         start = f"({_text(page[-1][0])}"
         count = min(4 * count, _LARGEST_PAGE)
 
 
-def line_of(fields: list[bytes]) -> bytes | int:
+def line_of(fields: list[bytes], field: bytes = FIELD) -> bytes | int:
     """
     Return the line that an entry holds; of one that is too long, its length.
 
     What is none of papyra's entries comes as a JSON list of its fields, which is no record.
     """
-    if len(fields) == 2 and fields[0] == FIELD and fields[1].strip():  # noqa: PLR2004  name and value
+    if len(fields) == 2 and fields[0] == field and fields[1].strip():  # noqa: PLR2004  name and value
         size = len(fields[1]) + 1
         # A newline that a stranger put in is a blank to JSON, and never within a string.
         return fields[1].replace(b"\n", b" ") + b"\n" if size <= MAX_LINE else size

@@ -5,6 +5,7 @@ A script is sent again where its reply was lost, so each does nothing the second
 
     :writers   WRITER -> "seconds last"             when it last wrote, and its last number
                OBJECT:counts -> "seconds n1 ... n9"  what that store object told of its counters
+               import -> "seconds TOKEN"             when the import that is under way was there last
     :counters  NAME -> total, baseline:NAME -> total at the last reset, since -> seconds,
                reset, ended -> the last reset's token and the counts of the interval it ended
 """
@@ -165,6 +166,27 @@ for i = 1, #ARGV, 2 do
   end
 end
 return gone
+""",
+)
+
+#: ARGV: token, seconds after which another's is void. It returns 1 if the import may go on.
+CLAIM: Final = Script(
+    "writers",
+    """
+local now = tonumber(redis.call('TIME')[1])
+local since, token = (redis.call('HGET', writers, 'import') or ''):match('(%d+) (%w+)')
+if since and token ~= ARGV[1] and now - since < tonumber(ARGV[2]) then return 0 end
+redis.call('HSET', writers, 'import', now .. ' ' .. ARGV[1])
+return 1
+""",
+)
+
+#: ARGV: token.
+LEAVE: Final = Script(
+    "writers",
+    """
+local token = (redis.call('HGET', writers, 'import') or ''):match(' (%w+)')
+return token == ARGV[1] and redis.call('HDEL', writers, 'import') or 0
 """,
 )
 

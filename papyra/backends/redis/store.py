@@ -2,13 +2,15 @@
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, cast
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.redis.address import Keys, address_of
 from papyra.backends.redis.counters import Report, Told
+from papyra.backends.redis.importing import importing
 from papyra.backends.redis.link import Link, Message
 from papyra.backends.redis.opening import look
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
@@ -24,7 +26,7 @@ from papyra.errors import (
     WriteOutcomeUnknownError,
 )
 from papyra.log import warn
-from papyra.primitives import Sync
+from papyra.primitives import Primitives, Sync
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
@@ -257,6 +259,17 @@ class RedisBackend(PersistenceBackend):
     def _trim(self) -> tuple[()]:
         forget(self._link, _FORGOTTEN)
         return ()
+
+    def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
+        return importing(self._link)
+
+    def _is_same(self, other: Primitives) -> bool:
+        return (
+            isinstance(other, RedisBackend)
+            and other.source == self.source
+            and set(other._link.address.nodes) & set(self._link.address.nodes) != set()
+            and other._link.address.db == self._link.address.db
+        )
 
     def _quarantined(self) -> Iterator[Quarantined]:
         return saved(self._link)
