@@ -16,13 +16,14 @@ class Proxy:
 
     Attributes:
         port: Where clients connect.
+        server: The port that the next connections lead to.
         cuts: Where to cut next, one item a command that mentions `about`; None lets it pass.
         about: What a command has in it that is cut.
         done: How many connections were cut.
     """
 
     def __init__(self, port: int, about: bytes = b"EVALSHA") -> None:
-        self._server = port
+        self.server = port
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self.about = about
@@ -43,15 +44,16 @@ class Proxy:
         for one in self._open:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
-            one.close()
         self._thread.join()
+        for one in self._open:
+            one.close()
 
     def _accept(self) -> None:
         threads = []
         with suppress(OSError):
             while True:
                 client = self._listener.accept()[0]
-                server = socket.create_connection(("127.0.0.1", self._server))
+                server = socket.create_connection(("127.0.0.1", self.server))
                 self._open += [client, server]
                 threads.append(threading.Thread(target=self._serve, args=(client, server)))
                 threads[-1].start()

@@ -74,11 +74,25 @@ _PROMISES: Final = {
         "bits.cut_legacy",
         "damaged.invalid_utf8",
     ),
+    "Redis: a lost connection or reply stores nothing twice, loses nothing acknowledged, and a batch whose"
+    " outcome nobody knew is stored once when it is sent again": (
+        "redis_connections.cut",
+        "redis_connections.unknown",
+        "redis_servers.stopped",
+    ),
+    "Redis: what a server refuses is not stored, and the store goes on by itself when the server is back": (
+        "redis_servers.killed",
+        "redis_servers.full",
+        "redis_servers.replica",
+    ),
+    "Redis: processes may append, compact, recover, scan and read at once": (
+        "redis_side_by_side.run",
+    ),
 }
 _INTRODUCTION: Final = """\
 # Reliability
 
-What was done to papyra's file stores to make them lose a record, and what came of it. `make faults`
+What was done to papyra's stores to make them lose a record, and what came of it. `make faults`
 wrote this page: it tries everything again and takes about twenty minutes; the tests
 (`make test`) try a shorter form of each. What is chosen at random is chosen alike again by
 `PAPYRA_SEED={seed} make faults`, but for the stateful model, which hypothesis seeds itself, and for
@@ -109,6 +123,9 @@ _LIMITS: Final = """\
 - A file whose first 64 KiB hold no record and do not begin like one counts as somebody else's
   where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
   are refused.
+- What a Redis server itself loses: with `appendfsync everysec` the last second or two at a power cut, and
+  what a replica lacks that is promoted. No power was cut there; killing it loses nothing that it has
+  in its append-only file.
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
 """
 

@@ -15,6 +15,9 @@ from faults import (
     model,
     nth_call,
     power,
+    redis_connections,
+    redis_servers,
+    redis_side_by_side,
     side_by_side,
     surroundings,
 )
@@ -46,6 +49,13 @@ FAULTS: dict[Fault, int] = {
     memory.run: 8,
     surroundings.clock: 36,
     surroundings.read_only: 12,
+    redis_connections.cut: 200,
+    redis_connections.unknown: 12,
+    redis_servers.killed: 8,
+    redis_servers.stopped: 10,
+    redis_servers.full: 30,
+    redis_servers.replica: 10,
+    redis_side_by_side.run: 2000,
 }
 
 

@@ -11,7 +11,7 @@ from typing import Final
 
 from faults.account import made
 
-from papyra import PapyraError, open_store
+from papyra import PapyraError, PersistenceBackend, open_store
 from papyra.backends.files.store import FileBackend
 from papyra.system import LOCK_EXCLUSIVE, locked
 
@@ -36,7 +36,7 @@ def write(url: str, acks: Path, who: str, threads: int, calls: int | None) -> No
         threads: Writers at once, each with a name that begins with *who*.
         calls: Of each thread; None for ever.
     """
-    with opened(url) as store:
+    with open_store(url, lock_timeout=PATIENCE) as store:
         writers = [
             threading.Thread(target=_write, args=(store, acks, f"{who}.{n}", calls))
             for n in range(threads)
@@ -47,7 +47,7 @@ def write(url: str, acks: Path, who: str, threads: int, calls: int | None) -> No
             writer.join()
 
 
-def _write(store: FileBackend, acks: Path, who: str, calls: int | None) -> None:
+def _write(store: PersistenceBackend, acks: Path, who: str, calls: int | None) -> None:
     chance = random.Random(who)
     to = os.open(acks, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     number = 0

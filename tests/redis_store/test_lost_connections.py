@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 from redis_kind import Redis
 from redis_proxy import Cut, Proxy
 from stores import counts, event, numbers
 
 from papyra import PapyraError, StoreIOError, WriteOutcomeUnknownError, open_counters
 from papyra.backends.redis import RedisBackend
-from servers import Server, free_port, running_redis
+from servers import REDIS_SERVERS, Server, free_port, running_redis, wait_until
 
 CUTS: list[Cut] = ["before", "after", "within"]
 
@@ -98,6 +99,49 @@ def test_an_unknown_outcome_is_one_write_error_and_can_be_sent_again(
         assert store.scan().clean
     shared = open_counters(kind.url).read().snapshot()
     assert shared == counts(records_written=4, write_errors=1, records_read=4, scan_operations=1)
+
+
+def test_a_batch_whose_outcome_is_unknown_again_is_counted_once(kind: Redis, proxy: Proxy) -> None:
+    with through(proxy, kind, timeout=0.3) as store:
+        store.append(event(0))
+        proxy.cuts = ["after"] * 200
+        with pytest.raises(WriteOutcomeUnknownError) as first:
+            store.append(event(1))
+        with pytest.raises(WriteOutcomeUnknownError) as second:
+            store.resend(first.value)
+        proxy.cuts = []
+        # As two threads do that were in one batch, and hold what they caught.
+        store.resend(second.value)
+        store.resend(first.value)
+        assert numbers(store.read()) == [0, 1]
+        assert store.metrics.snapshot() == counts(records_written=2, write_errors=2, records_read=2)
+
+
+@pytest.mark.parametrize("source", REDIS_SERVERS)
+def test_a_promoted_replica_knows_what_was_written(
+    source: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """The reply is lost, the replica is promoted, and the batch is sent again to it."""
+    one, other = (tmp_path_factory.mktemp(name) for name in ("master", "replica"))
+    with (
+        running_redis(source, one, "--repl-diskless-sync-delay", "0") as master,
+        running_redis(source, other, "--replicaof", "127.0.0.1", str(master.port)) as promoted,
+        Proxy(master.port) as proxy,
+        RedisBackend(f"redis://127.0.0.1:{proxy.port}", timeout=10) as store,
+        redis.Redis(port=promoted.port) as replica,
+    ):
+        store.append(event(1))
+        wait_until(lambda: replica.xlen(store.source) == 1)
+        proxy.server = promoted.port
+        proxy.cuts = ["after"]
+        appending = threading.Thread(target=store.append, args=(event(2),))
+        appending.start()
+        wait_until(lambda: replica.xlen(store.source) == 2)
+        replica.replicaof("NO", "ONE")
+        appending.join()
+        store.append(event(3))
+        assert numbers(store.read(strict=True)) == [1, 2, 3]
+        assert store.metrics.totals()["records_written"] == 3
 
 
 def test_a_batch_is_sent_again_by_another_process_with_the_error_alone(

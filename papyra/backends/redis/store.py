@@ -225,14 +225,7 @@ class RedisBackend(PersistenceBackend):
         try:
             self._link.deliver(flight.message)
         except StoreIOError as refused:
-            raise WriteOutcomeUnknownError(
-                self.source,
-                str(refused.strerror),
-                error.writer,
-                error.first,
-                error.lines,
-                error.time,
-            ) from refused
+            raise error from refused  # itself: a second error for one batch would be counted again
         self._told.note(flight.report)
         if not error.resent:
             try:
