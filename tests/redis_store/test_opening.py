@@ -27,7 +27,7 @@ from papyra import (
 from papyra.backends.redis import RedisBackend, opening
 from papyra.backends.redis.address import without_userinfo
 from papyra.backends.redis.refusals import COMMANDS
-from servers import REDIS_SERVERS, Server, free_port, running_redis, wait_until
+from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_until
 
 SECRET = "s3cr3t-%2F"
 
@@ -39,7 +39,7 @@ def lone(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Server]:
         yield server
 
 
-every_version = pytest.mark.parametrize("lone", REDIS_SERVERS, indirect=True)
+every_version = pytest.mark.parametrize("lone", TRIED_SERVERS, indirect=True)
 
 
 def admin(server: Server) -> Any:
@@ -214,7 +214,7 @@ def test_an_eviction_policy_that_may_drop_the_store_is_warned_of(
         assert "allkeys-lru" in warning
 
 
-@pytest.mark.parametrize("source", REDIS_SERVERS)
+@pytest.mark.parametrize("source", TRIED_SERVERS)
 def test_a_replica_is_read_and_refuses_appends(
     source: str, tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
