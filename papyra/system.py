@@ -104,9 +104,26 @@ def locked(
     try:
         deadline = time.monotonic() + timeout
         lock(descriptor, operation, deadline=deadline, timeout=timeout, source=path)
-        yield descriptor
+        with unlocked_at_the_end(descriptor):
+            yield descriptor
     finally:
-        os.close(descriptor)  # which unlocks
+        os.close(descriptor)
+
+
+@contextmanager
+def unlocked_at_the_end(descriptor: int) -> Generator[None]:
+    """
+    Let go of the lock on *descriptor* at the end of the block.
+
+    Closing it would not do: a child that was forked meanwhile, as by another thread, has a copy,
+    and would keep everybody out for as long as it lives. In the child the lock is its parent's.
+    """
+    holder = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() == holder:
+            flock(descriptor, LOCK_NONE)
 
 
 def _holder(descriptor: int) -> str:

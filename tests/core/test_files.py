@@ -497,6 +497,53 @@ store.close()
     assert done.stdout == "0 [1, 2, 3] 2 True\n"
 
 
+@pytest.mark.parametrize(
+    ("operation", "locked_in"),
+    [
+        ("read", "layout.Layout.slots"),
+        ("scan", "layout.try_lock"),
+        ("compact", "layout.Layout.slots"),
+        ("compact", "replacing.bump_generation"),
+    ],
+)
+def test_a_child_that_is_forked_beside_an_operation_keeps_nobody_out_though_it_lives_on(
+    file_kind: FileKind, operation: str, locked_in: str
+) -> None:
+    program = f"""
+import os, signal
+from unittest import mock
+from papyra import Record, Retention, open_store
+from papyra.backends.files import layout, replacing
+place, name = {locked_in.rpartition(".")[0]}, {locked_in.rpartition(".")[2]!r}
+real, children = getattr(place, name), []
+def forked_beside(*arguments):  # as by another thread
+    answer = real(*arguments)
+    child = os.fork()
+    if child == 0:
+        signal.pause()
+    children.append(child)
+    return answer
+store = open_store({file_kind.url!r}, retention=Retention(max_records=1), lock_timeout=0)
+store.append_many([Record("event"), Record("event")])
+open({os.fspath(file_kind.path) + ".tmp.01234567"!r}, "x").close()
+open({os.fspath(file_kind.path) + ".maint.lock"!r}, "x").close()
+try:
+    with mock.patch.object(place, name, forked_beside):
+        store.{operation}()
+    store.append(Record("event"))
+    store.recover()
+    print(bool(children), store.scan().clean)
+finally:
+    store.close()
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("True True\n", "")
+
+
 def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind) -> None:
     with Child() as child:
         child.do(f"store = open_store({file_kind.url!r})")

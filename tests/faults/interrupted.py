@@ -117,7 +117,7 @@ def _choice(store: FileBackend, number: int) -> Callable[[], list[str]]:
 
 
 def fork(*, long: bool) -> Outcome:
-    """Fork while other threads append: the child may not use the store, and harms nothing."""
+    """Fork while other threads append and look: the child may not use the store, and harms nothing."""
     account = Account()
     forks = 0
     with scratch() as place, Nursery(place) as nursery:
@@ -145,9 +145,16 @@ def _fork(where: str, directory: Path, forks: int) -> Account:
             acknowledged.append(store.append(made(who, number)))
             number += 1
 
-    writers = [threading.Thread(target=write, args=(f"thread {n}",)) for n in range(3)]
-    for writer in writers:
-        writer.start()
+    def look() -> None:
+        with workers.opened(where) as beside:
+            while not done.is_set():
+                beside.read(limit=1)
+                beside.scan()
+
+    threads = [threading.Thread(target=write, args=(f"thread {n}",)) for n in range(3)]
+    threads.append(threading.Thread(target=look))
+    for thread in threads:
+        thread.start()
     acks = directory / "acks"
     for number in range(forks):
         child = os.fork()
@@ -156,8 +163,8 @@ def _fork(where: str, directory: Path, forks: int) -> Account:
         _, status = os.waitpid(child, 0)
         account.expect("broken", f"child {number} ended with {status}", holds=not status)
     done.set()
-    for writer in writers:
-        writer.join()
+    for thread in threads:
+        thread.join()
     told = workers.acknowledged(acks)
     account.expect("broken", f"{len(told)} children could append", holds=len(told) == forks)
     stored = account.check_records(store.read(strict=True), acknowledged + told)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from papyra.anomaly import Anomaly
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
-from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock
+from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock, unlocked_at_the_end
 
 #: Side files and directories, after the store's path and a dot.
 _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
@@ -222,7 +222,8 @@ class Layout:
         except FileNotFoundError:
             return False
         try:
-            return not try_lock(descriptor, LOCK_SHARED)
+            with unlocked_at_the_end(descriptor):
+                return not try_lock(descriptor, LOCK_SHARED)
         finally:
             os.close(descriptor)
 
