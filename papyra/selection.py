@@ -27,6 +27,8 @@ class Lines(Protocol):
 
 
 _KEEP_ALL: Final = Retention()
+#: Times that a stream looks for the oldest record that stays.
+_LOOKS: Final = 5
 
 
 class Query(NamedTuple):
@@ -95,20 +97,23 @@ def _kept(
     lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterator[Record]:
     """Yield the records from the cut on; where a compaction moved it meanwhile, look again."""
-    while (cut := _find_cut(lines, retention, now)) is not _BEGINNING:
+    for _ in range(_LOOKS):
+        cut = _find_cut(lines, retention, now)
         if cut is None:
             return
-        rest = intact(_from(cut.place, lines), findings, strict=query.strict)
-        for found in rest:
-            if found.start < cut.start:
-                continue
-            if not _same(found, cut):
-                break
+        if cut is _BEGINNING:
+            everything = intact(lines(newest_first=False), findings, strict=query.strict)
+            yield from (found.record for found in everything)
+            return
+        rest = intact(_from(cut.place, lines), findings, start=cut.start, strict=query.strict)
+        found = next(rest, None)
+        if found is not None and _same(found, cut):
             yield found.record
             yield from (later.record for later in rest)
             return
-    everything = intact(lines(newest_first=False), findings, strict=query.strict)
-    yield from (found.record for found in everything)
+    # Somebody compacts all the time: hold what is kept, as a read does.
+    kept = Query(kind=None, since=None, limit=None, strict=query.strict)
+    yield from newest(lines, retention, kept, now, findings)
 
 
 def _from(place: Place, lines: Lines) -> Iterator[Line]:

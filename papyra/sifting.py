@@ -48,10 +48,17 @@ class Found(NamedTuple):
 
 
 def intact(
-    lines: Iterable[Line], findings: Findings, *, newest_first: bool = False, strict: bool = False
+    lines: Iterable[Line],
+    findings: Findings,
+    *,
+    newest_first: bool = False,
+    strict: bool = False,
+    start: int = 0,
 ) -> Iterator[Found]:
     """
     Yield the records in *lines* and add the damage to *findings*.
+
+    What stands before byte *start* of the first line is passed over.
 
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
@@ -62,6 +69,8 @@ def intact(
         if newest_first:
             pieces.reverse()
         for piece in pieces:
+            if piece.start < start:
+                continue
             content = piece.content
             if isinstance(content, Record):
                 if seen.add(content, line):
@@ -72,6 +81,7 @@ def intact(
             findings.add(anomaly)
             if strict:
                 raise CorruptRecordError(anomaly.source, anomaly.offset, anomaly.detail)
+        start = 0
 
 
 def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int]:

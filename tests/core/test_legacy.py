@@ -194,6 +194,23 @@ def test_a_compaction_with_a_retention_drops_only_what_is_out(path: Path) -> Non
         assert store.scan().clean
 
 
+@pytest.mark.parametrize("keep", range(1, 6))
+def test_a_retention_cuts_what_0_3_0_moved_away_alike_from_both_ends(
+    keep: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.log"
+    line = '{"system_id": "local", "n": %d, "timestamp": %d, "kind": "event"}\n'
+    moved = [line % (n, 1_700_000_000 + n) for n in (0, 1, 2, 1, 3)]
+    path.with_name("a.log.quarantine.1795450896086").write_text("".join(moved))
+    path.write_text(line % (4, 1_700_000_004))
+    expected = list(range(5))[5 - keep :]
+    with open_store(f"rotating:{path}", retention=Retention(max_records=keep)) as store:
+        assert [record.data["n"] for record in store.read()] == expected
+        assert [record.data["n"] for record in store.records()] == expected
+        assert store.compact().kept == keep
+        assert [record.data["n"] for record in store.read(strict=True)] == expected
+
+
 def test_appends_and_rotations_go_on_behind_it(path: Path) -> None:
     with open_(path) as store:
         records = texts(store.read())

@@ -204,6 +204,36 @@ def test_a_compaction_that_moves_the_cut_makes_a_stream_look_again(tmp_path: Pat
         assert views == [True, False, True, False]
 
 
+def test_a_stream_ends_though_the_cut_moves_at_every_look(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    with JsonBackend(path, retention=Retention(max_records=2)) as store, JsonBackend(path) as other:
+        store.append_many([event(n) for n in range(3)])
+        real = store._lines
+        looks: list[bool] = []
+
+        def lines(*, newest_first: bool) -> Any:
+            looks.append(newest_first)
+            if newest_first:
+                return real(newest_first=True)
+            path.write_bytes(b"")  # as after a compaction, with other records appended since
+            other.append_many([event(100 * len(looks) + n) for n in range(3)])
+            return real(newest_first=False)
+
+        store._lines = lines  # type: ignore[method-assign]  # the moment between two looks
+        found = numbers(list(store.records()))
+        assert found == [100 * (len(looks) - 1) + n for n in (1, 2)]
+
+
+def test_a_stream_ends_where_the_cut_is_a_copy_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    lines = [seal(encode(event(n)), "0" * 16, n) for n in range(3)]
+    path.write_bytes(lines[0] + lines[1][:-1] + lines[1] + lines[2])
+    with JsonBackend(path, retention=Retention(max_records=2)) as store:
+        assert numbers(list(store.records())) == numbers(store.read()) == [1, 2]
+        assert store.compact().kept == 2
+        assert numbers(store.read(strict=True)) == [1, 2]
+
+
 @pytest.mark.parametrize("moment", ["begin", "finish"])
 def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str

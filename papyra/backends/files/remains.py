@@ -34,10 +34,12 @@ class Remains:
         others: Callable[[], Iterable[FileLine]],
         remains: Mapping[str, Callable[[], Iterable[FileLine]]],
     ) -> None:
+        self._remains = remains
         self._paths = list(remains)
         self._sources = [others, *remains.values()]
         # What stands in each source; no more of them than were asked for.
         self._known: list[Copies] = []
+        self._repeated: dict[str, frozenset[int]] = {}
 
     def only_here(
         self, path: str, lines: Iterable[FileLine], *, newest_first: bool
@@ -77,20 +79,38 @@ class Remains:
     ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Piece]]]:
         """Yield each line and what it consists of; a record that stands elsewhere is a flaw."""
         elsewhere = self._before(path)
-        here = Copies()
+        repeated = self._repeated_in(path)
 
-        def is_new(record: Record) -> bool:
+        def is_new(record: Record, at: int) -> bool:
             print_ = fingerprint(record)
-            return not any(print_ in copies for copies in elsewhere) and here.add(print_)
+            return at not in repeated and not any(print_ in copies for copies in elsewhere)
 
         for place, line in lines:
             pieces = [
                 piece._replace(content=DUPLICATE)
-                if isinstance(piece.content, Record) and not is_new(piece.content)
+                if isinstance(piece.content, Record)
+                and not is_new(piece.content, place[1] + piece.start)
                 else piece
                 for piece in pieces_of(line)
             ]
             yield place, line, pieces
+
+    def _repeated_in(self, path: str) -> frozenset[int]:
+        """
+        Return where in the file at *path* records begin that stand before in it, too.
+
+        Known before a line is shown: from whichever end the file is read, one and the same of two
+        copies is the record.
+        """
+        if path not in self._repeated:
+            here = Copies()
+            self._repeated[path] = frozenset(
+                offset + piece.start
+                for (_, offset), line in self._remains[path]()
+                for piece in pieces_of(line)
+                if isinstance(piece.content, Record) and not here.add(fingerprint(piece.content))
+            )
+        return self._repeated[path]
 
     def _before(self, path: str) -> list[Copies]:
         """Return what stands in the other files, and in the remains older than the one at *path*."""
