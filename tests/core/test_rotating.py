@@ -4,12 +4,15 @@ import errno
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 from children import Child
 from stores import counts, event, numbers, raiser
 
 from papyra import Retention, RotatingBackend, StoreFailedError, StoreIOError, open_store
+from papyra.backends.files.layout import Layout
+from papyra.record import encode, seal
 
 #: Room for two of the tests' records.
 TWO = 270
@@ -244,6 +247,25 @@ def test_a_reader_goes_on_while_files_are_rotated_dropped_and_compacted(path: Pa
         store.append_many([event(9), event(10)])
         # What was dropped or compacted meanwhile is gone; what is there is read, once, in order.
         assert numbers(list(stream)) == [1, 5, 6, 7, 8]
+
+
+@pytest.mark.parametrize("moment", ["slots", "stat"])
+def test_a_read_beside_the_first_append_of_all_sees_what_was_there(
+    path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    path.write_bytes(b"".join(seal(encode(event(n)), "0" * 16, n) for n in range(3)))
+    real = getattr(Layout, moment)
+
+    def looked_before_a_rotation(layout: Layout) -> Any:
+        found = real(layout)
+        monkeypatch.undo()
+        Path(f"{path}.lock").touch()
+        path.rename(f"{path}.{number(1)}")
+        return found
+
+    with RotatingBackend(path) as store:
+        monkeypatch.setattr(Layout, moment, looked_before_a_rotation)
+        assert numbers(store.read()) == [0, 1, 2]
 
 
 def test_a_compaction_removes_files_of_which_nothing_stays(path: Path) -> None:

@@ -55,23 +55,37 @@ class View:
         self._is_set = False
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
         like = layout.owner if make_lock else ""
-        with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like):
-            slots = layout.slots()
-            self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
-            if layout.stat() is not None:
-                self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
-            try:
-                for slot in slots[:-1]:
-                    status = os.stat(slot.path)
-                    self.files.append(_data_file(slot.path, status, is_remains=slot.is_remains))
-                if self._active >= 0:
-                    self.files.append(_data_file(layout.path, os.fstat(self._active)))
-            except BaseException:
-                self.close()
-                raise
+        while True:
+            with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like) as lock:
+                try:
+                    self._look_at(layout)
+                except FileNotFoundError:
+                    if lock is not None or not os.path.exists(layout.lock):
+                        raise
+            if lock is not None or not os.path.exists(layout.lock):
+                break
+            # The first who writes came meanwhile, and may have renamed what was there.
+            self.close()
         remains = {f.path: partial(self._lines_of, [f]) for f in self.files if f.is_remains}
         others = [file for file in self.files if not file.is_remains]
         self.remains = Remains(partial(self._lines_of, others), remains)
+
+    def _look_at(self, layout: Layout) -> None:
+        """Note all files, and open the active one."""
+        slots = layout.slots()
+        self.files = []
+        self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
+        if layout.stat() is not None:
+            self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+        try:
+            for slot in slots[:-1]:
+                status = os.stat(slot.path)
+                self.files.append(_data_file(slot.path, status, is_remains=slot.is_remains))
+            if self._active >= 0:
+                self.files.append(_data_file(layout.path, os.fstat(self._active)))
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def size(self) -> int:
