@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pytest
@@ -13,9 +14,12 @@ from papyra import (
     PersistenceBackend,
     Retention,
     RotatingBackend,
+    StoreIOError,
     UndoError,
     UnsupportedError,
 )
+from papyra.backends.files import undo
+from papyra.backends.files.layout import Layout
 from papyra.backends.files.replacing import Replacement
 from papyra.record import encode, seal
 
@@ -190,6 +194,72 @@ def test_an_interrupted_undo_is_done_by_the_next(
         assert data(tmp_path) == before
 
 
+@pytest.mark.parametrize("damaged_end", [False, True])
+def test_an_interrupted_undo_of_a_compaction_that_dropped_records_is_done_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, damaged_end: bool
+) -> None:
+    path = tmp_path / "store.ndjson"
+    for n, name in enumerate(["store.ndjson.000000000001", "store.ndjson"]):
+        kept = seal(encode(event(10**9)), "1" * 16, n)
+        after = kept + b"junk\n" if damaged_end else b"junk\n" + kept
+        (tmp_path / name).write_bytes(line(n) + after)
+    real = undo._put_back
+    put_back: list[str] = []
+
+    def interrupted_at_the_second(*arguments: Any, timeout: float) -> None:
+        if put_back:
+            raise KeyboardInterrupt
+        put_back.append("one")
+        real(*arguments, timeout=timeout)
+
+    with RotatingBackend(path, retention=Retention(max_age=3600.0)) as store:
+        monkeypatch.setattr("papyra.backend.time.time", lambda: 1_700_000_000.0 + 10**9)
+        assert store.compact().dropped == 2
+        (saved,) = store.quarantined()
+        with monkeypatch.context() as patch:
+            patch.setattr(undo, "_put_back", interrupted_at_the_second)
+            with pytest.raises(KeyboardInterrupt):
+                store.recover(undo=saved.id)
+        assert store.recover(undo=saved.id, dry_run=True).restored == len(b"junk\n")
+        undone(store)
+        assert [content.count(b"junk\n") for content in data(tmp_path).values()] == [1, 1]
+
+
+def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_sealed_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    path.write_bytes(line(1) + TORN)
+    with RotatingBackend(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Replacement, "take_place", raiser(KeyboardInterrupt()))
+            patch.setattr("papyra.backends.files.quarantine.shutil.rmtree", lambda *_, **__: None)
+            with pytest.raises(KeyboardInterrupt):
+                store.recover()
+        store._max_bytes = 1
+        store.append(event(2))
+        (saved,) = store.quarantined()
+        assert "interrupted" in saved.obstacle
+        assert store.recover(undo=saved.id).restored == 0
+        assert (tmp_path / "store.ndjson.000000000001").read_bytes() == line(1) + TORN
+
+
+def test_an_undo_that_cannot_begin_leaves_no_descriptor_open(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+        store.recover(undo=identifier, dry_run=True)
+        before = set(os.listdir("/proc/self/fd"))
+        monkeypatch.setattr(
+            Layout, "new_temporary", lambda _: f"{file_kind.path}/not in a directory"
+        )
+        with pytest.raises(StoreIOError):
+            store.recover(undo=identifier)
+        assert set(os.listdir("/proc/self/fd")) == before
+
+
 def test_an_undo_that_was_interrupted_at_its_very_end_is_done(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -230,7 +300,7 @@ def test_no_flipped_bit_in_what_was_saved_puts_anything_back_or_hides_the_rest(
         clean = file_kind.path.read_bytes()
         file = quarantine_of(file_kind, second) / name
         whole = file.read_bytes()
-        for bit in range(0, 8 * len(whole), 13):
+        for bit in [*range(0, 8 * len(whole), 13), 8 * len(whole) - 1]:
             changed = bytearray(whole)
             changed[bit // 8] ^= 1 << bit % 8
             file.write_bytes(changed)
@@ -319,7 +389,7 @@ def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
     head, name, *pieces, end = map(
         json.loads, (directory / "manifest.ndjson").read_text().splitlines()
     )
-    assert (head["papyra_quarantine"], head["id"]) == (2, identifier)
+    assert (head["papyra_quarantine"], head["id"]) == (3, identifier)
     assert name["file"] == "store.ndjson"
     assert [
         (p["type"], p["offset"], p["length"], p["saved_at"], p["new_offset"]) for p in pieces
@@ -327,12 +397,12 @@ def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
         ("corrupted_line", 0, 5, 0, 0),
         ("truncated_line", 5 + len(line(1)), len(TORN), 5, len(line(1))),
     ]
-    assert (end["end"], end["old_size"], end["new_size"], end["exact"]) == (
+    assert (end["end"], end["old_size"], end["new_size"]) == (
         "store.ndjson",
         5 + len(line(1)) + len(TORN),
         len(line(1)),
-        True,
     )
+    assert (end["undone_size"], end["undone_checksum"]) == (end["old_size"], end["old_checksum"])
     assert (end["saved_from"], end["saved_to"]) == (0, 5 + len(TORN))
     assert end["saved_checksum"] == crc32(b"junk\n" + TORN)
     assert end["inode"] == os.stat(file_kind.path).st_ino

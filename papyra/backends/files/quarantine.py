@@ -7,9 +7,9 @@ What a recovery or compaction removes, saved before it is gone.
 
 The manifest is a header; then for each file that was rewritten a line with its name, one for each
 piece (its old place, length and type, where it lies in `removed`, and where it would go in the new
-file), and an end with size and CRC-32 of the old and the new file; "exact" says that nothing was
-dropped for good, so that the old file can be had again byte for byte. All that is said of a file,
-and the bytes, are on the disk before the new file takes the old one's place.
+file), and an end with size and CRC-32 of the old file, of the new one, and of what undoing makes of
+that: the old one again, but for what was dropped for good. All that is said of a file, and the
+bytes, are on the disk before the new file takes the old one's place.
 """
 
 import json
@@ -25,7 +25,7 @@ from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
 from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 MANIFEST: Final = "manifest.ndjson"
 REMOVED: Final = "removed"
 

@@ -78,8 +78,8 @@ class _Rewriting:
         self._file = file
         self._old = old
         self._old_size = old_size
-        self._old_checksum = 0
-        self._nothing_dropped = True
+        # CRC-32 of what is judged; size and CRC-32 of that without what is dropped for good.
+        self._old_checksum = self._undone_size = self._undone_checksum = 0
         self._quarantine = quarantine
         self._new: Replacement | None = None
 
@@ -92,25 +92,28 @@ class _Rewriting:
         new = None
         for ((_, offset), line), parts in judged:
             length = line if isinstance(line, int) else len(line)
-            if isinstance(line, bytes):
-                self._old_checksum = crc32(line, self._old_checksum)
-            else:
-                for chunk in chunks(self._old, offset, offset + length):
-                    self._old_checksum = crc32(chunk, self._old_checksum)
+            for chunk in self._bytes(line, offset, 0, length):
+                self._old_checksum = crc32(chunk, self._old_checksum)
+            for part in parts:
+                for chunk in self._bytes(line, offset, part.start, part.stop):
+                    self._undone_checksum = crc32(chunk, self._undone_checksum)
+                    self._undone_size += len(chunk)
             if new is None:
                 if len(parts) == 1 and parts[0] == (0, length, None):
                     continue
                 new = self._begin(offset)
-            self._nothing_dropped &= sum(part.stop - part.start for part in parts) == length
             for part in parts:
-                if isinstance(line, bytes):
-                    piece: Iterable[bytes] = (line[part.start : part.stop],)
-                else:
-                    piece = chunks(self._old, offset + part.start, offset + part.stop)
+                piece = self._bytes(line, offset, part.start, part.stop)
                 if part.anomaly is None:
                     self._keep(new, piece)
                 elif part.stop > part.start:
                     self._quarantine.save(part.anomaly, piece, new_offset=new.size)
+
+    def _bytes(self, line: bytes | int, offset: int, start: int, stop: int) -> Iterable[bytes]:
+        """Return the bytes *start* to *stop* of the line at *offset*."""
+        if isinstance(line, bytes):
+            return (line[start:stop],)
+        return chunks(self._old, offset + start, offset + stop)
 
     def _begin(self, offset: int) -> Replacement:
         """Make the new file, with all that stands before *offset*."""
@@ -140,7 +143,8 @@ class _Rewriting:
             new_size=new.size,
             new_checksum=new.checksum,
             inode=new.inode,
-            exact=self._nothing_dropped,
+            undone_size=self._undone_size,
+            undone_checksum=self._undone_checksum,
         )
         new.take_place(timeout=timeout)
 

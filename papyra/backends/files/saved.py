@@ -111,7 +111,7 @@ class Saved:
         """Yield each note and where the next one begins; an interrupted one ends them."""
         at = manifest.tell()
         for line in manifest:
-            if not line.endswith(b"\n"):
+            if not line.endswith(b"\n") and not has_checksum(line[:-1] + b"\n"):
                 return
             if not has_checksum(line):
                 raise self._changed(f"line at byte {at} of {MANIFEST}")

@@ -78,20 +78,21 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
     """
     end = chapter.end
     named = os.path.join(layout.directory, chapter.file)
-    if _begins_with(named, end["old_size"], end["old_checksum"]) and not (
-        # A torn line is the beginning of a whole one: an append may have brought it back.
-        os.stat(named).st_ino == end["inode"]
-        and _begins_with(named, end["new_size"], end["new_checksum"])
-    ):
-        return None
     if not end["new_size"] and named != layout.path and not _size(named):
         return named  # of a sealed file nothing stayed, so it was removed
     # The active file may be a segment by now.
-    others = [slot.path for slot in reversed(layout.slots())]
-    for path in [named, *others] if named == layout.path else [named]:
-        if _begins_with(path, end["new_size"], end["new_checksum"]) and (
-            end["new_size"] or os.stat(path).st_ino == end["inode"]
-        ):
+    others = [slot.path for slot in reversed(layout.slots())] if named == layout.path else []
+    for path in [named, *others]:
+        is_back = any(
+            _begins_with(path, end[f"{state}_size"], end[f"{state}_checksum"])
+            for state in ("old", "undone")
+        )
+        is_new = _begins_with(path, end["new_size"], end["new_checksum"])
+        is_itself = is_new and os.stat(path).st_ino == end["inode"]
+        # A torn line is the beginning of a whole one: an append may have brought it back.
+        if is_back and not is_itself:
+            return None
+        if is_itself or (is_new and end["new_size"]):
             return path
     since = "rewritten since" if os.path.exists(named) else "dropped since, or removed"
     raise UndoError(
@@ -104,7 +105,11 @@ def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, time
     end = chapter.end
     # Created where of a sealed file nothing had stayed; its number is nobody else's.
     old = os.open(path, os.O_RDONLY | os.O_CREAT | OPEN_FLAGS, 0o600)
-    new = Replacement(layout, path, old, end["new_size"])
+    try:
+        new = Replacement(layout, path, old, end["new_size"])
+    except BaseException:
+        os.close(old)
+        raise
     try:
         at = 0
         with saved.open(REMOVED) as removed:
@@ -118,7 +123,7 @@ def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, time
                         new.write(chunk)
         for chunk in chunks(old, at, end["new_size"]):
             new.write(chunk)
-        if end["exact"] and (new.size, new.checksum) != (end["old_size"], end["old_checksum"]):
+        if (new.size, new.checksum) != (end["undone_size"], end["undone_checksum"]):
             raise UndoError(
                 f"{saved.directory}: somebody changed what was saved; nothing was changed"
             )
