@@ -173,6 +173,40 @@ assert not os.path.exists(path + ".metrics")
 print(store.metrics.snapshot()["records_written"], len(again.metrics.snapshot()))
 """
 
+UNMOVABLE = """
+import os
+def is_open(path):
+    there = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
+    return any(os.path.exists(name) and os.path.samefile(name, path) for name in there)
+def unless_open(name):
+    real = getattr(os, name)
+    def checked(*paths):
+        for path in paths:
+            if os.path.isfile(path) and is_open(path):
+                raise PermissionError(13, "it is being used", path)
+        real(*paths)
+    setattr(os, name, checked)
+for name in ("rename", "replace", "unlink"):
+    unless_open(name)
+"""
+
+ROTATING = """
+path = sys.argv[1] + ".log"
+with open_store("rotating:" + path + "?max_bytes=400", retention=Retention(max_records=5)) as store:
+    for n in range(9): store.append(Record("event", data={"n": n}))
+    with open(path, "ab") as file: file.write(b"no record\\n")
+    saved = store.recover().quarantine
+    assert saved and store.recover(undo=saved).restored == 10
+    assert store.compact().kept == 5
+    assert [record.data["n"] for record in store.read(strict=True)] == [4, 5, 6, 7, 8]
+"""
+
 
 def test_the_json_store_works_where_the_system_has_less(tmp_path: Path) -> None:
     assert run(WITHOUT, str(tmp_path / "store.ndjson")) == "402 10\n"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what is open cannot be told")
+def test_both_file_stores_work_where_no_open_file_is_renamed_or_replaced(tmp_path: Path) -> None:
+    """As on Windows."""
+    assert run(UNMOVABLE + WITHOUT + ROTATING, str(tmp_path / "store.ndjson")) == "402 10\n"

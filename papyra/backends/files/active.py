@@ -130,6 +130,7 @@ class ActiveFile:
         os.lseek(self.lock, 0, os.SEEK_SET)
         write_all(self.lock, b"%0*d" % (_DIGITS, number))
         bump_generation(self.lock)
+        self._release_file()  # Windows renames no open file
         os.rename(layout.path, segment)
         # Else a power cut could keep the new file and lose the new name of the old one.
         sync_directory(layout.directory)

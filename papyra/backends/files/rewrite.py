@@ -46,6 +46,8 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
                     judged = _judged(marker.marked(lines) if marker else lines, judge)
                 rewriting.sort(judged)
                 judge.finish(file.path)
+                if file is view.files[-1]:
+                    view.close()  # Windows replaces no open file
                 rewriting.replace(timeout=timeout)
             finally:
                 rewriting.close()
