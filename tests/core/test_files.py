@@ -6,11 +6,12 @@ import signal
 import stat
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from children import Child, subject_to_permissions
-from stores import FileKind, counts, event, numbers
+from stores import FileKind, counts, event, numbers, raiser
 
 from papyra import (
     ForkedStoreError,
@@ -25,7 +26,7 @@ from papyra.backends.files import view
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.replacing import Replacement
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.syncing import sync_soon
+from papyra.backends.files.syncing import _Syncer, sync_soon
 from papyra.record import encode, seal
 from papyra.system import LOCK_EXCLUSIVE, locked, try_lock
 
@@ -427,7 +428,8 @@ def test_a_compaction_lets_go_of_a_file_that_a_rotation_dropped_meanwhile(
     with RotatingBackend(path, max_bytes=150, max_files=1) as store:
         path.write_bytes(b'{"kind":0}\n')
         monkeypatch.setattr(Replacement, "take_place", late)
-        assert store.compact().clean
+        report = store.compact()
+        assert (report.clean, report.quarantine, store.quarantined()) == (True, None, [])
         assert numbers(store.read(strict=True)) == [4, 5]
         assert store.metrics.snapshot()["compaction_errors"] == 0
 
@@ -762,6 +764,27 @@ class TestSync:
             assert (soon, synced) == ([store], [])
             store._sync_written()
             assert synced == ["data"]
+
+    @pytest.mark.parametrize(
+        "reason", [RuntimeError("can't start new thread"), KeyboardInterrupt()]
+    )
+    def test_a_thread_that_could_not_be_started_is_started_by_the_next_append(
+        self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, reason: BaseException
+    ) -> None:
+        import threading
+
+        done = threading.Event()
+        monkeypatch.setattr("papyra.backends.files.syncing.INTERVAL", 0.0)
+        monkeypatch.setattr("papyra.backends.files.store.sync_soon", _Syncer().add)
+        with file_kind.open() as store:
+            monkeypatch.setattr(store, "_sync_written", done.set)
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", raiser(reason))
+                with suppress(KeyboardInterrupt):
+                    store.append(event(1))
+            store.append(event(2))
+            assert done.wait(30)
+            assert store.metrics.snapshot() == counts(records_written=2)
 
     def test_a_round_that_ends_beside_an_append_leaves_no_record_unsynced(
         self, file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, synced: list[str]

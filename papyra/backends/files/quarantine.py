@@ -35,7 +35,7 @@ class Quarantine:
     One directory that is being filled; made with the first thing that is saved.
 
     Attributes:
-        id: The name of the directory; None while nothing was saved.
+        id: The name of the directory; None while nothing was saved, or once it is removed.
         size: Bytes saved.
     """
 
@@ -118,6 +118,7 @@ class Quarantine:
                     file.close()
         if self.id is not None and not self._is_needed:
             shutil.rmtree(os.path.join(self._layout.quarantine, self.id), ignore_errors=True)
+            self.id, self.size = None, 0
 
     def _open(self) -> tuple[BinaryIO, BinaryIO]:
         if self._removed is None or self._manifest is None:

@@ -35,17 +35,18 @@ class _Syncer:
     def add(self, store: Dirty) -> None:
         """Have *store* synced within a second."""
         with self._lock:
-            # Together: the round that takes it takes the mark off again.
-            self._dirty.append(store)
-            store._is_dirty = True
             # Not alive: none was started yet, or an interrupt kept it from starting.
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
                 try:
                     self._thread.start()
-                except RuntimeError as error:
+                except RuntimeError as error:  # the next append tries again
                     store._untold.append(f"written records wait for the disk: {error}")
-        self._something.set()
+                    return
+            self._something.set()
+            self._dirty.append(store)
+            # Last: what an interrupt leaves without its mark, the next append adds once more.
+            store._is_dirty = True
 
     def _run(self) -> None:
         while True:
