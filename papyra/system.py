@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Final, Protocol
@@ -180,11 +181,20 @@ def write_all(descriptor: int, data: bytes) -> None:
         written += os.write(descriptor, memoryview(data)[written:])
 
 
+def _sync_fully(fcntl: Callable[[int, int], object], command: int, descriptor: int) -> None:
+    try:
+        fcntl(descriptor, command)
+    except OSError as error:
+        # Some file systems, as those of other machines, know no such command.
+        if error.errno not in {errno.ENOTSUP, errno.ENOTTY, errno.EINVAL}:
+            raise
+        os.fsync(descriptor)
+
+
 def _find_sync() -> Callable[[int], object]:
     command = getattr(_fcntl, "F_FULLFSYNC", None)
     if _fcntl is not None and command is not None:  # macOS: its fsync stops at the drive's cache
-        fcntl = _fcntl.fcntl
-        return lambda descriptor: fcntl(descriptor, command)
+        return partial(_sync_fully, _fcntl.fcntl, command)
     return os.fdatasync if hasattr(os, "fdatasync") else os.fsync
 
 

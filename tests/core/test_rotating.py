@@ -234,6 +234,10 @@ def test_a_new_file_has_the_mode_of_the_one_before(path: Path) -> None:
         store.append_many([event(1), event(2)])
         assert stat.S_IMODE(path.stat().st_mode) == 0o640
         assert segments(path) == [number(1)]
+        path.unlink()  # as where a rotation was killed before there was a new one
+        store._active._look_at = 0.0  # the look now and then is due
+        store.append(event(3))
+        assert stat.S_IMODE(path.stat().st_mode) == 0o640
 
 
 def test_a_reader_goes_on_while_files_are_rotated_dropped_and_compacted(path: Path) -> None:
@@ -247,6 +251,18 @@ def test_a_reader_goes_on_while_files_are_rotated_dropped_and_compacted(path: Pa
         store.append_many([event(9), event(10)])
         # What was dropped or compacted meanwhile is gone; what is there is read, once, in order.
         assert numbers(list(stream)) == [1, 5, 6, 7, 8]
+
+
+def test_a_sealed_file_that_has_its_old_inode_again_is_read_whole(path: Path) -> None:
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(5):
+            store.append(event(n))
+        stream = store.records()
+        assert next(stream).data["n"] == 0
+        sealed = Path(f"{path}.{number(2)}")
+        # As after two compactions: the second one's file may have the inode that the first one freed.
+        sealed.write_bytes(sealed.read_bytes().splitlines(keepends=True)[1])
+        assert numbers(list(stream)) == [1, 3, 4]
 
 
 @pytest.mark.parametrize("moment", ["slots", "stat"])

@@ -115,7 +115,6 @@ class ActiveFile:
         where there is no file at the path, the next append makes one.
         """
         layout = self._layout
-        mode = os.fstat(self.descriptor).st_mode
         number = 1 + max(layout.last_number(), last_number_in(self.lock))
         # Renaming replaces what is there, which may be somebody's only copy.
         while os.path.lexists(layout.segment(number)):
@@ -135,9 +134,6 @@ class ActiveFile:
         # Else a power cut could keep the new file and lose the new name of the old one.
         sync_directory(layout.directory)
         self._open(os.lseek(self.lock, 0, os.SEEK_END))
-        own_like(layout.path, segment)
-        if hasattr(os, "fchmod"):
-            os.fchmod(self.descriptor, mode & 0o7777)
 
     def is_open_as(self, descriptor: int) -> bool:
         """Tell whether *descriptor* is of the active file."""
@@ -156,12 +152,23 @@ class ActiveFile:
             new = os.O_CREAT | os.O_EXCL if status is None else 0
             flags = os.O_RDWR | os.O_APPEND | new | OPEN_FLAGS
             self.descriptor = os.open(self._layout.path, flags, 0o600)
+            if new:
+                self._become_like_the_one_before()
             # A file that is there already may have been made by one who was killed before this.
             sync_directory(self._layout.directory)
             opened = os.fstat(self.descriptor)
             self._identity = (opened.st_dev, opened.st_ino)
         self._generation = generation
         self._look_at = monotonic() + _LOOK_EVERY
+
+    def _become_like_the_one_before(self) -> None:
+        """Give a new file the owner and mode of the newest sealed one, if there is one."""
+        *before, _ = self._layout.slots()
+        if before:
+            model = before[-1].path
+            own_like(self._layout.path, model)
+            if hasattr(os, "fchmod"):
+                os.fchmod(self.descriptor, os.stat(model).st_mode & 0o7777)
 
     def _release_file(self) -> None:
         descriptor, self.descriptor = self.descriptor, _NONE

@@ -8,7 +8,6 @@ from zlib import crc32
 
 from papyra.backends.files.active import bump_generation, last_number_in
 from papyra.backends.files.layout import Layout
-from papyra.backends.files.view import identity_of
 from papyra.errors import PapyraError
 from papyra.system import (
     LOCK_EXCLUSIVE,
@@ -134,7 +133,7 @@ class Replacement:
             names += [slot.path for slot in reversed(self._layout.slots()) if not slot.is_legacy]
         for name in names:
             with suppress(FileNotFoundError):
-                if identity_of(os.stat(name)) == identity_of(status):
+                if os.path.samestat(os.stat(name), status):
                     break
         else:
             is_gone = not os.path.lexists(self._place)

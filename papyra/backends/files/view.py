@@ -18,13 +18,11 @@ class DataFile(NamedTuple):
     A file with lines in it, as it was.
 
     Attributes:
-        identity: Device and inode.
         size: Bytes; nobody was in the middle of a line then.
         is_remains: 0.3.0 left it: a record in it counts where no other file has it.
     """
 
     path: str
-    identity: tuple[int, int]
     size: int
     is_remains: bool
 
@@ -33,8 +31,8 @@ class View:
     """
     All files of one moment, oldest first; the active one is held open.
 
-    A sealed file is opened when its turn comes. If it is gone then, it was dropped meanwhile; if
-    another is in its place, it was compacted, and is read whole.
+    A sealed file is opened when its turn comes, and read whole: nobody appends to it. If it is gone
+    then, it was dropped meanwhile; if another is in its place, it was compacted.
 
     Args:
         layout: The store's names.
@@ -100,8 +98,7 @@ class View:
             descriptor = os.open(file.path, os.O_RDONLY | OPEN_FLAGS)
         except FileNotFoundError:
             return None
-        status = os.fstat(descriptor)
-        return descriptor, file.size if identity_of(status) == file.identity else status.st_size
+        return descriptor, os.fstat(descriptor).st_size
 
     def lines(self, *, newest_first: bool) -> Iterator[FileLine]:
         """Iterate over the lines of all files."""
@@ -141,10 +138,5 @@ class View:
         self.close()
 
 
-def identity_of(status: os.stat_result) -> tuple[int, int]:
-    """Return device and inode."""
-    return status.st_dev, status.st_ino
-
-
 def _data_file(path: str, status: os.stat_result, *, is_remains: bool = False) -> DataFile:
-    return DataFile(path, identity_of(status), status.st_size, is_remains)
+    return DataFile(path, status.st_size, is_remains)
