@@ -358,8 +358,9 @@ class PersistenceBackend(Primitives):
         self._check_usable()
         for anomaly in self._check():
             findings.add(anomaly)
-        records, size = examine(self._lines(newest_first=False), findings)
-        return ScanReport(records, size, tuple(findings.listed), findings.found)
+        records, size, sources = examine(self._lines(newest_first=False), findings)
+        leftovers = tuple(self._leftovers(sources))
+        return ScanReport(records, size, tuple(findings.listed), findings.found, leftovers)
 
     def _plan_recovery(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")

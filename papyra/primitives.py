@@ -123,6 +123,10 @@ class Primitives(PersistenceMetricsMixin, ABC):
     def _check(self) -> Iterable[Anomaly]:
         """Return damage that is no line's; change nothing."""
 
+    def _leftovers(self, sources: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  most have none
+        """Return those of *sources* of which `_lines` gives only what stands nowhere else."""
+        return ()
+
     @abstractmethod
     def _rewrite(self, judge: Judge) -> Rewritten:
         """

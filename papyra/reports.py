@@ -14,15 +14,19 @@ class ScanReport(NamedTuple):
 
     Attributes:
         records: Intact records.
-        bytes: Bytes looked at, damaged ones included.
+        bytes: Bytes looked at, damaged ones included; of what 0.3.0 left, those of records that
+            stand nowhere else.
         anomalies: The findings in the order of the store, 10,000 at the most.
         found: The number of all findings.
+        leftovers: Files that Papyra 0.3.0 moved away or left half done, and that hold records
+            which stand nowhere else: data, whatever they are called.
     """
 
     records: int
     bytes: int
     anomalies: tuple[Anomaly, ...]
     found: int
+    leftovers: tuple[str, ...] = ()
 
     @property
     def clean(self) -> bool:
@@ -121,7 +125,7 @@ class CompactionReport(NamedTuple):
     Attributes:
         kept: Records that stay.
         dropped: Records outside the retention, dropped for good.
-        bytes_before: Size of the store when it began.
+        bytes_before: Size of the store when it began, all that 0.3.0 left included.
         bytes_after: Size of what it left of that.
         anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
         found: The number of all findings.

@@ -84,11 +84,21 @@ def intact(
         start = 0
 
 
-def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int]:
-    """Return the number of intact records and of bytes; add the damage to *findings*."""
+def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int, list[str]]:
+    """
+    Add the damage in *lines* to *findings*.
+
+    Returns:
+        The number of intact records, that of bytes, and where lines stand, in their order.
+    """
     records = size = 0
+    sources: list[str] = []
+    source = ""
     seen = Seen()
     for place, line in lines:
+        if place[0] != source:
+            source = place[0]
+            sources.append(source)
         if isinstance(line, int):
             size += line
         else:
@@ -105,7 +115,7 @@ def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int]:
                     continue
                 content = DUPLICATE
             findings.add(anomaly_at(place, piece, content))
-    return records, size
+    return records, size, sources
 
 
 def pieces_of(line: bytes | int) -> list[Piece]:

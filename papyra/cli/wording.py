@@ -52,10 +52,13 @@ def reset(source: str, interval: Mapping[str, int]) -> str:
 
 
 def scan(url: str, source: str, report: "ScanReport") -> str:
-    """Return a line for each finding, a summary, and what to do."""
+    """Return a line for each finding and each file of 0.3.0's to keep, a summary, what to do."""
     summary = f"{_count(report.records, 'record')} in {_count(report.bytes, 'byte')}"
+    kept = [
+        f"{file}: left by 0.3.0, with records that stand only there" for file in report.leftovers
+    ]
     if report.clean:
-        return _text(f"{source}: {summary}; no anomalies")
+        return _text(*kept, f"{source}: {summary}; no anomalies")
     if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
         hint = "no record is damaged; move away what is none of the store's"
     else:
@@ -64,6 +67,7 @@ def scan(url: str, source: str, report: "ScanReport") -> str:
             hint = f"not one record: is it a papyra store? If it is, {hint}"
     return _text(
         *_findings(report.anomalies, report.found),
+        *kept,
         f"{source}: {summary}; {_count(report.found, 'anomaly')}; {hint}",
     )
 

@@ -21,6 +21,7 @@ def test_a_whole_store_is_code_0(shell: Shell) -> None:
         "bytes": size,
         "anomalies": [],
         "found": 0,
+        "leftovers": [],
     }
 
 
@@ -63,6 +64,7 @@ def test_with_json_a_finding_is_an_object(shell: Shell) -> None:
             }
         ],
         "found": 1,
+        "leftovers": [],
     }
     assert shown.out.count("\n") == 1
 
@@ -181,14 +183,20 @@ class TestEveryCommand:
         assert by_neither.error["source"] == str(shell.path)
 
 
-def test_a_store_of_which_only_leftovers_of_030_are_there_is_scanned(shell: Shell) -> None:
+def test_a_store_of_which_only_leftovers_of_030_are_there_is_scanned_and_they_are_named(
+    shell: Shell,
+) -> None:
     left = Path(__file__).parents[1] / "data/papyra-0.3.0/rotating/killed_in_compact_rename1"
     shutil.copytree(left, shell.directory, dirs_exist_ok=True)
     path = shell.directory / "a.ndjson"
     assert not path.exists()
+    named = "".join(
+        f"{path}.{ending}: left by 0.3.0, with records that stand only there\n"
+        for ending in ("3.compact.tmp", "2.compact.tmp", "1.compact.tmp", "compact.tmp")
+    )
     assert shell.papyra("scan", "--store", f"rotating:{path}") == (
         0,
-        f"{path}: 12 records in 1756 bytes; no anomalies\n",
+        f"{named}{path}: 12 records in 1756 bytes; no anomalies\n",
         "",
     )
 

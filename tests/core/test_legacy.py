@@ -254,6 +254,25 @@ def test_what_0_3_0_left_is_none_of_the_files_that_are_bounded(tmp_path: Path) -
         assert texts(store.read())[:9] == oldest
 
 
+def test_a_scan_names_the_leftovers_that_are_the_only_place_of_a_record(path: Path) -> None:
+    with open_(path) as store:
+        records = texts(store.read())
+        store.compact()
+        still = [Path(name) for name in store.scan().leftovers]
+    # What it does not name can go.
+    for entry in path.parent.iterdir():
+        if LEFT.search(entry.name) and entry not in still:
+            entry.unlink()
+    with open_(path) as store:
+        assert texts(store.read()) == records
+    url, left = url_of(path), len(records)
+    for name in still:
+        name.unlink()
+        with open_store(url) as store:
+            assert len(store.read()) < left
+            left = len(store.read())
+
+
 def test_a_set_is_no_single_file_and_a_single_file_is_a_set(path: Path) -> None:
     if url_of(path).startswith("rotating:"):
         with pytest.raises(StoreURLError, match="open it as rotating:"):

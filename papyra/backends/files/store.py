@@ -218,6 +218,10 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "scanning"):
             return list(self._layout.strays())
 
+    def _leftovers(self, sources: Sequence[str]) -> Sequence[str]:
+        left = {slot.path for slot in self._layout.slots() if slot.is_remains}
+        return [source for source in sources if source in left]
+
     def _close(self) -> None:
         try:
             if self._sync != "none" and self._active.descriptor >= 0 and not self._failure:
