@@ -313,7 +313,7 @@ class PersistenceBackend(Primitives):
             self._prepare()
             for anomaly in self._check():
                 findings.add(anomaly)
-            files_dropped = tuple(self._trim())
+            dropped = self._trim()
             self._tell()
             done = self._rewrite(sorter)
             remaining = tuple(self._check())
@@ -326,13 +326,13 @@ class PersistenceBackend(Primitives):
         return CompactionReport(
             kept=sorter.kept,
             dropped=sorter.dropped,
-            bytes_before=done.bytes_before,
+            bytes_before=sum(dropped.values()) + done.bytes_before,
             bytes_after=done.bytes_after,
             anomalies=tuple(findings.listed),
             found=findings.found,
             quarantine=done.quarantine,
             remaining=remaining,
-            files_dropped=files_dropped,
+            files_dropped=tuple(dropped),
         )
 
     @final

@@ -5,7 +5,7 @@ What a store implements: five primitives that know bytes only, and the state tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -136,13 +136,13 @@ class Primitives(PersistenceMetricsMixin, ABC):
         wait.
         """
 
-    def _trim(self) -> Sequence[str]:
+    def _trim(self) -> Mapping[str, int]:
         """
-        Drop what a bound of the store's own leaves no room for, and return its names.
+        Drop what a bound of the store's own leaves no room for, and return its names and bytes.
 
         A compaction calls it first. Only a store with a bound beside its retention has any.
         """
-        return ()
+        return {}
 
     def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
         """

@@ -124,14 +124,16 @@ class CompactionReport(NamedTuple):
 
     Attributes:
         kept: Records that stay.
-        dropped: Records outside the retention, dropped for good.
+        dropped: Records outside the retention, dropped for good; those in *files_dropped* are not
+            counted.
         bytes_before: Size of the store when it began, all that 0.3.0 left included.
         bytes_after: Size of what it left of that.
         anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
         remaining: What is still wrong: files beside the store that are none of its own.
-        files_dropped: Whole files that a store with a bound for their number had too many.
+        files_dropped: Whole files that a store with a bound for their number had too many; they
+            are gone before anything else is looked at.
     """
 
     kept: int

@@ -127,7 +127,7 @@ def compaction(source: str, report: "CompactionReport") -> str:
     )
     if report.files_dropped:
         files = _count(len(report.files_dropped), "file")
-        summary = f"{files} dropped beyond max_files; of what was left {summary}"
+        summary = f"{files} dropped beyond max_files; of the others {summary}"
     if report.found:
         summary += f"; {_count(report.found, 'anomaly')}"
     if report.quarantine:

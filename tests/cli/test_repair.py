@@ -15,6 +15,11 @@ def quarantined(shell: Shell) -> Path:
     return directory
 
 
+def files_of(shell: Shell) -> list[Path]:
+    """Return the active file and the rotated ones."""
+    return [shell.path, *shell.directory.glob(f"{STORE}.[0-9]*")]
+
+
 def step(anomaly: Anomaly) -> dict[str, object]:
     """Return the step of a plan that moves *anomaly* to the quarantine."""
     return {
@@ -363,8 +368,13 @@ def test_files_that_a_compaction_dropped_are_told_apart_from_records(shell: Shel
         for n in range(4):
             store.append(Record("event", timestamp=1.0, data={"n": n}))
 
+    before = sum(file.stat().st_size for file in files_of(shell))
+
     done = shell.papyra("compact", "--store", f"rotating:{shell.path}?max_files=2")
 
-    assert (
-        "2 files dropped beyond max_files; of what was left 2 records kept, 0 dropped" in done.out
+    after = sum(file.stat().st_size for file in files_of(shell))
+    assert done.code == 0
+    assert done.out.splitlines()[-1] == (
+        f"{shell.path}: 2 files dropped beyond max_files; of the others 2 records kept, 0 dropped;"
+        f" {before} bytes before, {after} after"
     )

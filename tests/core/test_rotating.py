@@ -144,8 +144,10 @@ def test_a_compaction_drops_what_a_smaller_bound_leaves_no_room_for(
     with RotatingBackend(path, max_bytes=TWO) as store:
         for n in range(7):
             store.append(event(n))
+        size = store.scan().bytes
     with RotatingBackend(path, max_bytes=TWO, max_files=2) as store:
         report = store.compact()
+        assert (report.bytes_before, report.bytes_after) == (size, store.scan().bytes)
         assert report.files_dropped == (f"{path}.{number(1)}", f"{path}.{number(2)}")
         assert [message.partition(":")[0] for message in caplog.messages] == [*report.files_dropped]
         assert numbers(store.read()) == [4, 5, 6]

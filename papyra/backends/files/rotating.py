@@ -57,7 +57,7 @@ class RotatingBackend(FileBackend):
         except OSError as error:  # the record can be stored all the same
             self._untold.append(f"{self.source}: more than {self._max_files} files: {error}")
 
-    def _trim(self) -> tuple[str, ...]:
+    def _trim(self) -> dict[str, int]:
         layout, timeout = self._layout, self._lock_timeout
         with (
             refusals(self.source, "nothing was compacted"),
@@ -65,16 +65,17 @@ class RotatingBackend(FileBackend):
         ):
             return self._drop_oldest()
 
-    def _drop_oldest(self) -> tuple[str, ...]:
-        """Remove the files beyond the bound; the lock is held."""
+    def _drop_oldest(self) -> dict[str, int]:
+        """Remove the files beyond the bound, and return their bytes; the lock is held."""
         if self._max_files is None:
-            return ()
-        dropped = []
+            return {}
+        dropped = {}
         files = [slot for slot in self._layout.slots() if not slot.is_remains]
         for slot in files[: -self._max_files]:
+            size = os.lstat(slot.path).st_size
             os.unlink(slot.path)
-            dropped.append(slot.path)
+            dropped[slot.path] = size
             self._untold.append(
                 f"{slot.path}: dropped, as one file more than max_files={self._max_files}"
             )
-        return tuple(dropped)
+        return dropped

@@ -249,9 +249,9 @@ class RedisBackend(PersistenceBackend):
     def _rewrite(self, judge: Judge) -> Rewritten:
         return rewrite(self._link, judge)
 
-    def _trim(self) -> tuple[()]:
+    def _trim(self) -> dict[str, int]:
         forget(self._link, _FORGOTTEN)
-        return ()
+        return {}
 
     def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
         return importing(self._link)
