@@ -113,6 +113,11 @@ class PublishedCounters:
         return tally
 
     def _nothing(self) -> NotPublishedError:
+        if os.path.lexists(self.directory) and not os.path.isdir(self.directory):
+            return NotPublishedError(
+                f"{self.directory}: it is no directory, so programs cannot publish their counters;"
+                " move it away, and open the store again"
+            )
         return NotPublishedError(
             f"{self.directory}: no counters are published there; a program publishes its own"
             " with its first append, recover or compact"

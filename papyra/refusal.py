@@ -17,7 +17,7 @@ _CURES: Final = {
     errno.EPERM: "let this user read and write the store and its directory",
     errno.EROFS: "the file system is read-only: reading works, nothing else does",
     errno.ENOENT: "make the directory first, or correct the path",
-    errno.ENOTDIR: "a part of the path is a file; correct the path",
+    errno.ENOTDIR: "a part of the path is a file; correct the path, or move the file away",
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EISDIR: "it is a directory; name a file in it",
     errno.ELOOP: "it is a link, or leads to itself; name the file itself, or remove the link",

@@ -156,7 +156,15 @@ def _check_there(kind: _Kind, path: str) -> None:
         raise StoreNotFoundError("memory:", "a store in memory lives in its own process alone")
     layout = Layout(path)
     if not layout.exists():
-        raise StoreNotFoundError(layout.path)
+        raise _not_found(layout)
+
+
+def _not_found(layout: Layout) -> StoreNotFoundError:
+    if os.path.isdir(layout.directory):
+        return StoreNotFoundError(layout.path)
+    return StoreNotFoundError(
+        layout.path, "no such store, and no directory for one; correct the path"
+    )
 
 
 def open_counters(url: str) -> CounterSource:
@@ -181,7 +189,7 @@ def open_counters(url: str) -> CounterSource:
         )
     layout = Layout(path)
     if not layout.exists() and not os.path.isdir(layout.metrics):
-        raise StoreNotFoundError(layout.path)
+        raise _not_found(layout)
     timeout = options.get("lock_timeout", LOCK_TIMEOUT)
     return PublishedCounters(layout.path, layout.metrics, timeout=timeout)
 

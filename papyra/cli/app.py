@@ -157,15 +157,22 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
     """
     if listing and (dry_run or undo is not None):
         raise UsageError("--list goes with neither --dry-run nor --undo.")
+    if listing:
+        return _list(url, as_json=as_json)
     with warnings_told(unless=as_json), papyra.open_store(url, must_exist=True) as store:
-        if listing:
-            saved = store.quarantined()
-            document = {"quarantined": [entry._asdict() for entry in saved]}
-            emit(json_line(document) if as_json else wording.quarantined(url, store.source, saved))
-            return OK
         report = store.recover(dry_run=dry_run, undo=undo)
     emit(json_line(_fields(report)) if as_json else wording.recovery(store.source, report))
     return OK if report.clean else ANOMALY
+
+
+def _list(url: str, *, as_json: bool) -> int:
+    with papyra.open_store(url) as store:  # what was saved may be all that is left of it
+        saved = store.quarantined()
+    if not saved:
+        papyra.open_store(url, must_exist=True).close()
+    document = {"quarantined": [entry._asdict() for entry in saved]}
+    emit(json_line(document) if as_json else wording.quarantined(url, store.source, saved))
+    return OK
 
 
 @app.command()

@@ -219,6 +219,18 @@ def test_counters_that_no_store_object_ever_filled_are_unknown_not_zero(
 
 
 @pytest.mark.parametrize("command", ["persistence", "reset"])
+def test_a_file_in_the_place_of_the_counters_is_named(shell: Shell, command: str) -> None:
+    shell.path.write_bytes(intact(2))
+    (shell.directory / f"{STORE}.metrics").touch()
+    cause = (
+        f"{shell.path}.metrics: it is no directory, so programs cannot publish their counters;"
+        " move it away, and open the store again"
+    )
+
+    assert shell.papyra("metrics", command) == (4, "", f"papyra: {cause}\n")
+
+
+@pytest.mark.parametrize("command", ["persistence", "reset"])
 def test_the_counters_of_a_store_in_memory_are_not_published(shell: Shell, command: str) -> None:
     shown = shell.papyra("metrics", command, "--store", "memory:", "--json")
 

@@ -163,6 +163,35 @@ def test_a_recovery_is_undone_and_listed_until_then(shell: Shell) -> None:
     assert (again.code, again.error["type"]) == (1, "UndoError")
 
 
+def test_what_was_saved_is_listed_when_the_store_is_gone(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    shell.papyra("recover")
+    shell.path.unlink()
+
+    listed = shell.papyra("recover", "--list")
+
+    assert (listed.code, listed.err) == (0, "")
+    assert listed.out.startswith(f"{quarantined(shell).name}  6 bytes out of {STORE}; ")
+    nowhere = shell.papyra("recover", "--list", "--store", "json:misspelt")
+    assert nowhere[:2] == (6, "")
+    assert "no such store" in nowhere.err
+
+
+@pytest.mark.parametrize("command", [("recover",), ("recover", "--list"), ("compact",)])
+def test_a_file_in_the_place_of_the_quarantine_is_to_be_moved_away(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    (shell.directory / f"{STORE}.quarantine").touch()
+
+    done = shell.papyra(*command)
+
+    assert done[:2] == (1, "")
+    assert done.err.startswith(f"papyra: {shell.path}.quarantine: ")
+    assert done.err.rstrip().endswith(("move that away", "move the file away"))
+    assert shell.path.read_bytes() == intact(1) + STRANGE
+
+
 def test_a_list_goes_with_nothing_else(shell: Shell) -> None:
     for more in (("--dry-run",), ("--undo", "x")):
         done = shell.papyra("recover", "--list", *more)

@@ -139,6 +139,15 @@ class TestEveryCommand:
         }
         assert everything(shell.directory) == {}
 
+    def test_does_not_promise_a_store_where_no_directory_for_it_is(
+        self, shell: Shell, command: tuple[str, ...]
+    ) -> None:
+        shell.path.symlink_to("nowhere/store.ndjson")
+        place = shell.directory / "nowhere" / "store.ndjson"
+        cause = f"{place}: no such store, and no directory for one; correct the path"
+
+        assert shell.papyra(*command) == (6, "", f"papyra: {cause}\n")
+
     def test_refuses_a_directory(self, shell: Shell, command: tuple[str, ...]) -> None:
         shell.path.mkdir()
         cause = f"{shell.path}: it is a directory; name a file in it"
