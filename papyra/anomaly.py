@@ -32,7 +32,7 @@ class Anomaly(NamedTuple):
         source: File path or stream key.
         offset: First byte in *source* of the damaged line, or of the damaged part of a line that
             holds records too; or the id of the stream's entry.
-        length: Bytes of that line or part.
+        length: Bytes of that line or part, or of that file; 0 for a directory or link.
         detail: What was seen, in words; it may change between versions.
     """
 
@@ -54,5 +54,8 @@ class Anomaly(NamedTuple):
 
     def __str__(self) -> str:
         """Return one line for people: address, type, what was seen."""
+        if self.type in FILE_ANOMALIES:
+            size = f" ({self.length} bytes)" if self.length else ""
+            return f"{self.source}: {self.type}{size}: {self.detail}"
         at = f"byte {self.offset}" if isinstance(self.offset, int) else f"entry {self.offset}"
         return f"{self.source}, {at}: {self.type} ({self.length} bytes): {self.detail}"

@@ -82,15 +82,16 @@ def recovery(source: str, report: "RecoveryReport") -> str:
         return _text(f"{source}: no anomalies; there is nothing to recover")
     found, removed = _count(report.found, "anomaly"), _count(report.removed, "byte")
     if report.dry_run:
-        steps = zip(report.plan, report.anomalies, strict=True)
-        lines = [f"{step.action}: {anomaly}" for step, anomaly in steps]
+        actions = {step.type: step.action for step in report.plan}
+        lines = [f"{actions[run.type]}: {run}" for run in _runs(report.anomalies)]
         lines += _unlisted(report.anomalies, report.found)
         summary = f"a recovery would move {removed} to the quarantine; nothing was changed"
         return _text(*lines, f"{source}: {found}; {summary}")
-    lines = [*_findings(report.anomalies, report.found)]
-    lines += (f"remains: {anomaly}" for anomaly in report.remaining)
     remains = _count(len(report.remaining), "anomaly") if report.remaining else "nothing"
-    return _text(*lines, f"{source}: {found}; {_saved(report)}; what remains: {remains}")
+    return _text(
+        *_findings(report.anomalies, report.found, remaining=report.remaining),
+        f"{source}: {found}; {_saved(report)}; what remains: {remains}",
+    )
 
 
 def _saved(report: "RecoveryReport") -> str:
@@ -134,8 +135,7 @@ def compaction(source: str, report: "CompactionReport") -> str:
         summary += f"; what was damaged is saved in quarantine {report.quarantine}"
     return _text(
         *(f"dropped: {file}" for file in report.files_dropped),
-        *_findings(report.anomalies, report.found),
-        *(f"remains: {anomaly}" for anomaly in report.remaining),
+        *_findings(report.anomalies, report.found, remaining=report.remaining),
         f"{source}: {summary}",
     )
 
@@ -170,9 +170,36 @@ def _table(heading: str, counts: Mapping[str, int]) -> Iterable[str]:
         yield f"{name:{names}}  {counts[name]:{numbers}}  {meaning}"
 
 
-def _findings(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:
-    yield from map(str, anomalies)
+def _findings(
+    anomalies: "tuple[Anomaly, ...]", found: int, *, remaining: "tuple[Anomaly, ...]" = ()
+) -> Iterable[str]:
+    left = {anomaly.identity for anomaly in remaining}
+    yield from map(str, _runs(anomaly for anomaly in anomalies if anomaly.identity not in left))
     yield from _unlisted(anomalies, found)
+    yield from (f"remains: {anomaly}" for anomaly in remaining)
+
+
+def _runs(anomalies: "Iterable[Anomaly]") -> "Iterable[Anomaly]":
+    """Yield *anomalies*, those as one that stand side by side and differ in place alone."""
+    runs: list[list[Anomaly]] = []
+    for anomaly in anomalies:
+        if runs and _continues(runs[-1][-1], anomaly):
+            runs[-1].append(anomaly)
+        else:
+            runs.append([anomaly])
+    for first, *others in runs:
+        if others:
+            length = first.length + sum(other.length for other in others)
+            detail = f"{first.detail}; {1 + len(others)} such in a row"
+            yield first._replace(length=length, detail=detail)
+        else:
+            yield first
+
+
+def _continues(before: "Anomaly", anomaly: "Anomaly") -> bool:
+    return before.stop == anomaly.offset and before == anomaly._replace(
+        offset=before.offset, length=before.length
+    )
 
 
 def _unlisted(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:

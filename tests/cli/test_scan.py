@@ -76,9 +76,39 @@ def test_findings_that_are_too_many_to_be_listed_are_told_by_their_number(shell:
     lines = shown.out.splitlines()
 
     assert shown.code == 3
-    assert len(lines) == 10_002
+    assert len(lines) == 3
     assert lines[-2] == "... and 2 more, which are not listed"
     assert "; 10002 anomalies; " in lines[-1]
+
+
+def test_damage_of_one_sort_in_a_row_is_one_line(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE * 3 + TORN + intact(3)[len(intact(1)) :] + STRANGE)
+    first, _, _, torn, last = shell.findings()
+    row = f"{first._replace(length=3 * len(STRANGE))}; 3 such in a row"
+
+    assert shell.papyra("scan").out.splitlines()[:-1] == [row, str(torn), str(last)]
+    assert shell.papyra("recover", "--dry-run").out.splitlines()[:-1] == [
+        f"quarantine: {row}",
+        f"quarantine: {torn}",
+        f"quarantine: {last}",
+    ]
+    assert shell.papyra("recover").out.splitlines()[:-1] == [row, str(torn), str(last)]
+
+
+def test_a_file_that_is_none_of_the_stores_has_no_byte_and_a_directory_no_size(
+    shell: Shell,
+) -> None:
+    shell.path.write_bytes(intact(1))
+    (shell.directory / f"{STORE}.bak").write_bytes(b"mine")
+    (shell.directory / f"{STORE}.dir").mkdir()
+    (shell.directory / f"{STORE}.link").symlink_to(STORE)
+    detail = "papyra made no such file; move it away if it is in the way"
+
+    assert shell.papyra("scan").out.splitlines()[:-1] == [
+        f"{shell.path}.bak: unexpected_file (4 bytes): {detail}",
+        f"{shell.path}.dir: unexpected_file: {detail}",
+        f"{shell.path}.link: unexpected_file: {detail}",
+    ]
 
 
 def test_a_scan_changes_and_makes_nothing(shell: Shell) -> None:

@@ -257,6 +257,7 @@ def _is_temporary(path: str, ending: str) -> bool:
 
 def _size(path: str) -> int:
     try:
-        return os.lstat(path).st_size
+        status = os.lstat(path)
     except FileNotFoundError:
         return 0
+    return status.st_size if S_ISREG(status.st_mode) else 0
