@@ -53,7 +53,9 @@ class _Store:
         nursery: Nursery,
     ) -> None:
         self.acknowledged: list[str] = []
-        self._url = url(kind, directory / "store.ndjson", max_files=max_files)
+        where = url(kind, directory / "store.ndjson", max_files=max_files)
+        sync = random.choice(("none", "interval", "always"))
+        self._url = f"{where}{'&' if '?' in where else '?'}sync={sync}"
         self._drops = max_files is not None
         self._directory = directory
         self._account = account
