@@ -7,7 +7,7 @@ PY := $(VENV)/bin/python
 PORT ?= 9464
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test faults lint types clean
+.PHONY: demo test faults bench lint types clean
 
 demo: $(VENV)/.installed
 	$(PY) examples/demo.py --port $(PORT)
@@ -17,6 +17,9 @@ test: $(VENV)/.installed
 
 faults: $(VENV)/.installed $(ORIGINAL)/.installed
 	PYTHONPATH=tests:examples $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
+
+bench: $(VENV)/.installed $(ORIGINAL)/.installed
+	PYTHONPATH=.:tests $(PY) -m benchmarks docs/performance.md $(ORIGINAL)/bin/python
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
@@ -45,7 +48,7 @@ $(VENV)/.installed-dev: pyproject.toml $(VENV)/.installed
 
 $(ORIGINAL)/.installed:
 	$(PYTHON) -m venv --clear $(ORIGINAL)
-	$(ORIGINAL)/bin/python -m pip install -qq papyra==0.3.0
+	$(ORIGINAL)/bin/python -m pip install -qq papyra==0.3.0 redis
 	@touch $@
 
 clean:

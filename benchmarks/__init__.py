@@ -1,0 +1,1 @@
+"""How fast papyra is beside others, all measured in one run."""

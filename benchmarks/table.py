@@ -1,0 +1,49 @@
+"""Rows of a table of figures: what was measured, beside what, and whether it is enough."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from benchmarks.side_by_side import Ratio
+
+
+class Row(NamedTuple):
+    """
+    One figure.
+
+    Attributes:
+        what: What papyra did.
+        beside: What it is compared with.
+        wanted: The ratio to reach; at least, if *at_least*, else at the most. None if there is none.
+        ratio: What was measured.
+    """
+
+    what: str
+    beside: str
+    wanted: float | None
+    ratio: Ratio
+    at_least: bool = True
+
+    @property
+    def wish(self) -> str:
+        """What is wanted, in words."""
+        return "" if self.wanted is None else f"{'>=' if self.at_least else '<='} {self.wanted:g} x"
+
+    @property
+    def verdict(self) -> str:
+        """Whether the median is good enough."""
+        if self.wanted is None:
+            return ""
+        gain = self.ratio.median - self.wanted
+        return "reached" if (gain >= 0 if self.at_least else gain <= 0) else "short"
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """Return the table."""
+    lines = [
+        "| what | beside | wanted | measured (quartiles) | |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    lines += (
+        f"| {row.what} | {row.beside} | {row.wish} | {row.ratio} | {row.verdict} |" for row in rows
+    )
+    return "\n".join(lines) + "\n"
