@@ -525,7 +525,7 @@ def forked_beside(*arguments):  # as by another thread
         signal.pause()
     children.append(child)
     return answer
-store = open_store({file_kind.url!r}, retention=Retention(max_records=1), lock_timeout=0)
+store = open_store({file_kind.url!r}, retention=Retention(max_records=1), lock_timeout=0, sync="none")
 store.append_many([Record("event"), Record("event")])
 open({os.fspath(file_kind.path) + ".tmp.01234567"!r}, "x").close()
 open({os.fspath(file_kind.path) + ".maint.lock"!r}, "x").close()
