@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks import redis_store
+from benchmarks import aio, loop_delay, redis_store
 from benchmarks.table import markdown
 
 _INTRODUCTION = """\
@@ -23,6 +23,12 @@ other, and the middle one of all rounds is shown, with the quartiles in brackets
 are those that prototypes reached; where one is short, the table says so.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}.
+"""
+
+_DELAYS = """\
+How late the event loop came to a timer that another task had set for a millisecond, while eight
+tasks appended. These are times, not ratios: the first row is the machine's own. A thread that
+computes, as in a compaction, has the interpreter for `sys.getswitchinterval()`, five milliseconds.
 """
 
 
@@ -38,8 +44,26 @@ def main(page: str, original: str = "") -> int:
         processors=os.cpu_count(),
         kernel=f"{platform.system()} {platform.release()}",
     )
-    redis = markdown(redis_store.rows(original, long=True))
-    text = f"{told}\n## Redis\n\nOne server, one connection each, on the loopback.\n\n{redis}"
+    redis = markdown(redis_store.rows(original, long=True) + aio.redis_rows(original, long=True))
+    synced = markdown(aio.synced_rows(long=True))
+    delays = loop_delay.markdown(loop_delay.delays(long=True))
+    text = "\n".join(
+        [
+            told,
+            "## Redis",
+            "",
+            "One server, one connection each, on the loopback.",
+            "",
+            redis,
+            "## asyncio",
+            "",
+            "What many tasks gain where each append is synced before it is acknowledged:",
+            "",
+            synced,
+            _DELAYS,
+            delays,
+        ]
+    )
     Path(page).write_text(text)
     print(text)
     return 0

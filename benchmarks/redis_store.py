@@ -33,7 +33,10 @@ def _appends(server: Server, original: str, *, long: bool) -> Iterator[Row]:
     count = _CALLERS * (100 if long else 2)
     client: Any = redis.Redis(port=server.port)
     address = f"redis://127.0.0.1:{server.port}"
-    with RedisBackend(address, name="bench") as store, _original(server, original, count) as old:
+    with (
+        RedisBackend(address, name="bench") as store,
+        original_redis(server, original, count) as old,
+    ):
         contenders: dict[str, Callable[[], float]] = {
             "callers": lambda: each(count, lambda: _from_callers(store, count)),
             "many": lambda: each(_PIPELINE, lambda: store.append_many(_records(_PIPELINE))),
@@ -101,7 +104,9 @@ def _pipelined(client: Any, count: int) -> None:
 
 
 @contextmanager
-def _original(server: Server, original: str, count: int) -> Iterator[Callable[[], float] | None]:
+def original_redis(
+    server: Server, original: str, count: int
+) -> Iterator[Callable[[], float] | None]:
     """Give what has 0.3.0 append as much, if it is there; it runs in a process of its own."""
     # -I: the name is the same, and PYTHONPATH may lead to this papyra.
     if not original:

@@ -7,13 +7,14 @@ and retries live inside a primitive, so nothing is counted twice.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
-from typing import Any, Final, Self, TypeVar, final
+from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
-from papyra.commit import Call
+from papyra.calls import Call
 from papyra.log import warn
 from papyra.primitives import Primitives
 from papyra.record import Record, encode
@@ -117,19 +118,39 @@ class PersistenceBackend(Primitives):
             RecordError, StoreLockedError, StoreFailedError, StoreIOError, StoreClosedError: as
                 `append`.
         """
+        bodies = self._encode(records)
+        if not bodies:
+            return []
         try:
-            bodies = [encode(record) for record in records]
-            if not bodies:
-                return []
             if not self._prepared:
                 self._prepare()
-        except Exception:
-            self.metrics.increment("write_errors")
-            raise
+        except Exception as error:  # noqa: BLE001  counted, and raised on
+            self._turn_away(error)
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
-        writer, first = call.writer, call.first
-        return [f"{writer}-{number}" for number in range(first, first + len(bodies))]
+        return call.ids
+
+    def _encode(self, records: Iterable[Record]) -> list[bytes]:
+        """Return what is written of *records*; one that cannot be stored is a write error."""
+        try:
+            return [encode(record) for record in records]
+        except Exception as error:  # noqa: BLE001  counted, and raised on
+            self._turn_away(error)
+
+    def _turn_away(self, error: Exception) -> NoReturn:
+        """Raise *error* as that of a write call that goes no further."""
+        self.metrics.increment("write_errors")
+        raise error
+
+    def _commit_all(self, calls: Sequence[Call]) -> None:
+        """Have the *calls* of many callers written; each has an outcome of its own."""
+        try:
+            if not self._prepared:
+                self._prepare()
+        except Exception as error:  # noqa: BLE001  each caller's own
+            self._queue.fail(self, calls, error)
+        else:
+            self._queue.commit_all(self, calls)
 
     @final
     def read(
@@ -185,20 +206,25 @@ class PersistenceBackend(Primitives):
         It counts once, when it ends: used up or closed, the records handed over; raised, one
         read error and no records.
         """
+        query = self._query(kind, since, limit, strict=strict)
+        findings = Findings()
+        return self._handed_over(partial(self._find, query, findings), findings)
+
+    def _query(
+        self, kind: str | None, since: float | None, limit: int | None, *, strict: bool
+    ) -> Query:
+        """Return what a stream is asked for; if that cannot be, it is a read error."""
         try:
             self._check_usable()
-            query = query_of(kind, since, limit, strict=strict)
+            return query_of(kind, since, limit, strict=strict)
         except BaseException:
             self.metrics.increment("read_errors")
             raise
-        return self._stream(query)
 
-    def _stream(self, query: Query) -> Iterator[Record]:
-        findings = Findings()
+    def _find(self, query: Query, findings: Findings) -> Iterable[Record]:
+        """Return what *query* selects, uncounted."""
         look = stream if query.limit is None else newest
-        return self._handed_over(
-            lambda: look(self._lines, self._retention, query, time.time(), findings), findings
-        )
+        return look(self._lines, self._retention, query, time.time(), findings)
 
     def _lines_of_records(self, findings: Findings) -> Iterator[tuple[Record, bytes]]:
         """Yield every record and its line, for a copy of the store; it counts as `records` does."""
@@ -212,7 +238,7 @@ class PersistenceBackend(Primitives):
 
     def _handed_over(
         self, find: Callable[[], Iterable[_Thing]], findings: Findings
-    ) -> Iterator[_Thing]:
+    ) -> Generator[_Thing]:
         """Yield what *find* returns, a record each, and count them when it ends."""
         handed_over = 0
         try:
@@ -236,9 +262,8 @@ class PersistenceBackend(Primitives):
         try:
             if not self._prepared:
                 self._prepare()
-        except Exception:
-            self.metrics.increment("write_errors")
-            raise
+        except Exception as error:  # noqa: BLE001  counted, and raised on
+            self._turn_away(error)
         call = Call(lines, monotonic() + self._lock_timeout)
         call.is_sealed = True
         self._queue.commit(self, call)

@@ -18,78 +18,20 @@ Three rules make the outcome exact all the same:
 
 import os
 from collections import deque
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
-from types import TracebackType
-from typing import Final, Protocol
+from typing import Final
 
 from papyra.anomaly import Anomaly
+from papyra.calls import NOW, Call, MustWait, Store, first_of, wake
 from papyra.errors import StoreLockedError
 from papyra.metrics import PersistenceMetrics
 from papyra.record import seal
 
-#: The most that one batch takes; one call alone may be larger.
-_BATCH_CALLS: Final = 1024
-_BATCH_BYTES: Final = 1024 * 1024
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05
-
-
-class Store(Protocol):
-    """What the queue needs of the store that it writes for."""
-
-    metrics: PersistenceMetrics
-    source: str
-    #: Records stored by this object; moved by `_append` in one assignment.
-    _stored: int
-    #: What is to be logged once no lock is held.
-    _untold: list[str]
-    _lock_timeout: float
-
-    def _check_usable(self) -> None: ...
-
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]: ...
-
-    def _met(self, findings: Sequence[Anomaly]) -> None: ...
-
-
-class Call:
-    """
-    One write call on its way.
-
-    Args:
-        bodies: Its encoded records, at least one.
-        deadline: When it gives up waiting, as `time.monotonic` has it.
-
-    Attributes:
-        done: Its outcome stands and is counted.
-        error: Why it failed; None if it did not. One error may be that of many calls.
-        traceback: Where it was raised.
-        writer: The first half of its records' ids, once it is stored.
-        first: The number of its first record, likewise.
-        gate: What its caller waits at, if it does.
-        is_sealed: Its bodies are whole lines of another store, and stay as they are.
-    """
-
-    # Defaults of the class, which cost a call nothing: most are never set.
-    done = False
-    error: Exception | None = None
-    traceback: TracebackType | None = None
-    writer = ""
-    first = 0
-    gate: "Lock | None" = None
-    is_sealed = False
-
-    def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
-        self.bodies = bodies
-        self.deadline = deadline
-
-    @property
-    def size(self) -> int:
-        """Bytes of its encoded records."""
-        return sum(map(len, self.bodies))
 
 
 class CommitQueue:
@@ -128,26 +70,82 @@ class CommitQueue:
             Exception: whatever the store could not write it for; it is counted by then.
         """
         try:
-            # Who finds nobody there need not line up: two locks and a look cheaper.
-            queued = bool(self._pending) or self.lock.locked()
-            if queued:
+            if self._pending or self.lock.locked():
                 self._pending.append(call)
-            while not call.done:
-                if queued and self.lock.locked():
-                    self._wait(store, call)
-                    continue
+                self._see_through(store, call, (call,))
+            else:  # who finds nobody there need not line up: two locks and a look cheaper
                 with self.lock:
-                    findings = () if call.done else self._lead(store, call, queued=queued)
-                if self._pending:
-                    self._wake_next()
-                if findings or store._untold:
-                    store._met(findings)
-        except BaseException:
-            self._withdraw(store, call)
-            self._wake_next()
+                    findings = self._lead(store, (call,), queued=False)
+                if self._pending or findings or store._untold:
+                    self._follow_up(store, findings)
+        except BaseException as interrupt:
+            self._give_up(store, call, interrupt)
             raise
         if call.error is not None:
             raise call.error.with_traceback(call.traceback)
+
+    def commit_all(self, store: Store, calls: Sequence[Call]) -> None:
+        """
+        Have the *calls* of many callers written; return when the outcome of each stands.
+
+        An interrupt ends it and fails one call. Repeated with the same calls, it sees to the rest.
+        """
+        own = set(calls)
+        with self._door:
+            queued = own.intersection(self._pending.copy())
+            self._pending.extend([c for c in calls if not c.done and c not in queued])
+        for call in calls:
+            if call.done:
+                continue
+            try:
+                self._see_through(store, call, own)
+            except BaseException as interrupt:
+                self._give_up(store, call, interrupt)
+                raise
+
+    def commit_now(self, store: Store, call: Call) -> bool:
+        """
+        Have *call* written if that takes no waiting; if it does, return False: nothing was done.
+
+        Raises:
+            Exception: whatever the store could not write it for; it is counted by then.
+        """
+        held: list[bool] = []
+        try:
+            try:
+                # One call of C: no interrupt comes between getting the lock and noting it.
+                held.extend(map(self.lock.acquire, (False,)))
+                if True not in held or self._pending:
+                    return False
+                findings = self._lead(store, (call,), queued=False, deadline=NOW)
+            finally:
+                if True in held:
+                    self.lock.release()
+            if self._pending or findings or store._untold:
+                self._follow_up(store, findings)
+        except MustWait:
+            self._follow_up(store, ())
+            return False
+        except BaseException as interrupt:
+            self._give_up(store, call, interrupt)
+            raise
+        if call.error is not None:
+            raise call.error.with_traceback(call.traceback)
+        return True
+
+    def cancel(self, call: Call) -> None:
+        """Take *call* out uncounted, unless it is taken: then it is written, and counts."""
+        with self._door:
+            if self._leave(call):
+                call.done = True
+        wake(call)
+
+    def fail(self, store: Store, calls: Sequence[Call], error: Exception) -> None:
+        """Count *error* as that of each of *calls* whose outcome does not stand."""
+        with self._door:
+            for call in calls:
+                call.fail(error)
+            store.metrics._settle_failed(calls)
 
     @contextmanager
     def alone(self, store: Store) -> Generator[None]:
@@ -161,19 +159,43 @@ class CommitQueue:
         """Let *error* be what the batch that is taken failed for, if it was not stored."""
         self._error = error
 
-    def _lead(self, store: Store, own: Call, *, queued: bool) -> Sequence[Anomaly]:
-        """Write one batch and settle its calls; *own* may have to wait for the next."""
+    def _see_through(self, store: Store, call: Call, own: Collection[Call]) -> None:
+        """Lead or wait until the outcome of *call* stands; *own* are all that this thread has."""
+        while not call.done:
+            if self.lock.locked():
+                self._wait(store, call)
+                continue
+            with self.lock:
+                findings = () if call.done else self._lead(store, own, queued=True)
+            self._follow_up(store, findings)
+
+    def _follow_up(self, store: Store, findings: Sequence[Anomaly]) -> None:
+        """Do what is left to do once the lock is free again."""
+        if self._pending:
+            self._wake_next()
+        if findings or store._untold:
+            store._met(findings)
+
+    def _lead(
+        self,
+        store: Store,
+        own: Collection[Call],
+        *,
+        queued: bool,
+        deadline: float | None = None,
+    ) -> Sequence[Anomaly]:
+        """Write one batch and settle its calls; the leader's *own* may have to wait for the next."""
         if self._taken:  # an interrupt kept their leader from settling them
             self._settle_left(store)
-            if own.done:
-                return ()
         try:
             if queued:
                 self._take(store, own)
             else:
-                self._taken, self._before, self._error = (own,), store._stored, None
+                self._taken, self._before, self._error = tuple(own), store._stored, None
+            if not self._taken:
+                return ()  # they were settled just now
             store._check_usable()
-            return self._write(store)
+            return self._write(store, deadline)
         except Exception as error:
             if not self._taken:
                 raise
@@ -186,7 +208,7 @@ class CommitQueue:
                 raise
         return ()
 
-    def _write(self, store: Store) -> Sequence[Anomaly]:
+    def _write(self, store: Store, deadline: float | None) -> Sequence[Anomaly]:
         """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
         calls, before, writer = self._taken, self._before, self.writer
         lines, number = [], before
@@ -195,7 +217,9 @@ class CommitQueue:
             for body in call.bodies:
                 number += 1
                 lines.append(body if call.is_sealed else seal(body, writer, number))
-        findings = store._append(lines, deadline=calls[0].deadline)
+        if deadline is None:
+            deadline = calls[0].deadline
+        findings = store._append(lines, deadline=deadline)
         if store._stored == before:  # else it would be written again and again
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"
@@ -203,10 +227,10 @@ class CommitQueue:
             )
         return findings
 
-    def _take(self, store: Store, own: Call) -> None:
+    def _take(self, store: Store, own: Collection[Call]) -> None:
         """Take the calls that wait, oldest first, as many as a batch holds."""
         with self._door:
-            calls = _first_of(self._pending.copy(), own)
+            calls = first_of(self._pending.copy(), own)
             self._taken, self._before, self._error = calls, store._stored, None
 
     def _settle(self, store: Store) -> None:
@@ -214,7 +238,7 @@ class CommitQueue:
         Count what became of the batch that is taken and tell its calls; safe to repeat.
 
         Where an interrupt struck and nothing was stored, its calls are still in the queue; only
-        the leader's own is withdrawn, by `commit`.
+        one of the leader's own is given up, by whoever called it.
         """
         calls = self._taken
         if not calls:
@@ -233,8 +257,8 @@ class CommitQueue:
             while self._pending and self._pending[0].done:
                 self._pending.popleft()
         for call in calls:
-            if call.done:
-                _wake(call)
+            if call.done and call.gate is not None:
+                wake(call)
 
     def _fail(self, metrics: PersistenceMetrics, error: Exception) -> None:
         """Count *error* as that of every call that it ends."""
@@ -243,8 +267,7 @@ class CommitQueue:
             now = monotonic()
             calls = [call for call in calls if call.deadline <= now] or calls[:1]
         for call in calls:
-            if not call.done:
-                call.error, call.traceback = error, error.__traceback__
+            call.fail(error)
         metrics._settle_failed(calls)
 
     def _settle_left(self, store: Store) -> None:
@@ -262,49 +285,30 @@ class CommitQueue:
             gate.acquire()
             call.gate = gate
         remaining = call.deadline - monotonic()
-        if remaining <= 0 and not call.done and self._withdraw(store, call):
-            raise StoreLockedError(store.source, store._lock_timeout, "another thread")
+        if remaining <= 0 and not call.done:
+            error = StoreLockedError(store.source, store._lock_timeout, "another thread")
+            self._give_up(store, call, error)
         if not call.done:
             call.gate.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))
 
-    def _withdraw(self, store: Store, call: Call) -> bool:
-        """Take *call* out of the queue as one write error; False if it is taken, or settled."""
+    def _give_up(self, store: Store, call: Call, error: BaseException) -> None:
+        """Take *call* out of the queue as one write error, unless it is taken, or settled."""
         with self._door:
-            if call.done or call in self._taken:
-                return False
-            if call in self._pending:
-                self._pending.remove(call)
-            store.metrics._settle_failed((call,))
-            return True
+            if self._leave(call):
+                call.fail(error)
+                store.metrics._settle_failed((call,))
+        self._wake_next()
+
+    def _leave(self, call: Call) -> bool:
+        """Take *call* out of the queue; False if it is taken, or settled. The door is held."""
+        if call.done or call in self._taken:
+            return False
+        if call in self._pending:
+            self._pending.remove(call)
+        return True
 
     def _wake_next(self) -> None:
         try:
-            _wake(self._pending[0])
+            wake(self._pending[0])
         except IndexError:  # it has withdrawn meanwhile
             return
-
-
-def _first_of(waiting: Iterable[Call], own: Call) -> list[Call]:
-    """Return as many of the calls that wait as a batch holds."""
-    calls: list[Call] = []
-    size, now = 0, monotonic()
-    for call in waiting:
-        # A call that ran out of time is about to withdraw; it is not written any more.
-        if call.done or (call.deadline < now and call is not own):
-            continue
-        if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
-            break
-        calls.append(call)
-        size += call.size
-    return calls
-
-
-def _wake(call: Call) -> None:
-    """Let *call*'s caller go on; once more does no harm."""
-    gate = call.gate
-    if gate is None or not gate.locked():
-        return
-    try:
-        gate.release()
-    except RuntimeError:  # somebody else woke it between the two
-        return

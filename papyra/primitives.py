@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
 from papyra.anomaly import Anomaly
+from papyra.calls import NOW, MustWait
 from papyra.commit import CommitQueue
 from papyra.errors import ForkedStoreError, StoreClosedError, UnsupportedError
 from papyra.metrics import PersistenceMetricsMixin
@@ -21,7 +22,10 @@ from papyra.sifting import Line
 from papyra.system import forget_in_child
 
 # All that the signatures of the primitives name.
-__all__ = ["MAX_LINE", "Anomaly", "Judge", "Line", "Part", "Primitives", "Rewritten", "Sync"]
+__all__ = [
+    "MAX_LINE", "NOW", "Anomaly", "Judge", "Line", "MustWait", "Part", "Primitives", "Rewritten",
+    "Sync",
+]  # fmt: skip
 
 Sync = Literal["none", "interval", "always"]
 
@@ -47,6 +51,9 @@ class Primitives(PersistenceMetricsMixin, ABC):
     _retention: Retention = Retention()
     _sync: Sync = "interval"
     _lock_timeout: float = 5.0
+    #: Whether `_append` heeds the deadline `NOW`. asyncio appends then call it on the event loop
+    #: itself; otherwise a thread does.
+    _appends_now: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
         """Make the object with its queue and counters, so that __init__ need not."""
@@ -104,7 +111,10 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
         Args:
             lines: At least one.
-            deadline: When to raise `StoreLockedError` instead, as `time.monotonic` has it.
+            deadline: When to raise `StoreLockedError` instead, as `time.monotonic` has it. `NOW`,
+                which only a store with `_appends_now` is given: raise `MustWait`, before anything
+                is changed, rather than wait for a lock, a disk or a server. A write that the
+                operating system buffers is no waiting.
 
         Returns:
             Damage that was met, as a torn line at the end.

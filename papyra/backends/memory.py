@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
-from papyra.primitives import Sync
+from papyra.primitives import NOW, MustWait, Sync
 from papyra.record import MAX_LINE
 from papyra.reports import Rewritten
 from papyra.retention import Retention
@@ -28,6 +28,7 @@ class MemoryBackend(PersistenceBackend):
 
     kind = "memory"
     unsupported = frozenset({"compactions_triggered", "compaction_errors"})
+    _appends_now = True
 
     def __init__(
         self,
@@ -42,9 +43,12 @@ class MemoryBackend(PersistenceBackend):
         self._held: tuple[list[bytes], int] = [], 0
         self._trim_at = _SLACK
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  nobody else can hold it
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
         held, end = self._held
         count = len(lines)
+        is_trimmed = self._trim_at < end + count and not self._retention.keeps_all
+        if is_trimmed and deadline == NOW:  # it takes as long as there are records
+            raise MustWait
         try:
             del held[end:]
             held.extend(lines)
@@ -53,7 +57,7 @@ class MemoryBackend(PersistenceBackend):
             if self._held[1] == end:
                 del held[end:]  # else they would be kept in memory until the next append
             raise
-        if self._trim_at < end + count and not self._retention.keeps_all:
+        if is_trimmed:
             self._sort(Sorter(self._retention, time.time()))
             self._trim_at = 2 * self._held[1] + _SLACK
         return []

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from stores import counts, event, numbers
 
+import papyra.calls
 import papyra.commit
 from papyra import Anomaly, MemoryBackend, StoreLockedError
 
@@ -181,7 +182,7 @@ def test_a_store_closed_meanwhile_fails_who_waits(store: Gated) -> None:
 def test_many_calls_make_several_batches_and_a_large_one_goes_alone(
     store: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.commit._BATCH_CALLS", 3)
+    monkeypatch.setattr("papyra.calls._BATCH_CALLS", 3)
     callers = Callers(store)
     for number in range(8):
         callers.start(number)
@@ -367,21 +368,19 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     callers.start(2)
     store.arrived.acquire()
     taking, go_on = threading.Semaphore(0), threading.Semaphore(0)
-    real = papyra.commit._first_of
+    real = papyra.calls.first_of
 
     def paused(*arguments: Any) -> Any:
         taking.release()
         go_on.acquire()
         return real(*arguments)
 
-    monkeypatch.setattr("papyra.commit._first_of", paused)
+    monkeypatch.setattr("papyra.commit.first_of", paused)
     call = store._queue._pending[1]
     store.go.release()
     taking.acquire()
-    withdrawn: list[bool] = []
-    withdrawal = threading.Thread(
-        target=lambda: withdrawn.append(store._queue._withdraw(store, call))
-    )
+    error = OSError("it gave up")
+    withdrawal = threading.Thread(target=lambda: store._queue._give_up(store, call, error))
     withdrawal.start()
     withdrawal.join(0.05)  # it waits for the leader; without the door it is done by now
     go_on.release()
@@ -389,6 +388,6 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     store.go.release()
     callers.join()
 
-    assert withdrawn == [False]
+    assert call.error is None
     assert numbers(store.read()) == [0, 1, 2]
     assert store.metrics.snapshot() == counts(records_written=3, records_read=3)

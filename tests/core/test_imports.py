@@ -32,19 +32,26 @@ ALLOWED = {
     "page": {"metrics", "refusal", "system"},
     "retired": {"errors", "metrics", "system"},
     "published": {"errors", "metrics", "page", "refusal", "retired", "system"},
-    "commit": {"anomaly", "errors", "metrics", "record"},
+    "calls": {"anomaly", "metrics"},
+    "commit": {"anomaly", "calls", "errors", "metrics", "record"},
     "primitives": {
-        "anomaly", "commit", "errors", "metrics", "record", "reports", "retention", "selection",
-        "sifting", "system",
+        "anomaly", "calls", "commit", "errors", "metrics", "record", "reports", "retention",
+        "selection", "sifting", "system",
     },
     "backend": {
-        "anomaly", "commit", "log", "primitives", "record", "reports", "selection", "sifting",
+        "anomaly", "calls", "log", "primitives", "record", "reports", "selection", "sifting",
     },
     "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
     "exposition": {"metrics"},
     "store_url": {
         "backend", "backends", "errors", "primitives", "published", "retention",
         "retired",
+    },
+    "lane": {"backend", "calls"},
+    "ahead": {"record"},
+    "aio": {
+        "ahead", "backend", "calls", "lane", "metrics", "primitives", "record", "reports", "retention",
+        "selection", "store_url", "system",
     },
 }  # fmt: skip
 #: What is imported of others, and where alone.

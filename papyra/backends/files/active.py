@@ -9,6 +9,7 @@ from warnings import warn
 from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import last_line
+from papyra.calls import NOW, MustWait
 from papyra.damage import Flaw
 from papyra.errors import StoreIOError
 from papyra.sifting import anomaly_at, pieces_of
@@ -71,14 +72,20 @@ class ActiveFile:
 
         Raises:
             StoreLockedError: when the deadline has passed.
+            MustWait: when there is none, and a lock, an open file or a torn line must be waited for.
         """
+        now = deadline == NOW
         while True:
             if self.lock == _NONE:
+                if now:
+                    raise MustWait
                 layout = self._layout
                 self.lock = open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
             try:
                 flock(self.lock, LOCK_EXCLUSIVE)
             except BlockingIOError:
+                if now:
+                    raise MustWait from None
                 self._wait(deadline, timeout)
             due = monotonic() >= self._look_at
             if not due or _is_at(self.lock, self._layout.lock):
@@ -88,10 +95,12 @@ class ActiveFile:
             os.close(removed)
         generation = os.lseek(self.lock, 0, os.SEEK_END)
         if due or generation != self._generation:
-            self._open(generation)
+            self._open(generation, may_wait=not now)
         end = os.lseek(self.descriptor, 0, os.SEEK_END)
         if end == self.end or not end or read_at(self.descriptor, 1, end - 1) == b"\n":
             return end, b"", []
+        if now:
+            raise MustWait
         return end, b"\n", self._torn(end)
 
     def _wait(self, deadline: float, timeout: float) -> None:
@@ -133,14 +142,14 @@ class ActiveFile:
         os.rename(layout.path, segment)
         # Else a power cut could keep the new file and lose the new name of the old one.
         sync_directory(layout.directory)
-        self._open(os.lseek(self.lock, 0, os.SEEK_END))
+        self._open(os.lseek(self.lock, 0, os.SEEK_END), may_wait=True)
 
     def is_open_as(self, descriptor: int) -> bool:
         """Tell whether *descriptor* is of the active file."""
         status = os.fstat(descriptor)
         return (status.st_dev, status.st_ino) == self._identity
 
-    def _open(self, generation: int) -> None:
+    def _open(self, generation: int, *, may_wait: bool) -> None:
         """Open the file at the path, or make it, unless it is the one that is open."""
         if generation < len(_FIRST_GENERATION):
             os.lseek(self.lock, 0, os.SEEK_SET)
@@ -148,6 +157,8 @@ class ActiveFile:
             generation = os.lseek(self.lock, 0, os.SEEK_END)
         status = self._layout.stat()
         if status is None or (status.st_dev, status.st_ino) != self._identity:
+            if not may_wait:
+                raise MustWait
             self._release_file()
             new = os.O_CREAT | os.O_EXCL if status is None else 0
             flags = os.O_RDWR | os.O_APPEND | new | OPEN_FLAGS

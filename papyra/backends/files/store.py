@@ -17,7 +17,7 @@ from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
 from papyra.errors import PapyraError, StoreFailedError, StoreIOError
 from papyra.log import warn
-from papyra.primitives import Primitives, Sync
+from papyra.primitives import NOW, MustWait, Primitives, Sync
 from papyra.published import publish, unpublish
 from papyra.refusal import refusal, refusals
 from papyra.reports import Quarantined, Rewritten
@@ -65,6 +65,7 @@ class FileBackend(PersistenceBackend):
         self._is_failure_told = False
         self._is_dirty = False
         self._prepared = False
+        self._appends_now = sync != "always"
 
     # In one piece: an interrupt may strike between any two of its calls.
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901
@@ -75,6 +76,8 @@ class FileBackend(PersistenceBackend):
             start, prefix, findings = active.begin(deadline=deadline, timeout=self._lock_timeout)
             data = prefix + b"".join(lines)
             if start and start + len(data) > self._max_bytes:
+                if deadline == NOW:
+                    raise MustWait
                 self._rotate()
                 start, data = 0, b"".join(lines)
             before = self._stored
