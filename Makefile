@@ -19,6 +19,7 @@ faults: $(VENV)/.installed $(ORIGINAL)/.installed
 	PYTHONPATH=tests:examples $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
 
 bench: $(VENV)/.installed $(ORIGINAL)/.installed
+	$(PY) -m pip install -qq --group bench
 	PYTHONPATH=.:tests $(PY) -m benchmarks docs/performance.md $(ORIGINAL)/bin/python
 
 lint: $(VENV)/.installed-dev

@@ -1,5 +1,5 @@
 """
-Measures everything, and writes what came of it to a page.
+Measures everything, and writes what came of it to a page, with plots beside it.
 
     PYTHONPATH=.:tests python -m benchmarks PAGE [PYTHON_WITH_PAPYRA_0.3.0]
 """
@@ -9,32 +9,68 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
-from benchmarks import aio, loop_delay, redis_store
+from benchmarks import (
+    aio,
+    appending,
+    counting,
+    growth,
+    loop_delay,
+    memory,
+    plots,
+    reading,
+    redis_store,
+    startup,
+    steps,
+    syncing,
+)
 from benchmarks.table import markdown
 
-_INTRODUCTION = """\
+_INTRODUCTION: Final = """\
 # Performance
 
-How fast papyra is beside others. `make bench` wrote this page. All figures of a table are ratios:
-the contenders took turns in one run on one machine, a ratio compares two turns that followed each
-other, and the middle one of all rounds is shown, with the quartiles in brackets. The targets
-are those that prototypes reached; where one is short, the table says so.
+How fast papyra is beside others. `make bench` wrote this page. All figures of a table are ratios,
+unless their unit is given: the contenders took turns in one run on one machine, a ratio compares
+two turns that followed each other, and the middle one of all rounds is shown, with the quartiles
+in brackets. Records have about 200 bytes. The targets are those that prototypes reached; where one
+is short, the table says so, and [Limits](#limits) why.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}.
 """
+_STEPS: Final = """\
+What one append to a file takes, step by step. A bare loop's turn is `json.dumps` and `os.write`, with the
+file open.
+"""
+_GROWTH: Final = """\
+Costs beside those of the smallest case of the same kind, and the resident memory of each record, or
+of each store where there are several.
 
-_DELAYS = """\
+![Costs over the number of records](growth-records.png)
+![Costs over the number of stores](growth-stores.png)
+"""
+_DELAYS: Final = """\
 How late the event loop came to a timer that another task had set for a millisecond, while eight
 tasks appended. These are times, not ratios: the first row is the machine's own. A thread that
 computes, as in a compaction, has the interpreter for `sys.getswitchinterval()`, five milliseconds.
 """
+_LIMITS: Final = Path(__file__).with_name("limits.md")
 
 
 def main(page: str, original: str = "") -> int:
     """Measure, and write the page."""
-    told = _INTRODUCTION.format(
+    sections = []
+    for section in _sections(Path(page).parent, original):
+        print(section, flush=True)
+        sections.append(section)
+    Path(page).write_text("\n".join(sections))
+    return 0
+
+
+def _sections(docs: Path, original: str) -> Iterator[str]:
+    yield _INTRODUCTION.format(
         when=time.strftime("%Y-%m-%d", time.gmtime()),
         commit=subprocess.run(
             ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
@@ -44,29 +80,23 @@ def main(page: str, original: str = "") -> int:
         processors=os.cpu_count(),
         kernel=f"{platform.system()} {platform.release()}",
     )
+    yield "## Appends\n\n" + markdown(appending.rows(original, long=True))
+    yield f"{_STEPS}\n{steps.table(long=True)}"
+    yield "## Reads\n\n" + markdown(reading.rows(long=True))
+    synced = markdown(aio.synced_rows(long=True) + syncing.rows(long=True))
+    yield f"## Appends that are synced\n\n{synced}"
+    yield "## Counting and scrapes\n\n" + markdown(counting.rows(long=True))
     redis = markdown(redis_store.rows(original, long=True) + aio.redis_rows(original, long=True))
-    synced = markdown(aio.synced_rows(long=True))
-    delays = loop_delay.markdown(loop_delay.delays(long=True))
-    text = "\n".join(
-        [
-            told,
-            "## Redis",
-            "",
-            "One server, one connection each, on the loopback.",
-            "",
-            redis,
-            "## asyncio",
-            "",
-            "What many tasks gain where each append is synced before it is acknowledged:",
-            "",
-            synced,
-            _DELAYS,
-            delays,
-        ]
-    )
-    Path(page).write_text(text)
-    print(text)
-    return 0
+    yield f"## Redis\n\nOne server, one connection each, on the loopback.\n\n{redis}"
+    yield "## Start\n\n" + markdown(startup.rows(long=True))
+    yield f"## The event loop\n\n{_DELAYS}\n{loop_delay.markdown(loop_delay.delays(long=True))}"
+    yield "## Memory\n\n" + markdown(memory.rows(long=True))
+    yield f"## Growth\n\n{_GROWTH}"
+    for by, cases in zip(("records", "stores"), growth.cases(long=True), strict=True):
+        found = growth.measured(cases, rounds=3)
+        plots.plot(docs / f"growth-{by}.png", found, by)
+        yield growth.table(found)
+    yield f"## Limits\n\n{_LIMITS.read_text()}"
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """asyncio's appends: many tasks beside one where each is synced, and beside redis-py's pipeline."""
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,15 +8,14 @@ from typing import Any, Final
 
 import redis.asyncio
 
-from benchmarks.redis_store import original_redis
+from benchmarks.elsewhere import original as running_original
+from benchmarks.load import plain, record
 from benchmarks.side_by_side import Timings, each
 from benchmarks.table import Row
-from papyra import Record
 from papyra.aio import AsyncBackend, open_store
 from servers import running_redis
 
 _PIPELINE: Final = 500
-_DATA: Final = {"actor_address": "local:42", "event_type": "ActorStarted", "text": "x" * 100}
 
 
 def synced_rows(*, long: bool) -> list[Row]:
@@ -55,16 +53,15 @@ def redis_rows(original: str, *, long: bool) -> list[Row]:
         asyncio.Runner() as runner,
         tempfile.TemporaryDirectory() as place,
         running_redis("debian", Path(place)) as server,
-        original_redis(server, original, count) as old,
+        running_original(original, "redis", server.port, callers=tasks, count=count) as old,
     ):
         client: Any = redis.asyncio.Redis(port=server.port)
         store = open_store(f"redis://127.0.0.1:{server.port}?name=tasks")
         contenders: dict[str, Callable[[], float]] = {
             "tasks": lambda: each(count, lambda: runner.run(_from_tasks(store, tasks, count))),
             "pipeline": lambda: each(_PIPELINE, lambda: runner.run(_pipelined(client))),
+            **old,
         }
-        if old is not None:
-            contenders["0.3.0"] = old
         timings = Timings(contenders, rounds=15 if long else 2)
         runner.run(client.aclose())
         runner.run(store.aclose())
@@ -77,15 +74,15 @@ def redis_rows(original: str, *, long: bool) -> list[Row]:
             timings.faster("tasks", "pipeline"),
         )
     ]
-    if "0.3.0" in contenders:
-        rows.append(Row(what, "0.3.0, 64 tasks", 15, timings.faster("tasks", "0.3.0")))
+    if original:
+        rows.append(Row(what, "0.3.0, 64 tasks", 15, timings.faster("tasks", "0.3.0 redis")))
     return rows
 
 
 def _from_tasks(store: AsyncBackend, tasks: int, count: int) -> Coroutine[Any, Any, object]:
     async def caller() -> None:
         for n in range(count // tasks):
-            await store.append(Record("event", data={**_DATA, "n": n}))
+            await store.append(record(n))
 
     async def all_of_them() -> None:
         await asyncio.gather(*(caller() for _ in range(tasks)))
@@ -96,6 +93,5 @@ def _from_tasks(store: AsyncBackend, tasks: int, count: int) -> Coroutine[Any, A
 async def _pipelined(client: Any) -> None:
     pipeline = client.pipeline(transaction=False)
     for n in range(_PIPELINE):
-        line = {"kind": "event", "timestamp": 1.7e9, **_DATA, "n": n}
-        pipeline.xadd("pipeline", {"data": json.dumps(line)})
+        pipeline.xadd("pipeline", {"data": plain(n)})
     await pipeline.execute()

@@ -12,11 +12,10 @@ from pathlib import Path
 from time import perf_counter
 from typing import Final, NamedTuple
 
-import papyra
+from benchmarks.load import record
 from papyra.aio import AsyncBackend, open_store
 from servers import running_redis
 
-_RECORD: Final = papyra.Record("event", timestamp=1.5, data={"actor": "local:42", "what": "x" * 90})
 _TASKS: Final = 8
 #: Seconds between two looks of the one that measures.
 _PAUSE: Final = 0.001
@@ -104,12 +103,12 @@ async def _delay(beside: str, url: str, tasks: int, held: int, other: _Beside) -
     async def work() -> None:
         nonlocal appends
         while not is_over:
-            await store.append(_RECORD)
+            await store.append(record(0))
             appends += 1
             await asyncio.sleep(_PAUSE / 2)
 
     async with open_store(url) as store:
-        await store.append_many([_RECORD] * held)
+        await store.append_many([record(0)] * held)
         async with asyncio.TaskGroup() as group:
             for _ in range(tasks):
                 group.create_task(work())

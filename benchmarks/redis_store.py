@@ -1,26 +1,22 @@
 """The Redis store beside redis-py's own pipeline and beside 0.3.0, on one server."""
 
-import json
-import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import redis
 
+from benchmarks.elsewhere import original as running_original
+from benchmarks.load import plain, record, records
 from benchmarks.side_by_side import Timings, each
 from benchmarks.table import Row
-from papyra import Record
 from papyra.backends.redis import RedisBackend
 from servers import Server, running_redis
 
 _CALLERS: Final = 64
 _PIPELINE: Final = 500
-_ORIGINAL: Final = Path(__file__).with_name("original_redis.py")
-_DATA: Final = {"actor_address": "local:42", "event_type": "ActorStarted", "text": "x" * 100}
 
 
 def rows(original: str, *, long: bool) -> list[Row]:
@@ -35,24 +31,23 @@ def _appends(server: Server, original: str, *, long: bool) -> Iterator[Row]:
     address = f"redis://127.0.0.1:{server.port}"
     with (
         RedisBackend(address, name="bench") as store,
-        original_redis(server, original, count) as old,
+        running_original(original, "redis", server.port, callers=_CALLERS, count=count) as old,
     ):
         contenders: dict[str, Callable[[], float]] = {
             "callers": lambda: each(count, lambda: _from_callers(store, count)),
-            "many": lambda: each(_PIPELINE, lambda: store.append_many(_records(_PIPELINE))),
+            "many": lambda: each(_PIPELINE, lambda: store.append_many(records(_PIPELINE))),
             "pipeline": lambda: each(_PIPELINE, lambda: _pipelined(client, _PIPELINE)),
+            **old,
         }
-        if old is not None:
-            contenders["0.3.0"] = old
         timings = Timings(contenders, rounds=15 if long else 2)
     callers, pipeline = f"{_CALLERS} threads append", f"redis-py's pipeline of {_PIPELINE} XADDs"
     # What threads cost in Python is no target of ours; each hand-over costs more than a record.
     yield Row(callers, pipeline, None, timings.faster("callers", "pipeline"))
     yield Row(f"append_many of {_PIPELINE}", pipeline, 1.6, timings.faster("many", "pipeline"))
-    if "0.3.0" in contenders:
+    if original:
         tasks = f"0.3.0, {_CALLERS} tasks"
-        yield Row(callers, tasks, None, timings.faster("callers", "0.3.0"))
-        yield Row(f"append_many of {_PIPELINE}", tasks, 15, timings.faster("many", "0.3.0"))
+        yield Row(callers, tasks, None, timings.faster("callers", "0.3.0 redis"))
+        yield Row(f"append_many of {_PIPELINE}", tasks, 15, timings.faster("many", "0.3.0 redis"))
 
 
 def _newest(server: Server, *, long: bool) -> Iterator[Row]:
@@ -65,7 +60,7 @@ def _newest(server: Server, *, long: bool) -> Iterator[Row]:
     ):
         for store, size in ((many, large), (few, small)):
             for _ in range(0, size, 1000):
-                store.append_many(_records(min(size, 1000)))
+                store.append_many(records(min(size, 1000)))
         timings = Timings(
             {
                 "large": lambda: each(20, lambda: [many.read(limit=10) for _ in range(20)]),
@@ -79,14 +74,10 @@ def _newest(server: Server, *, long: bool) -> Iterator[Row]:
     )
 
 
-def _records(count: int) -> list[Record]:
-    return [Record("event", data={**_DATA, "n": n}) for n in range(count)]
-
-
 def _from_callers(store: RedisBackend, count: int) -> None:
     def caller() -> None:
         for n in range(count // _CALLERS):
-            store.append(Record("event", data={**_DATA, "n": n}))
+            store.append(record(n))
 
     threads = [threading.Thread(target=caller) for _ in range(_CALLERS)]
     for thread in threads:
@@ -98,29 +89,5 @@ def _from_callers(store: RedisBackend, count: int) -> None:
 def _pipelined(client: Any, count: int) -> None:
     pipeline = client.pipeline(transaction=False)
     for n in range(count):
-        line = {"kind": "event", "timestamp": 1.7e9, **_DATA, "n": n}
-        pipeline.xadd("pipeline", {"data": json.dumps(line)})
+        pipeline.xadd("pipeline", {"data": plain(n)})
     pipeline.execute()
-
-
-@contextmanager
-def original_redis(
-    server: Server, original: str, count: int
-) -> Iterator[Callable[[], float] | None]:
-    """Give what has 0.3.0 append as much, if it is there; it runs in a process of its own."""
-    # -I: the name is the same, and PYTHONPATH may lead to this papyra.
-    if not original:
-        yield None
-        return
-    command = [original, "-I", str(_ORIGINAL), str(server.port), "old", str(_CALLERS), str(count)]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert child.stdin is not None
-    assert child.stdout is not None
-    with child, child.stdin as turns, child.stdout as seconds:
-
-        def turn() -> float:
-            turns.write("\n")
-            turns.flush()
-            return float(seconds.readline())
-
-        yield turn

@@ -1,14 +1,14 @@
 """Contenders that take turns, so that whatever else the machine does meets them all alike."""
 
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import perf_counter
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Ratio(NamedTuple):
     """
-    How often the one does in a second what the other does once.
+    How often the one does in a second what the other does once; or another figure of each round.
 
     Attributes:
         median: Of the rounds' ratios.
@@ -19,6 +19,12 @@ class Ratio(NamedTuple):
     median: float
     low: float
     high: float
+
+    @classmethod
+    def of(cls, figures: Iterable[float]) -> Self:
+        """Return what is shown of the rounds' *figures*."""
+        low, median, high = statistics.quantiles(figures, n=4)
+        return cls(median, low, high)
 
     def __str__(self) -> str:
         return f"{self.median:.2f} ({self.low:.2f} to {self.high:.2f})"
@@ -49,8 +55,12 @@ class Timings:
     def faster(self, name: str, than: str) -> Ratio:
         """Return how many times faster the one was, compared round by round."""
         pairs = zip(self._seconds[name], self._seconds[than], strict=True)
-        low, median, high = statistics.quantiles((other / own for own, other in pairs), n=4)
-        return Ratio(median, low, high)
+        return Ratio.of(other / own for own, other in pairs)
+
+    def later(self, name: str, than: str) -> Ratio:
+        """Return how many milliseconds more the one took, compared round by round."""
+        pairs = zip(self._seconds[name], self._seconds[than], strict=True)
+        return Ratio.of((own - other) * 1000 for own, other in pairs)
 
 
 def each(count: int, do: Callable[[], object]) -> float:

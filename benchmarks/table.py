@@ -15,6 +15,8 @@ class Row(NamedTuple):
         beside: What it is compared with.
         wanted: The ratio to reach; at least, if *at_least*, else at the most. None if there is none.
         ratio: What was measured.
+        at_least: Whether more is better.
+        unit: Of both figures.
     """
 
     what: str
@@ -22,11 +24,16 @@ class Row(NamedTuple):
     wanted: float | None
     ratio: Ratio
     at_least: bool = True
+    unit: str = "x"
 
     @property
     def wish(self) -> str:
         """What is wanted, in words."""
-        return "" if self.wanted is None else f"{'>=' if self.at_least else '<='} {self.wanted:g} x"
+        return (
+            ""
+            if self.wanted is None
+            else f"{'>=' if self.at_least else '<='} {self.wanted:g} {self.unit}"
+        )
 
     @property
     def verdict(self) -> str:

@@ -1,0 +1,59 @@
+"""What is written and read in all benchmarks: records of about 200 bytes, with and without orjson."""
+
+import json
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import papyra.record
+from papyra import PersistenceBackend, Record
+
+DATA: Final = {"actor_address": "local:42", "event_type": "ActorStarted", "text": "x" * 100}
+
+_Result = TypeVar("_Result")
+
+
+def record(n: int) -> Record:
+    """Return a record."""
+    return Record("event", timestamp=time.time(), data={**DATA, "n": n})
+
+
+def records(count: int) -> list[Record]:
+    """Return so many."""
+    return [record(n) for n in range(count)]
+
+
+def plain(n: int) -> str:
+    """Return what somebody without papyra would write."""
+    return json.dumps({"kind": "event", "timestamp": time.time(), **DATA, "n": n})
+
+
+def fill(store: PersistenceBackend, count: int) -> PersistenceBackend:
+    """Append *count* records, and return the store."""
+    for done in range(0, count, 1000):
+        store.append_many(records(min(1000, count - done)))
+    return store
+
+
+def parse(path: Path) -> None:
+    """Read a file of lines as somebody without papyra would."""
+    with path.open("rb") as lines:
+        for line in lines:
+            json.loads(line)
+
+
+def without_orjson(do: Callable[[], _Result]) -> Callable[[], _Result]:
+    """Return *do*, done by the standard library alone."""
+    codec: Any = papyra.record
+
+    @wraps(do)
+    def turn() -> _Result:
+        found, codec.orjson = codec.orjson, None
+        try:
+            return do()
+        finally:
+            codec.orjson = found
+
+    return turn
