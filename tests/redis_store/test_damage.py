@@ -2,9 +2,12 @@
 
 import pytest
 from redis_kind import Redis
+from redis_proxy import Proxy
 from stores import counts, event, numbers
 
 from papyra import CorruptRecordError, Retention, UnsupportedError
+from papyra.backends.redis import RedisBackend
+from papyra.backends.redis.scripts import FORGET, MOVE
 from papyra.record import MAX_LINE, encode, seal
 
 STRANGE = [
@@ -67,6 +70,34 @@ def test_records_that_share_an_entry_are_parted_and_what_is_between_them_is_save
         assert kind.client.xlen(kind.key("quarantine")) == 1
 
 
+def test_a_recovery_whose_replies_are_lost_moves_each_entry_once(kind: Redis) -> None:
+    with Proxy(kind.server.port, about=MOVE.sha.encode()) as proxy:
+        address = f"redis://127.0.0.1:{proxy.port}"
+        with RedisBackend(address, name=kind.store_name) as store:
+            one, other = (seal(encode(event(n)), "w", n)[:-1] for n in (1, 2))
+            kind.put_entry({"line": one + b"rubbish" + other})
+            kind.client.script_load(MOVE.text)
+            proxy.cuts = ["after", "after"]
+
+            assert store.recover().clean
+
+            assert proxy.done == 2
+            assert numbers(store.read(strict=True)) == [1, 2]
+            assert kind.client.xlen(kind.key("quarantine")) == 1
+
+
+def test_an_entry_of_many_fields_is_saved_whole(kind: Redis) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        kind.put_entry({f"field{n}": b"value" for n in range(5000)})
+
+        assert store.recover().clean
+
+        ((_, saved),) = kind.client.xrange(kind.key("quarantine"))
+        assert saved[b"packed"].count(b"value") == 5000
+        assert numbers(store.read(strict=True)) == [1]
+
+
 def test_a_compaction_drops_exactly_what_the_retention_does_not_keep(kind: Redis) -> None:
     with kind.open() as store:
         store.append_many([event(n) for n in range(2500)])
@@ -108,6 +139,17 @@ def test_a_compaction_forgets_writers_unseen_for_a_week(kind: Redis) -> None:
         assert len(writers) == 2 + 2  # the writer, and what the object told
         store.append(event(2))
     assert kind.open().metrics.snapshot() == counts()
+
+
+def test_a_writer_that_wrote_since_it_was_looked_at_is_not_forgotten(kind: Redis) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        writers = kind.key("writers")
+        writer = store._queue.writer.encode()
+        seen = kind.client.hget(writers, writer)
+        store.append(event(2))
+        assert store._link.run(FORGET, writer, seen) == 0
+        assert store._link.run(FORGET, writer, kind.client.hget(writers, writer)) == 1
 
 
 def test_what_was_told_is_not_told_again_when_the_server_forgot_the_teller(kind: Redis) -> None:

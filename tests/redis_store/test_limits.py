@@ -53,6 +53,20 @@ def test_a_batch_that_no_server_takes_is_refused_before_it_is_sent(
         assert kind.stored() == 0
 
 
+def test_a_stream_without_ids_left_takes_nothing_of_a_batch(kind: Redis) -> None:
+    last = 2**64 - 1
+    with kind.open() as one:
+        one.append(event(1))
+        kind.client.execute_command(
+            "XADD", kind.key("records"), f"{last}-{last - 1}", "line", b"the last but one"
+        )
+        with pytest.raises(StoreIOError, match="exhausted"):
+            one.append_many([event(2), event(3)])  # the first of them still finds an id
+        assert kind.stored() == 2
+        assert one.metrics.snapshot() == counts(records_written=1, write_errors=1)
+        assert papyra.open_counters(kind.url).read().totals[0] == 1
+
+
 def test_the_newest_few_are_one_page(kind: Redis) -> None:
     with kind.open() as one:
         one.append_many([event(n) for n in range(3000)])

@@ -6,9 +6,13 @@ import time
 
 import pytest
 from redis_kind import Redis
+from redis_proxy import Proxy
 from stores import counts, event
 
 from papyra import NotPublishedError, StoreNotFoundError, open_counters
+from papyra.backends.redis import RedisBackend
+from papyra.backends.redis.counters import Report
+from papyra.backends.redis.scripts import REPORT, TOLD
 
 
 def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Redis) -> None:
@@ -94,3 +98,36 @@ def test_a_lost_reply_to_a_reset_loses_no_interval(kind: Redis) -> None:
         shared = open_counters(kind.url.replace(str(kind.server.port), str(proxy.port)))
         assert shared.reset() == counts(records_written=1)
         assert proxy.done == 1
+
+
+def test_what_was_told_and_not_acknowledged_counts_once(kind: Redis) -> None:
+    with Proxy(kind.server.port) as proxy:
+        address = f"redis://127.0.0.1:{proxy.port}"
+        with RedisBackend(address, name=kind.store_name) as one:
+            one.append(event(1))
+            one.read()
+            # The report of the scan arrives, its reply does not: it is told again by the append.
+            proxy.about = REPORT.sha.encode()
+            proxy.cuts = ["after"]
+            one.scan()
+            assert proxy.done == 1
+            proxy.about = b"EVALSHA"
+            one.append(event(2))
+            assert open_counters(kind.url).read().snapshot() == counts(
+                records_written=2, records_read=1, scan_operations=1
+            )
+
+
+def test_a_report_that_comes_late_neither_counts_nor_is_taken_for_the_last_one(kind: Redis) -> None:
+    """Two threads tell of one object: what was said later may be there first."""
+    with kind.open() as one:
+        one.append(event(1))
+        early, late, last = (
+            Report("o" * 16, (0,) * len(TOLD), (number, *[0] * (len(TOLD) - 1)))
+            for number in (1, 3, 4)
+        )
+        for report in (late, early, late, last, early):
+            one._link.run(REPORT, report.object, report.text)
+        assert open_counters(kind.url).read().snapshot() == counts(
+            **{"records_written": 1, TOLD[0]: 4}
+        )
