@@ -45,8 +45,6 @@ class Proxy:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
         self._thread.join()
-        for one in self._open:
-            one.close()
 
     def _accept(self) -> None:
         threads = []
@@ -74,9 +72,11 @@ class Proxy:
                     if not data or waiting == "before" or (one is server and waiting):
                         raise OSError
                     (server if one is client else client).sendall(data)
+        # Closed at once: a long run cuts thousands, and select takes no descriptor above 1,023.
         for one in (client, server):
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+            one.close()
 
     def _next(self, command: bytes) -> Cut | None:
         with self._lock:
