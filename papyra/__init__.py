@@ -8,10 +8,10 @@ Persistence for actor systems that counts what it does, exactly, and shows it to
 Names load with their first use, so that `import papyra` costs next to nothing.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it: typing alone would triple the cost of this import
 if TYPE_CHECKING:
+    from typing import Any
+
     from papyra.anomaly import Anomaly
     from papyra.backend import PersistenceBackend
     from papyra.backends.files.json_file import JsonBackend
@@ -109,7 +109,9 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> Any:  # noqa: ANN401  whatever the name is of
+def __getattr__(name: str) -> "Any":  # noqa: ANN401  whatever the name is of
+    from importlib import import_module  # noqa: PLC0415  likewise
+
     if name == "exposition":
         return import_module("papyra.exposition")
     if name == "__version__":

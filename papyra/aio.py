@@ -13,11 +13,11 @@ reads or changes the store runs in the loop's default executor.
 
 import asyncio
 from asyncio import get_running_loop, to_thread
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from itertools import chain, islice
 from time import monotonic
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from papyra import store_url
 from papyra.ahead import Ahead
@@ -40,6 +40,8 @@ _MOST_NOW: Final = 64 * 1024
 _TURN: Final = 0.001
 #: Records that are encoded before others may go on.
 _AT_ONCE: Final = 64
+
+_Result = TypeVar("_Result")
 
 
 class AsyncBackend:
@@ -65,6 +67,7 @@ class AsyncBackend:
             raise TypeError(f"{store!r}: a papyra.PersistenceBackend is needed")
         self.store = store
         self._lane: Lane | None = None
+        self._at_work = 0
         forget_in_child(self)
 
     @property
@@ -156,8 +159,11 @@ class AsyncBackend:
     def _commit_now(self, call: Call) -> bool:
         """Write *call* if that takes no waiting."""
         store = self.store
-        can_be = store._appends_now and store._prepared and call.size <= _MOST_NOW
-        return (can_be or store.closed) and store._queue.commit_now(store, call)
+        # Beside a thread that computes, each system call may cost the loop five milliseconds.
+        can_be = store._appends_now and store._prepared and not self._at_work
+        return ((can_be and call.size <= _MOST_NOW) or store.closed) and store._queue.commit_now(
+            store, call
+        )
 
     def _enter(self) -> Lane:
         """Return the lane of the running loop; if it cannot be, a write call has failed."""
@@ -177,6 +183,13 @@ class AsyncBackend:
             lane = self._lane = Lane(self.store, loop)
         return lane
 
+    async def _in_thread(self, operation: Callable[[], _Result]) -> _Result:
+        self._at_work += 1
+        try:
+            return await to_thread(operation)
+        finally:
+            self._at_work -= 1
+
     async def read(
         self,
         *,
@@ -187,7 +200,9 @@ class AsyncBackend:
     ) -> list[Record]:
         """Return what `PersistenceBackend.read` does."""
         read = self.store.read
-        return await to_thread(read, kind=kind, since=since, limit=limit, strict=strict)
+        return await self._in_thread(
+            partial(read, kind=kind, since=since, limit=limit, strict=strict)
+        )
 
     def records(
         self,
@@ -221,19 +236,19 @@ class AsyncBackend:
 
     async def scan(self) -> ScanReport:
         """Return what `PersistenceBackend.scan` does."""
-        return await to_thread(self.store.scan)
+        return await self._in_thread(self.store.scan)
 
     async def recover(self, *, dry_run: bool = False, undo: str | None = None) -> RecoveryReport:
         """Return what `PersistenceBackend.recover` does."""
-        return await to_thread(self.store.recover, dry_run=dry_run, undo=undo)
+        return await self._in_thread(partial(self.store.recover, dry_run=dry_run, undo=undo))
 
     async def quarantined(self) -> list[Quarantined]:
         """Return what `PersistenceBackend.quarantined` does."""
-        return await to_thread(self.store.quarantined)
+        return await self._in_thread(self.store.quarantined)
 
     async def compact(self) -> CompactionReport:
         """Return what `PersistenceBackend.compact` does."""
-        return await to_thread(self.store.compact)
+        return await self._in_thread(self.store.compact)
 
     async def aclose(self) -> None:
         """

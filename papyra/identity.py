@@ -18,12 +18,16 @@ class Seen:
     few ranges, in whichever direction and order its lines come.
     """
 
-    __slots__ = ("_copies", "_writers")
+    __slots__ = ("_copies", "_lasts", "_next", "_number", "_writer", "_writers")
 
     def __init__(self) -> None:
         self._copies = Copies()
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
+        # What follows the highest number of the writer that was met last, and where it is put.
+        self._next = ""
+        self._writer, self._number = "", 0
+        self._lasts: list[int] = []
 
     def add(self, record: Record, line: bytes | int) -> bool:
         """Take the *record* in *line* in; False if it was there."""
@@ -37,19 +41,20 @@ class Seen:
 
     def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
+        if id_ == self._next:  # as nearly all do: a writer's records stand in a row
+            number = self._number = self._number + 1
+            self._lasts[-1] = number
+            self._next = f"{self._writer}-{number + 1}"
+            return True
         named = number_in(id_)
         if named is None:
             return True
         writer, number = named
-        ranges = self._writers.get(writer)
-        if ranges is None:
-            self._writers[writer] = [number], [number]
-            return True
-        firsts, lasts = ranges
-        if number == lasts[-1] + 1:
-            lasts[-1] = number
-            return True
-        return _insert(firsts, lasts, number)
+        firsts, lasts = self._writers.setdefault(writer, ([], []))
+        is_new = _insert(firsts, lasts, number)
+        self._writer, self._number, self._lasts = writer, lasts[-1], lasts
+        self._next = f"{writer}-{lasts[-1] + 1}"
+        return is_new
 
 
 def number_in(id_: str) -> tuple[str, int] | None:

@@ -7,6 +7,7 @@ the newest record on finds the oldest that stays: the cut.
 
 from collections.abc import Collection, Iterator, Sequence
 from itertools import dropwhile, takewhile
+from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
@@ -27,6 +28,7 @@ class Lines(Protocol):
 
 
 _KEEP_ALL: Final = Retention()
+_RECORD: Final = attrgetter("record")
 #: Times that a stream looks for the oldest record that stays.
 _LOOKS: Final = 5
 
@@ -88,7 +90,11 @@ def stream(
     lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterator[Record]:
     """Yield the records that *query* asks for, oldest first; it has no limit."""
-    for record in _kept(lines, retention, query, now, findings):
+    kept = _kept(lines, retention, query, now, findings)
+    if retention.max_age is None and query.kind is None and query.since is None:
+        yield from kept
+        return
+    for record in kept:
         if retention.is_young(record.timestamp, now) and query.admits(record):
             yield record
 
@@ -103,7 +109,7 @@ def _kept(
             return
         if cut is _BEGINNING:
             everything = intact(lines(newest_first=False), findings, strict=query.strict)
-            yield from (found.record for found in everything)
+            yield from map(_RECORD, everything)
             return
         rest = intact(_from(cut.place, lines), findings, start=cut.start, strict=query.strict)
         found = next(rest, None)

@@ -6,6 +6,7 @@ newline where it has one; one that is too long to be held comes as its length.
 """
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly, Place
@@ -47,6 +48,10 @@ class Found(NamedTuple):
         return own if own.endswith(b"\n") else own + b"\n"
 
 
+#: A Found of its fields, without the Python code of a NamedTuple's own constructor.
+_found = partial(tuple.__new__, Found)
+
+
 def intact(
     lines: Iterable[Line],
     findings: Findings,
@@ -65,7 +70,14 @@ def intact(
     """
     seen = Seen()
     for place, line in lines:
-        pieces = pieces_of(line)
+        # Nearly every line is one new record: that nothing more is made of it doubles the speed.
+        if isinstance(line, int) or start or (record := decode(line)) is None:
+            pieces = pieces_of(line)
+        elif seen.add(record, line):
+            yield _found((place, 0, len(line), record, line))
+            continue
+        else:
+            pieces = [Piece(0, len(line), DUPLICATE)]
         if newest_first:
             pieces.reverse()
         for piece in pieces:

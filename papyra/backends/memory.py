@@ -63,10 +63,11 @@ class MemoryBackend(PersistenceBackend):
         return []
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        # No copy: lines are only ever added to this list, and what is added lies beyond its end;
+        # a trim or a recovery makes another one.
         held, end = self._held
-        lines = held[:end]
-        numbered = enumerate(lines)
-        for number, line in reversed(list(numbered)) if newest_first else numbered:
+        for number in range(end - 1, -1, -1) if newest_first else range(end):
+            line = held[number]
             yield (self.source, str(number)), line if len(line) <= MAX_LINE else len(line)
 
     def _check(self) -> tuple[()]:

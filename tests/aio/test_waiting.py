@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aio.gated import Gated, Run, turns
+from aio.gated import Gated, Run, turns, until
 from children import Child
 from stores import FILE_KINDS, FileKind, counts, event, numbers
 
@@ -193,6 +193,35 @@ def test_the_loop_goes_on_while_another_thread_writes(run: Run) -> None:
             await task
             thread.join()
             assert numbers(gated.read()) == [0, 1]
+
+    run(main())
+
+
+def test_beside_a_thread_that_computes_an_append_leaves_the_loop(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else each of its system calls would give the interpreter away, for five milliseconds."""
+
+    async def main() -> None:
+        async with open_store("memory:") as store:
+            await store.append(event(0))
+            noted = Noted(store.store, monkeypatch)
+            begun, go_on = threading.Event(), threading.Event()
+            check = store.store._check
+
+            def held() -> Any:
+                begun.set()
+                go_on.wait()
+                return check()
+
+            monkeypatch.setattr(store.store, "_check", held)
+            task = asyncio.create_task(store.scan())
+            await until(begun.is_set)
+            await store.append(event(1))
+            go_on.set()
+            assert (await task).clean
+            await store.append(event(2))
+            assert noted.here == [False, True]
 
     run(main())
 

@@ -6,7 +6,6 @@ Nothing here connects, or needs redis-py. An address holds credentials; only `sh
 
 import os
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
 
 #: The schemes of an address.
 SCHEMES: Final = ("redis", "rediss", "unix")
@@ -91,6 +90,9 @@ def address_of(
 def _node(text: str) -> tuple[str, int]:
     """Return the host and the port that *text* names."""
     try:
+        # Here, since it costs a command on a store of files what all the rest of this does.
+        from urllib.parse import urlsplit  # noqa: PLC0415
+
         parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
