@@ -16,7 +16,8 @@ test: $(VENV)/.installed
 	$(PY) -m pytest
 
 faults: $(VENV)/.installed $(ORIGINAL)/.installed
-	PYTHONPATH=tests:examples $(PY) -m faults.report docs/reliability.md $(ORIGINAL)/bin/python
+	PYTHONPATH=tests:examples $(PY) -m faults.report redis docs/reliability-redis.md
+	PYTHONPATH=tests:examples $(PY) -m faults.report files docs/reliability.md $(ORIGINAL)/bin/python
 
 bench: $(VENV)/.installed $(ORIGINAL)/.installed
 	$(PY) -m pip install -qq --group bench

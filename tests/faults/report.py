@@ -1,7 +1,7 @@
 """
-Tries every fault for long, and writes what came of it to a page.
+Tries the faults of one kind of store for long, and writes what came of it to a page.
 
-    PYTHONPATH=tests:examples python -m faults.report PAGE [PYTHON_WITH_PAPYRA_0.3.0]
+    PYTHONPATH=tests:examples python -m faults.report files|redis PAGE [PYTHON_WITH_PAPYRA_0.3.0]
 """
 
 import json
@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from faults.discovery import discovered
 from faults.outcome import Outcome, UnavailableError
@@ -90,10 +90,10 @@ _PROMISES: Final = {
     ),
 }
 _INTRODUCTION: Final = """\
-# Reliability
+# {title}
 
-What was done to papyra's stores to make them lose a record, and what came of it. `make faults`
-wrote this page: it tries everything again and takes about twenty minutes; the tests
+What was done to papyra's {stores} to make them lose a record, and what came of it. `make faults`
+wrote this page: it tries everything again and takes about {usual} minutes; the tests
 (`make test`) try a shorter form of each. What is chosen at random is chosen alike again by
 `PAPYRA_SEED={seed} make faults`, but for the stateful model, which hypothesis seeds itself, and for
 processes that race each other.
@@ -108,7 +108,7 @@ counters that do not say exactly what happened; **broken** is everything else th
 promised: records out of order, findings where nothing is wrong, errors of another kind than the
 documented ones.
 """
-_LIMITS: Final = """\
+_FILE_LIMITS: Final = """\
 ## What is not promised
 
 - Network file systems: appending and flock are not atomic between hosts.
@@ -123,21 +123,45 @@ _LIMITS: Final = """\
 - A file whose first 64 KiB hold no record and do not begin like one counts as somebody else's
   where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
   are refused.
-- What a Redis server itself loses: with `appendfsync everysec` the last second or two at a power cut, and
-  what a replica lacks that is promoted. No power was cut there; killing it loses nothing that it has
-  in its append-only file.
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
+"""
+_REDIS_LIMITS: Final = """\
+## What is not promised
+
+- What the server itself loses: with `appendfsync everysec` the last second or two at a power cut, and what
+  a replica lacks that is promoted. No power was cut; killing it loses nothing that it has in its
+  append-only file.
+- An eviction policy that drops the stream's key, and whoever deletes it.
+- What a killed process had not told of its counters but `records_written`, which is exact.
 """
 
 
-def main(page: str, original: str = "") -> int:
-    """Try everything; return 0 if nothing went wrong."""
+class _Page(NamedTuple):
+    """What is told of the stores of one kind; *usual* are the minutes that it takes to find out."""
+
+    title: str
+    stores: str
+    usual: str
+    limits: str
+
+
+_PAGES: Final = {
+    "files": _Page("Reliability", "stores of files", "twenty", _FILE_LIMITS),
+    "redis": _Page("Reliability of the Redis store", "Redis store", "ten", _REDIS_LIMITS),
+}
+
+
+def main(kind: str, page: str, original: str = "") -> int:
+    """Try everything that there is for this *kind* of store; return 0 if nothing went wrong."""
+    about = _PAGES[kind]
     logging.getLogger("papyra").disabled = True
     seed = os.environ.get("PAPYRA_SEED") or os.urandom(4).hex()
     began = time.monotonic()
     outcomes: dict[str, Outcome] = {}
     missing: dict[str, str] = {}
     for name, fault in discovered().items():
+        if name.startswith("redis_") != (kind == "redis"):
+            continue
         random.seed(f"{seed} {name}")
         try:
             outcomes[name] = fault(long=True)
@@ -147,6 +171,9 @@ def main(page: str, original: str = "") -> int:
     theirs = {name: _of_original(original, its) for name, its in _SAME.items()} if original else {}
     minutes = round((time.monotonic() - began) / 60)
     introduction = _INTRODUCTION.format(
+        title=about.title,
+        stores=about.stores,
+        usual=about.usual,
         seed=seed,
         commit=_commit(),
         when=time.strftime("%Y-%m-%d"),
@@ -160,9 +187,10 @@ def main(page: str, original: str = "") -> int:
         introduction,
         _promises(outcomes),
         _faults(outcomes, missing),
-        _original(theirs, outcomes),
     ]
-    Path(page).write_text("\n".join([*parts, _LIMITS]))
+    if kind == "files":
+        parts.append(_original(theirs, outcomes))
+    Path(page).write_text("\n".join([*parts, about.limits]))
     return int(not all(outcome.flawless for outcome in outcomes.values()))
 
 
@@ -188,10 +216,10 @@ def _of_original(python: str, name: str) -> dict[str, Any]:
 def _promises(outcomes: dict[str, Outcome]) -> str:
     rows = []
     for number, (promise, names) in enumerate(_PROMISES.items(), 1):
-        tried = [outcomes[name] for name in names if name in outcomes]
-        figures = "; ".join(outcome.tried for outcome in tried) or "not tried here"
-        wrong = f"{sum(sum(outcome[2:]) for outcome in tried):,}" if tried else "-"
-        rows.append((f"P{number}", promise, figures, wrong))
+        if tried := [outcomes[name] for name in names if name in outcomes]:
+            figures = "; ".join(outcome.tried for outcome in tried)
+            wrong = f"{sum(sum(outcome[2:]) for outcome in tried):,}"
+            rows.append((f"P{number}", promise, figures, wrong))
     return "## What is promised\n\n" + _table(("", "promise", "tried", "violations"), rows)
 
 
