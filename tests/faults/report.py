@@ -147,7 +147,7 @@ class _Page(NamedTuple):
 
 _PAGES: Final = {
     "files": _Page("Reliability", "stores of files", "twenty", _FILE_LIMITS),
-    "redis": _Page("Reliability of the Redis store", "Redis store", "ten", _REDIS_LIMITS),
+    "redis": _Page("Reliability of the Redis store", "Redis store", "five", _REDIS_LIMITS),
 }
 
 

@@ -2,6 +2,8 @@
 
 import threading
 import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from papyra.system import forget_in_child
@@ -27,9 +29,10 @@ class _Syncer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._dirty: list[Dirty] = []
+        # Not a list and an Event: one is written in Python, and an interrupt within `set` leaves its
+        # lock locked for ever. This puts in one call of C.
+        self._dirty: SimpleQueue[Dirty] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._something = threading.Event()
         forget_in_child(self)
 
     def add(self, store: Dirty) -> None:
@@ -43,26 +46,24 @@ class _Syncer:
                 except RuntimeError as error:  # the next append tries again
                     store._untold.append(f"written records wait for the disk: {error}")
                     return
-            self._something.set()
-            self._dirty.append(store)
+            self._dirty.put(store)
             # Last: what an interrupt leaves without its mark, the next append adds once more.
             store._is_dirty = True
 
     def _run(self) -> None:
         while True:
-            self._something.wait()
+            dirty = [self._dirty.get()]
             time.sleep(INTERVAL)
-            self._something.clear()
-            with self._lock:
-                dirty, self._dirty = self._dirty, []
+            with suppress(Empty):
+                while True:
+                    dirty.append(self._dirty.get_nowait())
             while dirty:
                 dirty.pop()._sync_written()
 
     def _after_fork(self) -> None:
         self._lock = threading.Lock()
-        self._dirty = []
+        self._dirty = SimpleQueue()
         self._thread = None
-        self._something = threading.Event()
 
 
 _syncer = _Syncer()
