@@ -8,7 +8,7 @@ Persistence for actor systems that counts what it does, exactly, and shows it to
 Names load with their first use, so that `import papyra` costs next to nothing.
 """
 
-TYPE_CHECKING = False  # as type checkers know it: typing alone would triple the cost of this import
+TYPE_CHECKING = False  # as type checkers know it: importing typing costs more than all else here
 if TYPE_CHECKING:
     from typing import Any
 

@@ -99,9 +99,8 @@ class PersistenceBackend(Primitives):
             if not self._prepared:
                 self._prepare()
             bodies = (encode(record),)
-        except Exception:
-            self.metrics.increment("write_errors")
-            raise
+        except Exception as error:  # noqa: BLE001  counted, and raised on
+            self._turn_away(error)
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
         return f"{call.writer}-{call.first}"

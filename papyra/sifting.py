@@ -70,7 +70,7 @@ def intact(
     """
     seen = Seen()
     for place, line in lines:
-        # Nearly every line is one new record: that nothing more is made of it doubles the speed.
+        # Nearly every line is one new record: a quarter faster if no pieces are made of it.
         if isinstance(line, int) or start or (record := decode(line)) is None:
             pieces = pieces_of(line)
         elif seen.add(record, line):

@@ -301,6 +301,57 @@ def test_what_waits_is_bounded_and_keeps_its_order(
     run(main())
 
 
+def test_who_comes_when_there_is_room_again_does_not_overtake_the_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.lane.MOST_WAITING", 1)
+
+    async def main() -> None:
+        gated = Gated()
+        async with AsyncBackend(gated) as store:
+            tasks = [asyncio.create_task(store.append(event(n))) for n in range(2)]
+            await gated.taken()  # the first; the second is in line
+            admit = Lane._admit
+
+            def admitted(lane: Lane) -> None:
+                # A task that runs before the one that is let in now.
+                if len(tasks) == 2:
+                    tasks.append(asyncio.create_task(store.append(event(2))))
+                admit(lane)
+
+            monkeypatch.setattr(Lane, "_admit", admitted)
+            gated.let(3)
+            await until(lambda: len(tasks) == 3)
+            await asyncio.gather(*tasks)
+            assert numbers(gated.read()) == [0, 1, 2]
+
+    run(main())
+
+
+def test_a_batch_that_is_told_twice_ends_no_other(run: Run) -> None:
+    """The loop has looked for itself, and the thread tells it later."""
+
+    async def main() -> None:
+        gated = Gated()
+        async with AsyncBackend(gated) as store:
+            first = asyncio.create_task(store.append(event(0)))
+            await gated.taken()
+            lane = store._lane
+            assert lane is not None
+            told = lane._sent
+            gated.let()
+            await first
+            second = asyncio.create_task(store.append(event(1)))
+            await gated.taken()
+            lane._settled(told)
+            assert not lane.is_free
+            assert not second.done()
+            gated.let()
+            await second
+
+    run(main())
+
+
 def test_closing_writes_out_what_was_accepted(run: Run) -> None:
     async def main() -> None:
         gated = Gated()

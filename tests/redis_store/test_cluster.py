@@ -123,6 +123,20 @@ def test_appends_go_on_while_the_slot_moves(nodes: list[Server]) -> None:
     assert shared["records_written"] == len(written) + 1
 
 
+def test_a_store_that_has_moved_is_reached_before_the_cluster_knows(nodes: list[Server]) -> None:
+    with RedisBackend(url(*nodes), name="asked") as store:
+        store.append(event(1))
+        with admin(nodes[0]) as client:
+            slot = client.execute_command("CLUSTER", "KEYSLOT", store.source)
+        ids = {node.port: id_of(node) for node in nodes}
+        source = next(node for node in nodes if has(node, store.source))
+        target = nodes[(nodes.index(source) + 1) % 3]
+        move_keys(slot, source, target, ids)
+        store.append(event(2))  # the old node says to ask the new one, which wants to be asked
+        assert numbers(store.read(strict=True)) == [1, 2]
+        assign(slot, source, target, ids, nodes)
+
+
 def id_of(node: Server) -> str:
     with admin(node) as client:
         return str(client.execute_command("CLUSTER", "MYID"))
@@ -139,11 +153,24 @@ def has(node: Server, key: str) -> bool:
 def move(
     slot: int, source: Server, target: Server, ids: dict[int, str], nodes: list[Server]
 ) -> None:
-    """Move *slot* as redis-cli does, a key at a time."""
+    """Move *slot* as redis-cli does."""
+    move_keys(slot, source, target, ids)
+    assign(slot, source, target, ids, nodes)
+
+
+def move_keys(slot: int, source: Server, target: Server, ids: dict[int, str]) -> None:
+    """Move what is in *slot*, a key at a time; the source still owns it."""
     with admin(source) as old, admin(target) as new:
         new.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source.port])
         old.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target.port])
         while keys := old.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 1):
             old.execute_command("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 5000)
+
+
+def assign(
+    slot: int, source: Server, target: Server, ids: dict[int, str], nodes: list[Server]
+) -> None:
+    """Have the whole cluster know that *slot* is the target's."""
+    with admin(source) as old, admin(target) as new:
         for client in (new, old, *(admin(node) for node in nodes)):
             client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target.port])

@@ -5,10 +5,11 @@ from redis_kind import Redis
 from redis_proxy import Proxy
 from stores import counts, event, numbers
 
-from papyra import CorruptRecordError, Retention, UnsupportedError
+from papyra import CorruptRecordError, PapyraError, Retention, UnsupportedError
 from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.scripts import FORGET, MOVE
 from papyra.record import MAX_LINE, encode, seal
+from papyra.selection import Lines, Sorter
 
 STRANGE = [
     ({"line": b"\xff\xfe"}, "invalid_utf8"),
@@ -110,6 +111,25 @@ def test_a_compaction_drops_exactly_what_the_retention_does_not_keep(kind: Redis
         assert kind.stored() == 150
         assert numbers(store.read(strict=True)) == list(range(2351, 2501))
         assert store.compact().dropped == 0
+
+
+def test_a_compaction_drops_nothing_where_what_it_keeps_is_gone_meanwhile(
+    kind: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin = Sorter.begin
+    with kind.open(retention=Retention(max_records=5)) as store:
+        store.append_many([event(n) for n in range(10)])
+
+        def begun(sorter: Sorter, lines: Lines) -> None:
+            begin(sorter, lines)
+            entries = [entry for entry, _ in kind.client.xrange(kind.key("records"))]
+            kind.client.xdel(kind.key("records"), entries[5])  # the oldest that stays
+
+        monkeypatch.setattr(Sorter, "begin", begun)
+        with pytest.raises(PapyraError, match="changed the store meanwhile"):
+            store.compact()
+        assert kind.stored() == 9
+        assert store.metrics.totals()["compaction_errors"] == 1
 
 
 def test_what_is_dropped_may_lie_between_what_stays(kind: Redis) -> None:

@@ -210,9 +210,8 @@ class RedisBackend(PersistenceBackend):
             try:
                 self._check_usable()
                 self._send_again(error)
-            except Exception:
-                self.metrics.increment("write_errors")
-                raise
+            except Exception as refused:  # noqa: BLE001  counted, and raised on
+                self._turn_away(refused)
         return error.ids
 
     def _send_again(self, error: WriteOutcomeUnknownError) -> None:
