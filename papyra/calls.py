@@ -1,5 +1,6 @@
 """What the commit queue handles: one write call, and the store that it is written to."""
 
+from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
 from time import monotonic
@@ -114,3 +115,16 @@ def wake(call: Call) -> None:
         gate.release()
     except RuntimeError:  # somebody else woke it between the two
         return
+
+
+# Loops within a `with` are functions of their own. Python 3.12 and 3.13 guard no jump back that hangs
+# on a condition: an interrupt there would leave the lock locked.
+def drop_done(pending: deque[Call]) -> None:
+    """Let go of the first calls as long as their outcomes stand."""
+    while pending and pending[0].done:
+        pending.popleft()
+
+
+def missing(calls: Iterable[Call], present: Collection[Call]) -> list[Call]:
+    """Return those of the *calls* without an outcome that are not *present*."""
+    return [call for call in calls if not call.done and call not in present]

@@ -25,7 +25,7 @@ from time import monotonic
 from typing import Final
 
 from papyra.anomaly import Anomaly
-from papyra.calls import NOW, Call, MustWait, Store, first_of, wake
+from papyra.calls import NOW, Call, MustWait, Store, drop_done, first_of, missing, wake
 from papyra.errors import StoreLockedError
 from papyra.metrics import PersistenceMetrics
 from papyra.record import seal
@@ -92,8 +92,7 @@ class CommitQueue:
         """
         own = set(calls)
         with self._door:
-            queued = own.intersection(self._pending.copy())
-            self._pending.extend([c for c in calls if not c.done and c not in queued])
+            self._pending.extend(missing(calls, self._pending.copy()))
         for call in calls:
             if call.done:
                 continue
@@ -254,8 +253,7 @@ class CommitQueue:
             return
         with self._door:
             self._taken = ()
-            while self._pending and self._pending[0].done:
-                self._pending.popleft()
+            drop_done(self._pending)
         for call in calls:
             if call.done and call.gate is not None:
                 wake(call)
@@ -276,7 +274,7 @@ class CommitQueue:
         self._settle(store)
         with self._door:
             # One that never lined up has nobody left: its caller was the leader.
-            store.metrics._settle_failed([call for call in calls if call not in self._pending])
+            store.metrics._settle_failed(missing(calls, self._pending.copy()))
 
     def _wait(self, store: Store, call: Call) -> None:
         """Wait until somebody settles *call*, or until it is time to look again."""

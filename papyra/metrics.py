@@ -225,13 +225,17 @@ class PersistenceMetrics:
 
     def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
         """Count each call that is not done as one write error and as done, both at once."""
-        counted = NAMES[_WRITE_ERRORS] not in self._unsupported
         with self._lock:
-            for call in calls:
-                if not call.done:
-                    if counted:
-                        self._cells[_WRITE_ERRORS] += 1
-                    call.done = True
+            self._end(calls)
+
+    # Not in the `with`: see the loops of papyra/calls.py.
+    def _end(self, calls: Sequence[WriteCall]) -> None:
+        counted = NAMES[_WRITE_ERRORS] not in self._unsupported
+        for call in calls:
+            if not call.done:
+                if counted:
+                    self._cells[_WRITE_ERRORS] += 1
+                call.done = True
 
     def _keep(self, book: Book) -> None:
         self._book = book
