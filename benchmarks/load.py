@@ -1,4 +1,4 @@
-"""What is written and read in all benchmarks: records of about 200 bytes, with and without orjson."""
+"""What is written and read in all benchmarks: an event of an actor system, with and without orjson."""
 
 import json
 import time
@@ -10,7 +10,18 @@ from typing import Any, Final, TypeVar
 import papyra.record
 from papyra import PersistenceBackend, Record
 
-DATA: Final = {"actor_address": "local:42", "event_type": "ActorStarted", "text": "x" * 100}
+#: With a kind, a time and a number 215 bytes of JSON, nested as events are.
+DATA: Final = {
+    "actor": "local:42",
+    "event": "OrderPaid",
+    "payload": {
+        "order": 10042,
+        "customer": "c-7781",
+        "amount": 129.9,
+        "express": False,
+        "trace": "4bf92f3577b34da",
+    },
+}
 
 _Result = TypeVar("_Result")
 

@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import Final
 
 from papyra.copies import Copies, First, Shared, fingerprint
-from papyra.record import Record
+from papyra.record import ID, Record
 
 #: Python refuses to read integers of some thousand digits; no number is given that has so many.
 _MOST_DIGITS: Final = 100
@@ -16,17 +16,22 @@ class Seen:
 
     A writer numbers its records without gaps, so a store of a hundred million records is a
     few ranges, in whichever direction and order its lines come.
+
+    Attributes:
+        next_end: What stands before the checksum of the line that is most likely to come next: the
+            id after the one that was met last.
     """
 
-    __slots__ = ("_copies", "_lasts", "_next", "_number", "_writer", "_writers")
+    __slots__ = ("_copies", "_ending", "_lasts", "_number", "_writers", "next_end")
 
     def __init__(self) -> None:
         self._copies = Copies()
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
-        # What follows the highest number of the writer that was met last, and where it is put.
-        self._next = ""
-        self._writer, self._number = "", 0
+        self.next_end = b"\n"  # no line has one there
+        # What it is made of, and where the number is put once the record is met.
+        self._ending = b""
+        self._number = 0
         self._lasts: list[int] = []
 
     def add(self, record: Record, line: bytes | int) -> bool:
@@ -39,21 +44,25 @@ class Seen:
             self._copies.interrupt()
         return self._copies.add(fingerprint(record))
 
+    def add_next(self) -> None:
+        """Take in the record whose line ended as `next_end` has it."""
+        number = self._number
+        self._lasts[-1] = number
+        self._number = number = number + 1
+        self.next_end = b'%b%d"' % (self._ending, number)
+
     def add_id(self, id_: str) -> bool:
         """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
-        if id_ == self._next:  # as nearly all do: a writer's records stand in a row
-            number = self._number = self._number + 1
-            self._lasts[-1] = number
-            self._next = f"{self._writer}-{number + 1}"
-            return True
         named = number_in(id_)
         if named is None:
             return True
         writer, number = named
         firsts, lasts = self._writers.setdefault(writer, ([], []))
         is_new = _insert(firsts, lasts, number)
-        self._writer, self._number, self._lasts = writer, lasts[-1], lasts
-        self._next = f"{writer}-{lasts[-1] + 1}"
+        # Only behind the last range it is sure to be new, and to join that one.
+        self._lasts, self._number = lasts, lasts[-1] + 1
+        self._ending = ID + writer.encode("ascii", "replace") + b"-"
+        self.next_end = b'%b%d"' % (self._ending, self._number)
         return is_new
 
 

@@ -7,7 +7,7 @@ store, so these walks over the types decide, whichever encoder then writes the b
 Subclasses count as what they subclass, tuples as lists, as `json.dumps` has it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii as quoted
 from typing import Any, Final
@@ -20,7 +20,8 @@ MAX_DEPTH: Final = 200
 _ENOUGH_KEYS: Final = 1024
 #: From so many items on the encoder of a list pays for its start.
 _LONG_LIST: Final = 9
-_SCALARS: Final = frozenset({str, int, float, bool, type(None)})
+_SAME_EVERYWHERE: Final = frozenset({str, int, bool, type(None)})
+_SCALARS: Final = _SAME_EVERYWHERE | {float}
 _encode_list = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
@@ -87,29 +88,26 @@ _encoders = _Encoders(
 )
 
 
-def is_plain(data: dict[str, Any]) -> bool:
+def are_plain(values: Iterable[Any]) -> bool:
     """
-    Tell whether *data* is made of JSON's own types alone, without NaN, infinities or subclasses.
+    Tell whether *values* are of JSON's own types alone, without NaN, infinities or subclasses.
 
-    Then every encoder writes the same values, lone surrogates and integers over 64 bit apart.
+    Then every encoder that refuses keys other than strings writes the same, lone surrogates and
+    integers over 64 bit apart.
     """
-    if type(data) is not dict:
-        return False
-    for key, value in data.items():
-        if type(key) is not str or not _is_plain_value(value):
+    for value in values:
+        kind = type(value)
+        if kind in _SAME_EVERYWHERE:
+            continue
+        if kind is float:
+            if value - value != 0:
+                return False
+        elif kind is dict:
+            if not are_plain(value.values()):
+                return False
+        elif (kind is not list and kind is not tuple) or not are_plain(value):
             return False
     return True
-
-
-def _is_plain_value(value: Any) -> bool:  # noqa: ANN401  whatever a user put there
-    kind = type(value)
-    if kind is str or kind is int or kind is bool or value is None:
-        return True
-    if kind is float:
-        return bool(value - value == 0)
-    if kind is dict:
-        return is_plain(value)
-    return (kind is list or kind is tuple) and all(map(_is_plain_value, value))
 
 
 def find_fault(value: object, path: str, depth: int = 1) -> RecordError | None:  # noqa: PLR0911  one a type

@@ -24,10 +24,11 @@ def forward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
     while at < size:
         block = _read(descriptor, min(_BLOCK, size - at), at, source)
         at += len(block)
+        is_long = len(rest) + len(block) > MAX_LINE
         lines = BytesIO(rest + block if rest else block).readlines()
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
         for line in lines:
-            yield (source, offset), line if len(line) <= MAX_LINE else len(line)
+            yield (source, offset), len(line) if is_long and len(line) > MAX_LINE else line
             offset += len(line)
         if len(rest) > MAX_LINE:
             end = _line_end(descriptor, size, at, source)
