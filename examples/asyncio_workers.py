@@ -1,6 +1,7 @@
 """
 An asyncio service whose workers' lives are kept in a papyra store, and counted for Prometheus.
 
+    pip install 'papyra[otel]' uvicorn starlette
     python examples/asyncio_workers.py [--port 8000] [--store URL]
 
     POST /orders        an order, as JSON: {"number": 7, "address": "..."}
@@ -135,10 +136,16 @@ async def take_order(request: Request) -> JSONResponse:
     if not isinstance(order, dict):
         return JSONResponse({"error": "a JSON object is needed"}, status_code=400)
     try:
+        accepted = JSONResponse(order, status_code=202)
+    except (
+        ValueError
+    ) as error:  # NaN, or half a character: Python's parser takes what no store can hold
+        return JSONResponse({"error": f"no JSON: {error}"}, status_code=400)
+    try:
         shop.orders.put_nowait(order)
     except asyncio.QueueFull:
         return JSONResponse({"error": "too many orders; come again"}, status_code=503)
-    return JSONResponse(order, status_code=202)
+    return accepted
 
 
 async def newest(request: Request) -> JSONResponse:

@@ -23,6 +23,7 @@ from papyra import store_url
 from papyra.ahead import Ahead
 from papyra.backend import PersistenceBackend
 from papyra.calls import Call
+from papyra.errors import WriteOutcomeUnknownError
 from papyra.lane import Lane, Writer
 from papyra.metrics import PersistenceMetrics
 from papyra.record import Record
@@ -52,8 +53,8 @@ class AsyncBackend:
     loops, each with an `AsyncBackend` of its own, and of threads may use one store at once.
 
     Cancelling a call that writes takes it back until a batch has taken it; afterwards it is
-    written, and counts. A cancelled read, scan, recovery or compaction runs to its end in its
-    thread, and counts.
+    written, and counts. A cancelled read, scan, recovery, compaction or `resend` runs to its end
+    in its thread, and counts.
 
     Args:
         store: It may be used directly as well; `aclose` closes it.
@@ -140,6 +141,10 @@ class AsyncBackend:
         call = Call(bodies, now + store._lock_timeout)
         await self._write(lane, call, now)
         return call.ids
+
+    async def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
+        """Do what `PersistenceBackend.resend` does."""
+        return await self._in_thread(partial(self.store.resend, error))
 
     async def _write(self, lane: Lane, call: Call, now: float) -> None:
         """Have *call* written: here, if it need not wait, else by the lane's thread."""
@@ -284,7 +289,12 @@ def open_store(
     lock_timeout: float | None = None,
     must_exist: bool = False,
 ) -> AsyncBackend:
-    """Open the store that *url* names, as `papyra.open_store` does."""
+    """
+    Open the store that *url* names, as `papyra.open_store` does, here and now.
+
+    A Redis store asks its server something while it is opened. In a loop that must not wait for it:
+    ``store = await asyncio.to_thread(papyra.aio.open_store, url)``.
+    """
     return AsyncBackend(
         store_url.open_store(
             url, retention=retention, sync=sync, lock_timeout=lock_timeout, must_exist=must_exist

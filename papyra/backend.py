@@ -15,6 +15,7 @@ from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
 from papyra.calls import Call
+from papyra.errors import WriteOutcomeUnknownError
 from papyra.log import warn
 from papyra.primitives import Primitives
 from papyra.record import Record, encode
@@ -33,6 +34,7 @@ from papyra.sifting import examine, intact
 _FINAL: Final = {
     "append": "_append",
     "append_many": "_append",
+    "resend": "_send_again",
     "read": "_lines",
     "records": "_lines",
     "scan": "_check",
@@ -128,6 +130,29 @@ class PersistenceBackend(Primitives):
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
         return call.ids
+
+    @final
+    def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
+        """
+        Store the batch of *error* once, whatever became of it, and return the ids of its records.
+
+        Only a store on a server raises such an error. It may be sent again however often, also by
+        another process. That is a write call of its own and counts like one; the second success
+        for one error counts nothing.
+
+        Raises:
+            UnsupportedError: if *error* is another store's, or too old: nobody knows its writer.
+            WriteOutcomeUnknownError: if nobody can say, again.
+            StoreClosedError, ForkedStoreError: as `append`.
+        """
+        with self._queue.alone(self):
+            try:
+                self._check_usable()
+                self._check_lost_here(error)
+                self._send_again(error)
+            except Exception as refused:  # noqa: BLE001  counted, and raised on
+                self._turn_away(refused)
+        return error.ids
 
     def _encode(self, records: Iterable[Record]) -> list[bytes]:
         """Return what is written of *records*; one that cannot be stored is a write error."""
@@ -474,9 +499,10 @@ class PersistenceBackend(Primitives):
         places = "; ".join(map(str, findings.listed[:_MOST_LOGGED]))
         more = findings.found - min(findings.found, _MOST_LOGGED)
         warn(
-            "%s: a read passed over %d damages, which scan() lists and recover() mends: %s%s",
+            "%s: a read passed over damage in %d place%s, which scan() lists and recover() mends: %s%s",
             self.source,
             findings.found,
+            "" if findings.found == 1 else "s",
             places,
             f"; and {more} more" if more else "",
         )

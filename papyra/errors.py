@@ -189,8 +189,8 @@ class WriteOutcomeUnknownError(PapyraError):
         time: float,
     ) -> None:
         super().__init__(
-            f"{source}: {reason}; whether {len(lines)} records are stored is not known;"
-            " resend() of the store makes sure of it, once the server is back"
+            f"{source}: {reason}; whether {len(lines)} {'record is' if len(lines) == 1 else 'records are'}"
+            " stored is not known; resend() of the store makes sure of it, once the server is back"
         )
         self.source = source
         self.reason = reason

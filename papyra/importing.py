@@ -53,12 +53,14 @@ def import_store(
         progress: Called after each batch.
 
     Raises:
+        NotAStoreError: if *source* is a file of something else.
         UnsupportedError: if both are one store.
         StoreLockedError: if another import, a compaction or a recovery is under way there.
         StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
     """
     if destination._is_same(source):
         raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
+    source._check_ours()
     findings = Findings()
     alone = nullcontext(lambda: None) if dry_run else destination._maintained()
     with alone as check_alone:

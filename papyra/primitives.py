@@ -12,7 +12,12 @@ from typing import Any, ClassVar, Literal, Self, get_args
 from papyra.anomaly import Anomaly
 from papyra.calls import NOW, MustWait
 from papyra.commit import CommitQueue
-from papyra.errors import ForkedStoreError, StoreClosedError, UnsupportedError
+from papyra.errors import (
+    ForkedStoreError,
+    StoreClosedError,
+    UnsupportedError,
+    WriteOutcomeUnknownError,
+)
 from papyra.metrics import PersistenceMetricsMixin
 from papyra.record import MAX_LINE
 from papyra.reports import Quarantined, Rewritten
@@ -176,6 +181,25 @@ class Primitives(PersistenceMetricsMixin, ABC):
     @abstractmethod
     def _close(self) -> None:
         """Let go of everything; called again only where an interrupt ended it."""
+
+    def _check_lost_here(self, error: WriteOutcomeUnknownError) -> None:
+        """Raise why *error* is none of this store's, if it is not."""
+        if not isinstance(error, WriteOutcomeUnknownError):
+            raise TypeError(f"{error!r:.80}: a WriteOutcomeUnknownError is needed")
+        if error.source != self.source:
+            raise UnsupportedError(
+                f"{self.source}: the batch is one of {error.source}; send it again there"
+            )
+
+    def _send_again(self, error: WriteOutcomeUnknownError) -> None:  # noqa: ARG002  for those who can
+        """
+        Store the batch of *error*, unless it is there, and count it; no batch is under way.
+
+        Only a store whose `_append` raises such an error has anything to do here.
+        """
+        raise UnsupportedError(
+            f"{self.source}: what becomes of a write to a store of kind {self.kind} is always known"
+        )
 
     def _quarantined(self) -> Iterable[Quarantined]:
         """Return what was saved before it was removed, oldest first."""

@@ -109,9 +109,9 @@ def reset(*, url: str, as_json: bool) -> int:
     """
     Set all ten counters to zero, and show what they were.
 
-    Programs that have the store open are not disturbed: they go on, and see zero in their own
-    snapshot, too. What Prometheus is given never falls. With --json, the counters are read
-    again after the reset and shown as they are then.
+    Programs that have the store open are not disturbed: they go on. Of a store in files they see
+    zero in their own snapshot, too; of a Redis store these are their own. What Prometheus is given
+    never falls. With --json, the counters are read again after the reset and shown as they are then.
     """
     source = papyra.open_counters(url)
     interval = source.reset()
@@ -127,7 +127,7 @@ def reset(*, url: str, as_json: bool) -> int:
 @_json
 def scan(*, url: str, as_json: bool) -> int:
     """
-    Look for damage; nothing is changed or created.
+    Look for damage; nothing in the store is changed, and no file is made.
 
     Every finding is shown with its address: the file, and where in it the damaged line begins. If
     there is any, the exit code is 3.

@@ -70,6 +70,7 @@ def test_damage_is_shown_and_code_3(shell: Shell, new: Path) -> None:
         ("memory:", "json:new", 6, "a store in memory"),
         ("json:papyra.ndjson", "memory:", 2, "is gone with the command; name another DST"),
         ("json:papyra.ndjson", "json:./papyra.ndjson", 1, "cannot be imported into itself"),
+        ("json:strange", "json:new", 1, "not a papyra store"),
         ("papyra.ndjson", "json:new", 2, "did you mean json:papyra.ndjson?"),
     ],
 )
@@ -77,6 +78,7 @@ def test_what_cannot_be_copied_is_one_line(
     shell: Shell, source: str, destination: str, code: int, message: str
 ) -> None:
     shell.path.write_bytes(intact(1))
+    (shell.directory / "strange").write_bytes(b"root:x:0:0\n")
     before = everything(shell.directory)
 
     done = shell.papyra("import", source, destination)

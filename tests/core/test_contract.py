@@ -4,6 +4,7 @@ import copy
 import math
 import pickle
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -11,11 +12,14 @@ from stores import Kind, counts, event, numbers
 
 from papyra import (
     CorruptRecordError,
+    MemoryBackend,
     PersistenceBackend,
     Record,
     RecordError,
     Retention,
     StoreClosedError,
+    UnsupportedError,
+    WriteOutcomeUnknownError,
 )
 from papyra.record import MAX_LINE
 
@@ -70,6 +74,23 @@ def test_subclasses_and_tuples_are_read_as_what_they_stand_for(
     backend.append(Record("event", timestamp=1.0, data=data))
     (read,) = backend.read()
     assert read.data == {"key": ["text", 3], "flag": [True, 2] * 9}
+
+
+def test_an_unknown_outcome_belongs_to_the_store_that_had_it(backend: PersistenceBackend) -> None:
+    error = WriteOutcomeUnknownError("elsewhere", "no reply", "w", 1, (b"{}\n",), time.time())
+    with pytest.raises(UnsupportedError, match="one of elsewhere; send it again there"):
+        backend.resend(error)
+    with pytest.raises(TypeError, match="a WriteOutcomeUnknownError is needed"):
+        backend.resend(ValueError())  # type: ignore[arg-type]
+    assert backend.read() == []
+    assert backend.metrics.snapshot() == counts(write_errors=2)
+
+
+def test_a_store_without_a_server_has_no_unknown_outcomes() -> None:
+    with MemoryBackend() as store:
+        error = WriteOutcomeUnknownError(store.source, "no", "w", 1, (b"{}\n",), time.time())
+        with pytest.raises(UnsupportedError, match="always known"):
+            store.resend(error)
 
 
 def nested(levels: int) -> dict[str, Any]:

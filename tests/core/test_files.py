@@ -15,11 +15,13 @@ from stores import FileKind, counts, event, numbers, raiser
 
 from papyra import (
     ForkedStoreError,
+    MemoryBackend,
     NotAStoreError,
     RotatingBackend,
     StoreFailedError,
     StoreIOError,
     StoreLockedError,
+    import_store,
     open_counters,
 )
 from papyra.backends.files import view
@@ -93,6 +95,8 @@ def test_somebody_elses_file_is_not_a_store(
         ):
             with pytest.raises(NotAStoreError, match="nothing was changed"):
                 change()
+        with MemoryBackend() as copy, pytest.raises(NotAStoreError):
+            import_store(store, copy)
         assert store.metrics.snapshot()["write_errors"] == 1
     assert tree(tmp_path) == {"store.ndjson": content}
 

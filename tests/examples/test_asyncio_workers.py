@@ -64,6 +64,8 @@ def test_each_order_is_packed_or_failed_or_a_dead_letter(start: Start, tmp_path:
         assert [post(address, json.dumps(order).encode()) for order in orders] == [202] * 60
         assert post(address, b"not json") == 400
         assert post(address, b"[1]") == 400
+        assert post(address, b'{"number": NaN}') == 400
+        assert post(address, b'{"address": "\\ud800"}') == 400
         while written(address) < 30:  # somewhere in the middle of the work
             pass
         newest = json.loads(get(address, "/records"))

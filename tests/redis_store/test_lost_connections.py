@@ -1,5 +1,6 @@
 """Connections that are cut, servers that die: no record twice, none lost, every call counted."""
 
+import asyncio
 import random
 import signal
 import threading
@@ -12,7 +13,14 @@ from redis_kind import Redis
 from redis_proxy import Cut, Proxy
 from stores import counts, event, numbers
 
-from papyra import PapyraError, StoreIOError, WriteOutcomeUnknownError, open_counters
+from papyra import (
+    PapyraError,
+    StoreIOError,
+    UnsupportedError,
+    WriteOutcomeUnknownError,
+    open_counters,
+)
+from papyra.aio import AsyncBackend
 from papyra.backends.redis import RedisBackend
 from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_until
 
@@ -161,9 +169,46 @@ def test_a_batch_is_sent_again_by_another_process_with_the_error_alone(
         assert other.metrics.snapshot()["records_written"] == 1
 
 
+def test_a_batch_of_another_store_is_refused_and_stays_with_its_own(
+    kind: Redis, proxy: Proxy
+) -> None:
+    with through(proxy, kind, timeout=0.3) as store:
+        proxy.cuts = ["before"] * 200
+        with pytest.raises(WriteOutcomeUnknownError) as raised:
+            store.append(event(1))
+        proxy.cuts = []
+        with kind.open(name=f"{kind.store_name}-other") as other:
+            with pytest.raises(
+                UnsupportedError, match=f"{kind.store_name}}}:records; send it again there"
+            ):
+                other.resend(raised.value)
+            assert other.read() == []
+            assert other.metrics.snapshot() == counts(write_errors=1)
+        store.resend(raised.value)
+        assert numbers(store.read()) == [1]
+
+
+def test_asyncio_sends_an_unknown_outcome_again(kind: Redis, proxy: Proxy) -> None:
+    async def lose_and_resend() -> None:
+        async with AsyncBackend(through(proxy, kind, timeout=0.3)) as store:
+            await store.append(event(0))
+            proxy.cuts = ["after"] * 200
+            with pytest.raises(WriteOutcomeUnknownError) as raised:
+                await store.append(event(1))
+            proxy.cuts = []
+            for _ in range(2):
+                assert await store.resend(raised.value) == raised.value.ids
+            assert numbers(await store.read()) == [0, 1]
+            assert store.metrics.snapshot() == counts(
+                records_written=2, write_errors=1, records_read=2
+            )
+
+    asyncio.run(lose_and_resend())
+
+
 def test_a_batch_that_is_a_week_old_is_not_sent_again(kind: Redis) -> None:
     with kind.open() as store:
-        error = WriteOutcomeUnknownError("s", "r", "w", 1, (b"{}\n",), 1_700_000_000.0)
+        error = WriteOutcomeUnknownError(store.source, "r", "w", 1, (b"{}\n",), 1_700_000_000.0)
         with pytest.raises(PapyraError, match="too old to be sent again"):
             store.resend(error)
         assert store.metrics.snapshot() == counts(write_errors=1)

@@ -141,14 +141,17 @@ class Keys:
         quarantine: A stream: the entries that recoveries and compactions moved away.
 
     Raises:
-        ValueError: for a *prefix* or *name* with a brace, a blank or a control character in it.
+        ValueError: for a *prefix* or *name* that is empty, or has a brace, a blank or a control
+            character in it.
     """
 
     def __init__(self, prefix: str, name: str) -> None:
         for what, text in (("prefix", prefix), ("name", name)):
             fits = isinstance(text, str) and text.isprintable() and not set(text) & set("{} ")
             if not fits or not text:
-                raise ValueError(f"{what} is {text!r}: no blank, brace or control character in it")
+                raise ValueError(
+                    f"{what} is {text!r}: a text without blanks, braces and control characters is needed"
+                )
         stem = f"{prefix}:{{{name}}}"
         self.prefix = prefix
         self.records = f"{stem}:records"

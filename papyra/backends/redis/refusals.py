@@ -54,7 +54,7 @@ _CURES: Final = {
     "OOM": "it is out of memory (maxmemory); compact the store, or give the server more",
     "TRYAGAIN": "its cluster moves the store to another node; try again",
     "READONLY": "it is a read-only replica; name its master",
-    "WRONGPASS": "it wants another user name or password",
+    "WRONGPASS": "it wants another user name or password: redis://USER:PASSWORD@HOST:PORT",
     "WRONGTYPE": "something that is not papyra's stands under one of the store's keys; choose another name= or prefix=",
 }
 

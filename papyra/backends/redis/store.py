@@ -193,28 +193,8 @@ class RedisBackend(PersistenceBackend):
             time.time(),
         )
 
-    def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
-        """
-        Send the batch of *error* again and return the ids of its records.
-
-        It is stored once, whether it was there already, and however often this is called, from
-        this process or another: it goes under its old numbers. It is a write call of its own,
-        and counts like one; the second success for one error counts nothing.
-
-        Raises:
-            UnsupportedError: if it is six days old: the server may have forgotten its writer.
-            WriteOutcomeUnknownError: if nobody can say, again.
-            StoreClosedError, ForkedStoreError: as `append`.
-        """
-        with self._queue.alone(self):
-            try:
-                self._check_usable()
-                self._send_again(error)
-            except Exception as refused:  # noqa: BLE001  counted, and raised on
-                self._turn_away(refused)
-        return error.ids
-
     def _send_again(self, error: WriteOutcomeUnknownError) -> None:
+        # Under its old numbers: the server passes over those that it has.
         if time.time() - error.time > _TOO_OLD:
             raise UnsupportedError(
                 f"{self.source}: the batch is too old to be sent again: the server may have"
