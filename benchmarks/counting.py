@@ -74,6 +74,8 @@ def _count(*, long: bool) -> list[Row]:
 
 def _scrapes(*, long: bool) -> list[Row]:
     stores = [MemoryBackend() for _ in range(10_000 if long else 20)]
+    for number, store in enumerate(stores):
+        store.name = f"s{number}"
     collectors = CollectorRegistry()
     collectors.register(_Collector(stores))
     registry = CollectorRegistry()
@@ -126,7 +128,7 @@ class _Collector(Collector):
     """What one would write for these counters with prometheus_client."""
 
     def __init__(self, stores: Iterable[MemoryBackend]) -> None:
-        self._stores = [(f"s{number}", store) for number, store in enumerate(stores)]
+        self._stores = [(store.name, store) for store in stores]
 
     def collect(self) -> Iterable[Metric]:
         totals = [(name, store.metrics.totals()) for name, store in self._stores]

@@ -5,8 +5,9 @@ The same names, labels, help and values as papyra_otel exports, for programs wit
 OpenTelemetry: serve the text yourself, or write it for node_exporter's textfile collector.
 """
 
-from collections.abc import Collection, Iterable, Mapping
-from typing import Final, NamedTuple, Protocol
+from collections.abc import Collection
+from operator import add
+from typing import Final, Protocol
 
 from papyra.metrics import COUNTERS, PersistenceMetrics
 
@@ -31,25 +32,35 @@ class Named(Protocol):
         ...
 
 
-class Row(NamedTuple):
-    """The totals of one store, and what it is labelled with."""
-
-    kind: str
-    name: str
-    totals: Mapping[str, int]
-    supported: Collection[str]
-
-
 def exposition(*stores: Named) -> str:
     """
     Return the totals of *stores* as text.
 
-    Totals, not snapshots: a reset would be a fall, which Prometheus takes for a restart.
+    Totals, not snapshots: a reset would be a fall, which Prometheus takes for a restart. Those of one
+    kind and name are added up, since labels must be unique.
     """
-    return render(
-        Row(store.kind, store.name, store.metrics.totals(), store.metrics.supported)
-        for store in stores
-    )
+    found: dict[str, tuple[list[int], Collection[str]]] = {}
+    for store in stores:
+        labels = f'{{papyra_backend_kind="{_value(store.kind)}",papyra_store_name="{_value(store.name)}"}} '
+        amounts, missing = store.metrics._amounts(), store.metrics._unsupported
+        if labels in found:
+            others, missing_there = found[labels]
+            amounts = list(map(add, amounts, others))
+            missing = missing.intersection(missing_there)
+        found[labels] = amounts, missing
+    samples = [(labels, *found[labels]) for labels in sorted(found)]
+    text = []
+    for index, (counter, _unit, meaning) in enumerate(COUNTERS):
+        metric = f"papyra_persistence_{counter}_total"
+        lines = [
+            f"{metric}{labels}{amounts[index]}\n"
+            for labels, amounts, missing in samples
+            if counter not in missing
+        ]
+        if lines:
+            text.append(f"# HELP {metric} {meaning}\n# TYPE {metric} counter\n")
+            text += lines
+    return "".join(text)
 
 
 def encodable(name: str) -> str:
@@ -57,21 +68,10 @@ def encodable(name: str) -> str:
     return name.encode(errors="backslashreplace").decode()
 
 
-def render(rows: Iterable[Row]) -> str:
-    """Return *rows* as text; those of one kind and name are added up: labels must be unique."""
-    sums: dict[str, dict[str, int]] = {counter.name: {} for counter in COUNTERS}
-    for row in rows:
-        kind, name = (encodable(text).translate(_ESCAPES) for text in (row.kind, row.name))
-        labels = f'papyra_backend_kind="{kind}",papyra_store_name="{name}"'
-        for counter in row.supported:
-            samples = sums[counter]
-            samples[labels] = samples.get(labels, 0) + row.totals[counter]
-    lines = []
-    for counter, _unit, meaning in COUNTERS:
-        if not sums[counter]:
-            continue
-        metric = f"papyra_persistence_{counter}_total"
-        lines.append(f"# HELP {metric} {meaning}")
-        lines.append(f"# TYPE {metric} counter")
-        lines += [f"{metric}{{{labels}}} {n}" for labels, n in sorted(sums[counter].items())]
-    return "".join(line + "\n" for line in lines)
+def _value(text: str) -> str:
+    """Return *text* as a label's value."""
+    if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
+        return (
+            text  # as nearly all are: of ten thousand, escaping each takes a quarter of the scrape
+        )
+    return encodable(text).translate(_ESCAPES)

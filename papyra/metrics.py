@@ -112,23 +112,22 @@ class PersistenceMetrics:
 
     Args:
         unsupported: Names of the counters that this kind of store never moves.
+
+    Attributes:
+        supported: The names of the others, in the specification's order.
     """
 
-    __slots__ = ("__weakref__", "_book", "_cells", "_late", "_lock", "_unsupported")
+    __slots__ = ("__weakref__", "_book", "_cells", "_late", "_lock", "_unsupported", "supported")
 
     def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
         self._unsupported = frozenset(unsupported)
+        self.supported = tuple(name for name in NAMES if name not in self._unsupported)
         # A leaf lock: whoever holds it takes no other and calls nobody.
         self._lock = Lock()
         # Counts of what the garbage collector ended: it may run in a thread that holds the lock.
         self._late: deque[tuple[int, int]] = deque()
         self._keep(LocalBook())
         forget_in_child(self)
-
-    @property
-    def supported(self) -> tuple[str, ...]:
-        """The names of the counters that can move, in the specification's order."""
-        return tuple(name for name in NAMES if name not in self._unsupported)
 
     @property
     def since(self) -> float:
@@ -173,9 +172,14 @@ class PersistenceMetrics:
         This is what exporters read: `snapshot` falls at a reset, and what was counted between
         the exporter's last look and the reset would be lost.
         """
+        return dict(zip(NAMES, self._amounts(), strict=True))
+
+    def _amounts(self) -> list[int]:
+        """Return the totals in the order of `COUNTERS`."""
         with self._lock:
-            self._take_in_late()
-            return dict(zip(NAMES, self._cells, strict=True))
+            if self._late:
+                self._take_in_late()
+            return list(self._cells)
 
     def reset(self) -> dict[str, int]:
         """

@@ -102,6 +102,8 @@ class MetricsBridge:
         Raises:
             BridgeError: if it was added under another name, or the provider has another bridge.
         """
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name is {name!r}: a string is needed, or None")
         self._refuse_second()
         kind = str(getattr(store, "kind", "custom"))
         own_name = store.name if isinstance(store, PersistenceBackend) else kind

@@ -2,10 +2,17 @@
 
 from textwrap import dedent
 
-from stores import FileKind, counts, event
+from stores import FileKind, event
 
-from papyra import JsonBackend, MemoryBackend
-from papyra.exposition import Row, exposition, render
+from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
+from papyra.exposition import exposition
+
+
+class Strange(PersistenceMetricsMixin):
+    """A stranger's store that moves one counter, and has a name that no label can hold."""
+
+    unsupported = frozenset(counter.name for counter in COUNTERS) - {"write_errors"}
+    name = 'a"b\\c\nd\udce9'
 
 
 def test_the_text_has_help_type_and_totals(file_kind: FileKind) -> None:
@@ -45,8 +52,24 @@ def test_stores_of_one_kind_and_name_are_added_up() -> None:
     assert len(lines) == 8 * 3
 
 
+def test_of_stores_that_support_different_counters_each_shows_its_own() -> None:
+    class Namesake(Strange):
+        kind = "memory"
+        name = "memory"
+
+    one, other = Namesake(), MemoryBackend()
+    one.metrics.increment("write_errors", 2)
+    lines = exposition(one, other).splitlines()
+    assert len(lines) == 8 * 3
+    assert [line for line in lines if line.endswith(" 2")] == [
+        'papyra_persistence_write_errors_total{papyra_backend_kind="memory",papyra_store_name="memory"} 2'
+    ]
+
+
 def test_labels_are_escaped() -> None:
-    text = render([Row("custom", 'a"b\\c\nd\udce9', counts(write_errors=1), ["write_errors"])])
+    store = Strange()
+    store.metrics.increment("write_errors")
+    text = exposition(store)
     assert text.encode().decode().splitlines()[-1] == (
         'papyra_persistence_write_errors_total{papyra_backend_kind="custom",'
         'papyra_store_name="a\\"b\\\\c\\nd\\\\udce9"} 1'

@@ -50,7 +50,7 @@ ALLOWED = {
     "lane": {"backend", "calls"},
     "ahead": {"record"},
     "aio": {
-        "ahead", "backend", "calls", "lane", "metrics", "primitives", "record", "reports", "retention",
+        "ahead", "backend", "calls", "errors", "lane", "metrics", "primitives", "record", "reports", "retention",
         "selection", "store_url", "system",
     },
 }  # fmt: skip

@@ -117,6 +117,11 @@ def test_what_has_no_counters_is_refused(bridge: MetricsBridge, stranger: object
         bridge.add(stranger)  # type: ignore[arg-type]  # what a program without types may do
 
 
+def test_a_name_that_is_no_text_is_refused(bridge: MetricsBridge) -> None:
+    with pytest.raises(TypeError, match="name is 5: a string is needed"):
+        bridge.add(MemoryBackend(), name=5)  # type: ignore[arg-type]
+
+
 def test_a_second_bridge_on_one_provider_is_refused(
     bridge: MetricsBridge, provider: MeterProvider, cumulative: InMemoryMetricReader
 ) -> None:
