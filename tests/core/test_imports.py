@@ -39,7 +39,7 @@ ALLOWED = {
         "selection", "sifting", "system",
     },
     "backend": {
-        "anomaly", "calls", "log", "primitives", "record", "reports", "selection", "sifting",
+        "anomaly", "calls", "errors", "log", "primitives", "record", "reports", "selection", "sifting",
     },
     "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
     "exposition": {"metrics"},
