@@ -28,7 +28,7 @@ class Seen:
         self._copies = Copies()
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
-        self.next_end = b"\n"  # no line has one there
+        self.next_end: bytes | tuple[()] = ()  # with which nothing ends
         # What it is made of, and where the number is put once the record is met.
         self._ending = b""
         self._number = 0

@@ -2,8 +2,10 @@
 
 import io
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
@@ -14,7 +16,9 @@ from papyra import JsonBackend, MemoryBackend, PapyraError, Record, Retention
 from papyra.backends.files import reading
 from papyra.identity import Seen
 from papyra.record import encode, seal
+from papyra.reports import Findings
 from papyra.selection import Sorter
+from papyra.sifting import Line, examine, intact, records_in
 
 
 @given(
@@ -276,3 +280,46 @@ def test_an_id_is_new_once(ids: list[tuple[str, int]]) -> None:
         model.add((writer, number))
     assert seen.add_id("no id of papyra's")
     assert seen.add_id("no id of papyra's")
+
+
+@given(
+    ids=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=40),
+    newest_first=st.booleans(),
+)
+def test_a_record_is_handed_out_once_whichever_way_its_id_is_found(
+    *, ids: list[tuple[str, int]], newest_first: bool
+) -> None:
+    """Most ids are those expected next, and looked for in the bytes; all others are parsed."""
+    lines: list[Line] = [
+        (("s", at), seal(encode(event(number)), writer * 16, number))
+        for at, (writer, number) in enumerate(ids)
+    ]
+    expected = [f"{writer * 16}-{number}" for writer, number in dict.fromkeys(ids)]
+    found, streamed, scanned = Findings(), Findings(), Findings()
+
+    places = intact(lines, found, newest_first=newest_first)
+    assert [place.record.id for place in places] == expected
+    assert [record.id for record in records_in(lines, streamed, strict=False)] == expected
+    assert examine(lines, scanned)[0] == len(expected)
+    copies = len(ids) - len(expected)
+    assert [findings.found for findings in (found, streamed, scanned)] == [copies] * 3
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b" ", b"\xff"])
+def test_a_stranger_s_line_with_a_checksum_may_end_in_anything(end: bytes) -> None:
+    """As in a stream of Redis', where whoever adds an entry says what its line is."""
+    body = b'{"kind":"event","timestamp":1.5,"_id":"x-1"' + end
+    line = body + b',"_crc":"%08x"}\n' % crc32(body)
+    lines: list[Line] = [(("s", 0), line), (("s", 1), seal(encode(event(1)), "x", 2))]
+    for read in (intact, partial(records_in, strict=False)):
+        findings = Findings()
+        assert len(list(read(lines, findings))) + findings.found == 2
+    assert examine(lines, Findings())[0] >= 1
+
+
+def test_a_checksum_and_the_next_id_vouch_for_no_line_that_papyra_did_not_make() -> None:
+    body = b'["x","_id":"x-2"'
+    line = body + b',"_crc":"%08x"}\n' % crc32(body)
+    findings = Findings()
+    assert examine([(("s", 0), seal(encode(event(1)), "x", 1)), (("s", 1), line)], findings)[0] == 1
+    assert findings.found == 1

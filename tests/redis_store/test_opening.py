@@ -336,7 +336,7 @@ def test_without_the_extra_one_sentence_says_what_to_install() -> None:
 
 def test_advice_that_can_be_typed_shows_no_password() -> None:
     for url, shown in (
-        ("redis://me:secret@host:1/0?name=a", "redis://host:1/0?name=a"),
+        ("redis://me:secret@host:1/0?name=a", "redis://USER:PASSWORD@host:1/0?name=a"),
         ("redis://host", "redis://host"),
         ("json:me@home://x", "json:me@home://x"),
         ("json:a@b", "json:a@b"),

@@ -124,10 +124,12 @@ def without_credentials(url: str) -> str:
 
 
 def without_userinfo(url: str) -> str:
-    """Return the URL of any store without the user name and password that a server's may have."""
+    """Return the URL of any store; the user name and password that a server's may have are not told."""
     place, mark, options = url.partition("?")
     scheme, slashes, rest = place.partition("://")
-    return scheme + slashes + rest.rpartition("@")[2] + mark + options if slashes else url
+    userinfo, at, hosts = rest.rpartition("@")
+    hidden = "USER:PASSWORD" if userinfo else ""
+    return scheme + slashes + hidden + at + hosts + mark + options if slashes else url
 
 
 class Keys:
