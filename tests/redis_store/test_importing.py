@@ -20,6 +20,8 @@ from papyra import (
     open_counters,
     open_store,
 )
+from papyra.cli import main
+from papyra.cli.failure import ANOMALY
 from papyra.errors import NotPublishedError
 
 SAMPLES = Path(__file__).parents[1] / "data" / "papyra-0.3.0" / "redis"
@@ -69,6 +71,18 @@ def test_damage_in_the_streams_of_0_3_0_is_told_by_its_entry(kind: Redis, system
             )
         )
         assert destination.scan().clean
+
+
+@pytest.mark.parametrize("system", ["corrupted.txt"], indirect=True)
+def test_a_scan_of_the_streams_of_0_3_0_advises_what_can_be_done(
+    kind: Redis, system: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["scan", "--store", old_url(kind)]) == ANOMALY
+    summary = capsys.readouterr().out.splitlines()[-1]
+    assert summary.endswith(
+        "4 anomalies; 0.3.0's streams are only read; papyra import copies what is intact"
+    )
+    assert "recover" not in summary
 
 
 @pytest.mark.parametrize("system", ["healthy.txt"], indirect=True)
