@@ -272,9 +272,4 @@ def record_of(value: Any) -> Record:  # noqa: ANN401  JSON is whatever it says
     if id_ is not None and not isinstance(id_, str):
         raise ValueError("its _id is no string")
     value.pop("_crc", None)
-    record = _new(Record)
-    _set_kind(record, kind)
-    _set_timestamp(record, timestamp)
-    _set_data(record, value)
-    _set_id(record, id_)
-    return record
+    return _restore(kind, timestamp, value, id_)
