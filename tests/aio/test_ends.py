@@ -412,6 +412,7 @@ def show(answer):
 store = open_store(sys.argv[1])
 runner = asyncio.Runner()
 runner.run(store.append(Record("event")))
+runner.run(asyncio.sleep(0.1))  # until the loop looks no more whether its thread lives, and keeps nothing of it
 pid = os.fork()
 if pid == 0:
     show([asyncio.run(child()), store.metrics.totals()])
@@ -428,8 +429,9 @@ def test_a_child_has_a_store_in_memory_and_must_open_one_of_files(
     tmp_path: Path, options: str
 ) -> None:
     def run(url: str) -> list[Any]:
-        command = [sys.executable, "-W", "ignore", "-c", FORK, url]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60)
+        command = [sys.executable, "-W", "always::ResourceWarning", "-c", FORK, url]
+        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
+        assert b"unclosed AsyncBackend" not in done.stderr  # the thread is the parent's to end
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     child, parent = run("memory:")

@@ -17,7 +17,7 @@ from papyra import Anomaly, MemoryBackend, PersistenceBackend, Record, Retention
 from papyra.aio import AsyncBackend, open_store
 from papyra.backends.files import active, rotating
 from papyra.backends.files import store as files
-from papyra.lane import MOST_WAITING, Lane
+from papyra.lane import MOST_WAITING, Lane, Writer
 from papyra.record import encode
 
 
@@ -368,6 +368,35 @@ def test_closing_writes_out_what_was_accepted(run: Run) -> None:
         assert gated.metrics.snapshot() == counts(records_written=50)
         await asyncio.gather(*tasks)
         assert "papyra-aio" not in [thread.name for thread in threading.enumerate()]
+
+    run(main())
+
+
+def test_closing_waits_until_its_thread_has_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a program that ends right after it would have the thread cut off somewhere."""
+    may_end = threading.Event()
+    work = Writer.run
+
+    def linger(writer: Writer) -> None:
+        work(writer)
+        may_end.wait()
+
+    monkeypatch.setattr(Writer, "run", linger)
+
+    async def main() -> None:
+        may_end.clear()
+        gated = Gated()
+        store = AsyncBackend(gated)
+        gated.let()
+        await store.append(event(1))
+        closing = asyncio.create_task(store.aclose())
+        await asyncio.wait([closing], timeout=0.2)
+        assert not closing.done()
+        assert not gated.closed
+        may_end.set()
+        await closing
 
     run(main())
 
