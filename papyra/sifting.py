@@ -70,7 +70,7 @@ def intact(
     """
     seen = Seen()
     for place, line in lines:
-        if type(line) is bytes and (record := _new_record(line, seen)):
+        if not start and type(line) is bytes and (record := _new_record(line, seen)):
             yield _found((place, 0, len(line), record, line))
             continue
         pieces = [piece for piece in pieces_of(line) if piece.start >= start]
