@@ -140,7 +140,7 @@ def encode(record: Record) -> bytes:
     """
     if not isinstance(record, Record):
         raise RecordError("record", f"a papyra.Record is needed, not {type(record).__name__}")
-    body = (orjson is not None and _encode_fast(record)) or _encode(record)
+    body = _encode_fast(record) or _encode(record)
     if len(body) > 2 * MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH:
         _raise_fault(record)
     if len(body) > MAX_LINE - _SEAL:
@@ -167,6 +167,8 @@ def _encode(record: Record) -> bytes:
 
 def _encode_fast(record: Record) -> bytes | None:
     """Return what orjson makes of *record*; None where the standard library decides."""
+    if orjson is None:
+        return None
     data = record.data
     try:
         if type(data) is not dict or not are_plain(data.values()):
