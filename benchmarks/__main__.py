@@ -35,8 +35,8 @@ _INTRODUCTION: Final = """\
 How fast papyra is beside others. `make bench` wrote this page. All figures of a table are ratios,
 unless their unit is given: the contenders took turns in one run on one machine, a ratio compares
 two turns of one round, and the middle one of all rounds is shown, with the quartiles in brackets.
-Records are events with a nested payload, of about 200 bytes. The targets are those that prototypes reached; where one
-is short, the table says so, and [Limits](#limits) why.
+Records are events with a nested payload, of about 200 bytes. The targets are those that prototypes
+reached; where one is short, the table says so, and [Limits](#limits) why.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}.
 """

@@ -137,9 +137,7 @@ async def take_order(request: Request) -> JSONResponse:
         return JSONResponse({"error": "a JSON object is needed"}, status_code=400)
     try:
         accepted = JSONResponse(order, status_code=202)
-    except (
-        ValueError
-    ) as error:  # NaN, or half a character: Python's parser takes what no store can hold
+    except ValueError as error:  # NaN, or half a character: Python's parser takes both
         return JSONResponse({"error": f"no JSON: {error}"}, status_code=400)
     try:
         shop.orders.put_nowait(order)

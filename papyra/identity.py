@@ -1,6 +1,7 @@
 """Which records were met already."""
 
 from bisect import bisect_right
+from json.encoder import encode_basestring_ascii as quoted
 from typing import Final
 
 from papyra.copies import Copies, First, Shared, fingerprint
@@ -61,7 +62,7 @@ class Seen:
         is_new = _insert(firsts, lasts, number)
         # Only behind the last range it is sure to be new, and to join that one.
         self._lasts, self._number = lasts, lasts[-1] + 1
-        self._ending = ID + writer.encode("ascii", "replace") + b"-"
+        self._ending = b"%b%b-" % (ID, quoted(writer)[1:-1].encode("ascii"))
         self.next_end = b'%b%d"' % (self._ending, self._number)
         return is_new
 

@@ -108,7 +108,6 @@ class Record:
 
 
 # The slots' own setters go past __setattr__: a frozen object at the price of a plain one.
-_new = object.__new__
 _set_kind = Record.__dict__["kind"].__set__
 _set_timestamp = Record.__dict__["timestamp"].__set__
 _set_data = Record.__dict__["data"].__set__
@@ -116,7 +115,7 @@ _set_id = Record.__dict__["id"].__set__
 
 
 def _restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None) -> Record:
-    record = _new(Record)
+    record = object.__new__(Record)
     _set_kind(record, kind)
     _set_timestamp(record, timestamp)
     _set_data(record, data)
@@ -197,12 +196,17 @@ def _raise_fault(record: Record) -> None:
 def seal(body: bytes, writer: str, number: int) -> bytes:
     """Return the line of an encoded record: with its id, its checksum and its newline."""
     line = b'%b,"_id":"%b-%d"' % (body, writer.encode(), number)
-    return b'%b,"_crc":"%08x"}\n' % (line, crc32(line))
+    return line + _end_of(line)
+
+
+def _end_of(body: bytes) -> bytes:
+    """Return what a line ends with that has *body* before its checksum."""
+    return b',"_crc":"%08x"}\n' % crc32(body)
 
 
 def has_checksum(line: bytes) -> bool:
     """Tell whether *line*, whole and with its newline, ends with the checksum of its bytes."""
-    return line.endswith(b',"_crc":"%08x"}\n' % crc32(line[:-END]))
+    return line.endswith(_end_of(line[:-END]))
 
 
 def id_in(line: bytes) -> str:
@@ -216,7 +220,7 @@ def id_in(line: bytes) -> str:
 def decode(line: bytes) -> Record | None:
     """Return the record of an intact, checksummed *line*; None for every other line."""
     body = line[:-END]
-    if not line.endswith(b',"_crc":"%08x"}\n' % crc32(body)):
+    if not line.endswith(_end_of(body)):
         return None
     try:
         return record_of(parse(body + b"}"))
@@ -269,7 +273,7 @@ def record_of(value: Any) -> Record:  # noqa: ANN401  JSON is whatever it says
     id_ = value.pop("_id", None)
     if not isinstance(kind, str):
         raise ValueError("it has no string kind")  # noqa: TRY004  likewise
-    if (type(timestamp) is not float or timestamp - timestamp != 0) and not _is_time(timestamp):
+    if not _is_time(timestamp):
         raise ValueError("it has no finite timestamp")
     if id_ is not None and not isinstance(id_, str):
         raise ValueError("its _id is no string")

@@ -61,7 +61,7 @@ def scan(url: str, source: str, report: "ScanReport") -> str:
         return _text(*kept, f"{source}: {summary}; no anomalies")
     if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
         hint = "no record is damaged; move away what is none of the store's"
-    elif "layout=" in url:
+    elif any(option.startswith("layout=") for option in url.partition("?")[2].split("&")):
         hint = "0.3.0's streams are only read; papyra import copies what is intact"
     else:
         hint = f"{_command('recover --dry-run', url)} shows what a recovery would remove"
