@@ -286,7 +286,7 @@ def open_store(
     *,
     retention: "Retention | None" = None,
     sync: "Sync | None" = None,
-    lock_timeout: float | None = None,
+    lock_timeout: float | str | None = None,
     must_exist: bool = False,
 ) -> AsyncBackend:
     """

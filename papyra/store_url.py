@@ -10,7 +10,8 @@ Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`
                             streams of Papyra 0.3.0
 
 PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
-as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes.
+as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes. Times are
+seconds, or have a unit (500ms, 30m, 7d); sizes are bytes, or have one (500MB, 2GiB): see papyra.units.
 
 A server's URL may hold a password: no message repeats more of it than scheme, host and database.
 """
@@ -27,17 +28,22 @@ from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
 from papyra.retention import Retention
 from papyra.retired import Tally
+from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:
     from papyra.backend import PersistenceBackend
     from papyra.primitives import Sync
 
 _RETENTION: Final[dict[str, Callable[[str], Any]]] = {
-    "max_records": int,
-    "max_age": float,
-    "max_total_bytes": int,
+    "max_records": whole_number,
+    "max_age": duration,
+    "max_total_bytes": size,
 }
-_COMMON: Final[dict[str, Callable[[str], Any]]] = {"sync": str, "lock_timeout": float, **_RETENTION}
+_COMMON: Final[dict[str, Callable[[str], Any]]] = {
+    "sync": str,
+    "lock_timeout": duration,
+    **_RETENTION,
+}
 
 
 class _Kind(NamedTuple):
@@ -53,7 +59,7 @@ _REDIS: Final = _Kind(
     "papyra.backends.redis",
     "RedisBackend",
     "server",
-    {"name": str, "prefix": str, "timeout": float, "layout": str},
+    {"name": str, "prefix": str, "timeout": duration, "layout": str},
 )
 _TLS: Final = ("ca", "cert", "key")
 # By name: who only wants counters need not load the stores.
@@ -64,11 +70,11 @@ _KINDS: Final = {
         "papyra.backends.files.rotating",
         "RotatingBackend",
         "path",
-        {"max_bytes": int, "max_files": int},
+        {"max_bytes": size, "max_files": whole_number},
     ),
     "redis": _REDIS,
     "rediss": _REDIS._replace(options={**_REDIS.options, **dict.fromkeys(_TLS, str)}),
-    "unix": _REDIS._replace(options={**_REDIS.options, "db": int}),
+    "unix": _REDIS._replace(options={**_REDIS.options, "db": whole_number}),
 }
 
 
@@ -92,7 +98,7 @@ def open_store(
     *,
     retention: Retention | None = None,
     sync: "Sync | None" = None,
-    lock_timeout: float | None = None,
+    lock_timeout: float | str | None = None,
     must_exist: bool = False,
 ) -> "PersistenceBackend":
     """
@@ -102,7 +108,8 @@ def open_store(
         url: See the module.
         retention: What is kept, if the URL does not say; by default everything.
         sync: "none", "interval" or "always", if the URL does not say; by default "interval".
-        lock_timeout: Seconds that a call waits for others, if the URL does not say; by default 5.
+        lock_timeout: Seconds that a call waits for others, or a duration such as "500ms", if the
+            URL does not say; by default 5.
         must_exist: Refuse a store that is not there yet.
 
     Raises:
@@ -114,7 +121,7 @@ def open_store(
     """
     kind, path, options = _parse(url)
     shown = _shown(url)
-    for name, value in (("sync", sync), ("lock_timeout", lock_timeout)):
+    for name, value in (("sync", sync), ("lock_timeout", _seconds(shown, lock_timeout))):
         if value is not None:
             if name in options:
                 raise StoreURLError(
@@ -141,6 +148,14 @@ def open_store(
             raise
         raise StoreURLError(f"{shown}: {error}") from None
     return opened
+
+
+def _seconds(shown: str, lock_timeout: float | str | None) -> float | None:
+    """Return *lock_timeout* in seconds."""
+    if not isinstance(lock_timeout, str):
+        return lock_timeout
+    seconds: float = _value(shown, "lock_timeout", duration, lock_timeout)
+    return seconds
 
 
 def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
@@ -249,12 +264,15 @@ def _options(url: str, kind: _Kind, query: str) -> dict[str, Any]:
             raise StoreURLError(f"{url}: unknown option {name!r}; known: {', '.join(known)}")
         if name in options:
             raise StoreURLError(f"{url}: {name} is given twice")
-        try:
-            options[name] = known[name](value if equals else "")
-        except ValueError:
-            what = "a whole number" if known[name] is int else "a number"
-            raise StoreURLError(f"{url}: {name} is {value!r}; {what} is needed") from None
+        options[name] = _value(url, name, known[name], value if equals else "")
     return options
+
+
+def _value(url: str, name: str, read: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401  of the option's type
+    try:
+        return read(text)
+    except ValueError as error:
+        raise StoreURLError(f"{url}: {name} {error}, got {text!r:.80}") from None
 
 
 def _unescape(path: str) -> str:

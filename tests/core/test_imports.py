@@ -24,6 +24,7 @@ ALLOWED = {
     "damage": {"errors", "record"},
     "reports": {"anomaly"},
     "retention": set(),
+    "units": set(),
     "sifting": {"anomaly", "damage", "errors", "identity", "record", "reports"},
     "selection": {
         "anomaly", "errors", "identity", "record", "reports", "retention", "sifting",
@@ -45,7 +46,7 @@ ALLOWED = {
     "exposition": {"metrics"},
     "store_url": {
         "backend", "backends", "errors", "primitives", "published", "retention",
-        "retired",
+        "retired", "units",
     },
     "lane": {"backend", "calls"},
     "ahead": {"record"},

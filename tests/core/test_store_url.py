@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from stores import event
 
+import papyra.aio
 from papyra import (
     JsonBackend,
     MemoryBackend,
     NotPublishedError,
     Retention,
+    RotatingBackend,
     StoreIOError,
     StoreNotFoundError,
     StoreURLError,
@@ -28,6 +30,21 @@ def test_a_url_names_a_store_and_its_options(tmp_path: Path) -> None:
         assert (store.name, store.source) == ("a", f"{tmp_path}/a.ndjson")
         assert store.retention == Retention(max_age=60.0, max_total_bytes=9)
         assert (store._sync, store._lock_timeout) == ("always", 0.5)
+
+
+def test_times_and_sizes_in_a_url_may_have_units(tmp_path: Path) -> None:
+    with open_store(
+        f"rotating:{tmp_path}/a?max_bytes=64KiB&max_age=7d&max_total_bytes=2GiB&lock_timeout=250ms"
+    ) as store:
+        assert isinstance(store, RotatingBackend)
+        assert store.retention == Retention(max_age=7 * 86400, max_total_bytes=2 * 1024**3)
+        assert (store._max_bytes, store._lock_timeout) == (64 * 1024, 0.25)
+    with open_store(f"json:{tmp_path}/b", lock_timeout="1.5m") as store:
+        assert store._lock_timeout == 90
+    with pytest.raises(StoreURLError, match=r"lock_timeout must be seconds .*, got '5 s'"):
+        open_store(f"json:{tmp_path}/b", lock_timeout="5 s")
+    waiting = papyra.aio.open_store(f"json:{tmp_path}/c", lock_timeout="500ms")
+    assert waiting.store._lock_timeout == 0.5
 
 
 def test_options_may_stand_beside_the_url(tmp_path: Path) -> None:
@@ -58,10 +75,16 @@ def test_a_path_is_literal_but_for_two_escapes(tmp_path: Path, name: str) -> Non
         ("json:x?max_bytes=5", "unknown option 'max_bytes'; known: sync, lock_timeout"),
         ("json:x?sync", "sync is ''"),
         ("json:x?sync=never", "one of none, interval, always"),
-        ("json:x?max_records=many", "max_records is 'many'; a whole number is needed"),
+        ("json:x?max_records=many", "max_records must be a whole number from 0 on, got 'many'"),
+        ("json:x?max_records=1k", "max_records must be a whole number from 0 on, got '1k'"),
+        ("json:x?max_age=7D", "max_age must be seconds from 0 on, or a number and one of ms, s,"),
+        ("json:x?max_age=1e5", "lower case), got '1e5'"),
+        ("json:x?max_total_bytes=2G", "one of B, kB, MB, GB, TB, KiB, MiB, GiB, TiB (as "),
+        ("rotating:x?max_bytes=64 MiB", "got '64 MiB'"),
+        ("redis://h?timeout=1_0", "redis://h: timeout must be seconds from 0 on, "),
         ("json:x?max_records=1&max_records=2", "max_records is given twice"),
-        ("json:x?max_records=-1", "a number from 0 on is needed"),
-        ("json:x?lock_timeout=nan", "seconds from 0 on are needed"),
+        ("json:x?max_records=-1", "must be a whole number from 0 on, got '-1'"),
+        ("json:x?lock_timeout=nan", "lock_timeout must be seconds from 0 on, "),
         ("json:x?&", "unknown option ''"),
     ],
 )
