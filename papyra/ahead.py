@@ -2,10 +2,10 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from time import monotonic
 from typing import Final
 
 from papyra.record import Record
+from papyra.system import monotonic
 
 #: How much is read at once: so many records, or as many as so many seconds bring.
 _MOST: Final = 256

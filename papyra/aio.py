@@ -16,7 +16,6 @@ from asyncio import get_running_loop, to_thread
 from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
 from itertools import chain, islice
-from time import monotonic
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from papyra import store_url
@@ -29,7 +28,7 @@ from papyra.metrics import PersistenceMetrics
 from papyra.record import Record
 from papyra.reports import CompactionReport, Findings, Quarantined, RecoveryReport, ScanReport
 from papyra.selection import Query
-from papyra.system import forget_in_child
+from papyra.system import forget_in_child, monotonic
 
 if TYPE_CHECKING:
     from papyra.primitives import Sync

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
-from time import monotonic
 from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
@@ -29,6 +28,7 @@ from papyra.reports import (
 )
 from papyra.selection import Query, Sorter, newest, query_of, stream
 from papyra.sifting import examine, intact
+from papyra.system import monotonic
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
 _FINAL: Final = {

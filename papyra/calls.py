@@ -3,12 +3,12 @@
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from threading import Lock
-from time import monotonic
 from types import TracebackType
 from typing import Final, Protocol
 
 from papyra.anomaly import Anomaly
 from papyra.metrics import PersistenceMetrics
+from papyra.system import monotonic
 
 #: The most that one batch takes; one call alone may be larger.
 _BATCH_CALLS: Final = 1024

@@ -21,7 +21,6 @@ from collections import deque
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from time import monotonic
 from typing import Final
 
 from papyra.anomaly import Anomaly
@@ -29,6 +28,7 @@ from papyra.calls import NOW, Call, MustWait, Store, drop_done, first_of, missin
 from papyra.errors import StoreLockedError
 from papyra.metrics import PersistenceMetrics
 from papyra.record import seal
+from papyra.system import monotonic
 
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05

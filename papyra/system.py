@@ -46,6 +46,17 @@ OPEN_FLAGS: Final = (
     getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 
+
+def _find_clock() -> Callable[[], float]:
+    # On macOS `time.monotonic` stands still while the machine sleeps.
+    number = getattr(time, "CLOCK_UPTIME_RAW", getattr(time, "CLOCK_MONOTONIC", None))
+    return time.monotonic if number is None else partial(time.clock_gettime, number)
+
+
+#: `time.monotonic`, asked for by its number: what freezes the time for tests, as freezegun, replaces
+#: that function in every module that has it, and waiting for a lock would end at once, or never.
+monotonic: Final = _find_clock()
+
 #: Seconds between two tries to get a lock, at first and at the most.
 _FIRST_PAUSE: Final = 0.0005
 _LONGEST_PAUSE: Final = 0.02
@@ -62,7 +73,7 @@ def try_lock(descriptor: int, operation: int) -> bool:
 
 def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, source: str) -> None:
     """
-    Take *operation*, and wait for it until *deadline*, as `time.monotonic` has it.
+    Take *operation*, and wait for it until *deadline*, by the clock `monotonic`.
 
     *timeout* is the seconds that the user allowed; the error tells them.
 
@@ -71,7 +82,7 @@ def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, so
     """
     pause = _FIRST_PAUSE
     while not try_lock(descriptor, operation):
-        remaining = deadline - time.monotonic()
+        remaining = deadline - monotonic()
         if remaining <= 0:
             raise StoreLockedError(source, timeout, _holder(descriptor))
         time.sleep(min(pause, remaining))
@@ -103,7 +114,7 @@ def locked(
         yield None
         return
     try:
-        deadline = time.monotonic() + timeout
+        deadline = monotonic() + timeout
         lock(descriptor, operation, deadline=deadline, timeout=timeout, source=path)
         with unlocked_at_the_end(descriptor):
             yield descriptor

@@ -160,7 +160,8 @@ def test_segments_are_found_though_the_file_systems_clock_is_slow(
     real = os.stat
 
     def stat_at_noon(path: str, **how: bool) -> os.stat_result:
-        return os.stat_result(tuple(real(path, **how)), {"st_mtime_ns": 1_700_000_000_000_000_000})
+        noon = 1_700_000_000_000_000_001
+        return os.stat_result(tuple(real(path, **how)), {"st_mtime_ns": noon, "st_ctime_ns": noon})
 
     monkeypatch.setattr(os, "stat", stat_at_noon)
     with RotatingBackend(tmp_path / "store.ndjson", max_bytes=150) as store:

@@ -33,14 +33,15 @@ ALLOWED = {
     "page": {"metrics", "refusal", "system"},
     "retired": {"errors", "metrics", "system"},
     "published": {"errors", "metrics", "page", "refusal", "retired", "system"},
-    "calls": {"anomaly", "metrics"},
-    "commit": {"anomaly", "calls", "errors", "metrics", "record"},
+    "calls": {"anomaly", "metrics", "system"},
+    "commit": {"anomaly", "calls", "errors", "metrics", "record", "system"},
     "primitives": {
         "anomaly", "calls", "commit", "errors", "metrics", "record", "reports", "retention",
         "selection", "sifting", "system",
     },
     "backend": {
         "anomaly", "calls", "errors", "log", "primitives", "record", "reports", "selection", "sifting",
+        "system",
     },
     "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
     "exposition": {"metrics"},
@@ -49,7 +50,7 @@ ALLOWED = {
         "retired", "units",
     },
     "lane": {"backend", "calls"},
-    "ahead": {"record"},
+    "ahead": {"record", "system"},
     "aio": {
         "ahead", "backend", "calls", "errors", "lane", "metrics", "primitives", "record", "reports", "retention",
         "selection", "store_url", "system",

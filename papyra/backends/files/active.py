@@ -2,7 +2,6 @@
 
 import errno
 import os
-from time import monotonic
 from typing import Final
 from warnings import warn
 
@@ -18,6 +17,7 @@ from papyra.system import (
     OPEN_FLAGS,
     flock,
     lock,
+    monotonic,
     open_or_create,
     own_like,
     read_at,

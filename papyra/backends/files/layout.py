@@ -5,13 +5,12 @@ import os
 import re
 from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
-from time import monotonic
 from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
-from papyra.system import LOCK_SHARED, OPEN_FLAGS, try_lock, unlocked_at_the_end
+from papyra.system import LOCK_SHARED, OPEN_FLAGS, monotonic, try_lock, unlocked_at_the_end
 
 #: Side files and directories, after the store's path and a dot.
 _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
@@ -27,8 +26,15 @@ _REMAINS: Final = re.compile(
 
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
-#: Seconds in which a directory may change twice and show it once.
-_STEP: Final = 1.0
+#: Seconds in which a directory may change twice and show it once; FAT tells the time in steps of two.
+_STEP: Final = 2.0
+#: Nanoseconds of the steps in which FAT and exFAT tell the time, or a divisor of them. Where every time
+#: is a multiple, the time of change may be nothing but the one that anybody can set.
+_COARSE: Final = 10_000_000
+
+
+#: What a directory is known by, see `_state_of`.
+_State = tuple[int, ...]
 
 
 class Slot(NamedTuple):
@@ -82,10 +88,10 @@ class Layout:
         self.maintenance_lock = self.path + ".maint.lock"
         self.quarantine = self.path + ".quarantine"
         self.metrics = self.path + ".metrics"
-        # When the directory was last changed, by its own clock and by when we saw that first.
-        self._changed: tuple[int, float] = -1, 0.0
-        # The directory's time of change, as it was listed, and what was found.
-        self._listed: tuple[int, list[tuple[str, str]]] = -1, []
+        # The state in which the directory was last seen, and when that was first.
+        self._changed: tuple[_State, float] = (), 0.0
+        # The state in which it was listed, and what was found.
+        self._listed: tuple[_State, list[tuple[str, str]]] = (), []
 
     @property
     def owner(self) -> str:
@@ -135,12 +141,15 @@ class Layout:
         """Return path and ending of everything named like the store and a dot more, sorted."""
         beginning = os.path.basename(self.path) + "."
         try:
-            changed = os.stat(self.directory).st_mtime_ns
-            if changed == self._listed[0]:
-                return self._listed[1]
+            state = _state_of(self.directory)
+            listed, found = self._listed
+            if state and state == listed:
+                return found
             now = monotonic()
-            if changed != self._changed[0]:
-                self._changed = changed, now
+            changed, since = self._changed
+            if state != changed:
+                since = now
+                self._changed = state, now
             names = sorted(os.listdir(self.directory))
         except FileNotFoundError:
             return []
@@ -154,8 +163,8 @@ class Layout:
         # Every read asks, and a directory may hold thousands. A file system tells the time in
         # steps: what changed a moment ago may change again without a trace. How long ago cannot
         # be had from its time, since its clock need not be this machine's.
-        if now - self._changed[1] > _STEP:
-            self._listed = changed, found
+        if state and now - since > _STEP:
+            self._listed = state, found
         return found
 
     def slots(self) -> list[Slot]:
@@ -226,6 +235,21 @@ class Layout:
                 return not try_lock(descriptor, LOCK_SHARED)
         finally:
             os.close(descriptor)
+
+
+def _state_of(directory: str) -> _State:
+    """
+    Return what changes with every change of the names in *directory*; () if that cannot be known.
+
+    Its own time does not: copying into it with rsync -a, tar or cp -a puts that back to what it was
+    elsewhere, always the same. The time of the last change of its entry can be set by nobody; but
+    Windows has none, FAT and exFAT show the other one in its place, and others show 0.
+    """
+    status = os.stat(directory)
+    changed = status.st_ctime_ns
+    if not changed % _COARSE or os.name == "nt":
+        return ()
+    return status.st_dev, status.st_ino, status.st_mtime_ns, changed
 
 
 def _age_of_remains(

@@ -7,7 +7,7 @@ lost, and the difference is whether its outcome is known.
 
 import random
 from collections.abc import Sequence
-from time import monotonic, sleep
+from time import sleep
 from typing import Any, Final
 
 from redis.exceptions import (
@@ -24,6 +24,7 @@ from papyra.backends.redis.address import Address, Keys, Node
 from papyra.backends.redis.nodes import Nodes
 from papyra.backends.redis.refusals import code_of, refusal
 from papyra.backends.redis.scripts import Script
+from papyra.system import monotonic
 
 #: Codes of errors that pass by themselves, or when the server's name leads to another.
 _PASSING: Final = frozenset(
