@@ -250,9 +250,9 @@ class AsyncBackend:
         """Return what `PersistenceBackend.quarantined` does."""
         return await self._in_thread(self.store.quarantined)
 
-    async def compact(self) -> CompactionReport:
+    async def compact(self, *, dry_run: bool = False) -> CompactionReport:
         """Return what `PersistenceBackend.compact` does."""
-        return await self._in_thread(self.store.compact)
+        return await self._in_thread(partial(self.store.compact, dry_run=dry_run))
 
     async def aclose(self) -> None:
         """

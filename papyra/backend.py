@@ -7,7 +7,7 @@ and retries live inside a primitive, so nothing is counted twice.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Self, TypeVar, final
@@ -26,7 +26,7 @@ from papyra.reports import (
     Rewritten,
     ScanReport,
 )
-from papyra.selection import Query, Sorter, newest, query_of, stream
+from papyra.selection import Query, Sorter, count_records, newest, query_of, stream
 from papyra.sifting import examine, intact
 from papyra.system import monotonic
 
@@ -346,43 +346,22 @@ class PersistenceBackend(Primitives):
         return list(self._quarantined())
 
     @final
-    def compact(self) -> CompactionReport:
+    def compact(self, *, dry_run: bool = False) -> CompactionReport:
         """
         Drop what the retention does not keep, for good, and move damage to the quarantine.
+
+        Args:
+            dry_run: Only report what would be dropped and moved; it counts the damage that it
+                meets, and is not counted as a compaction.
 
         Raises:
             NotAStoreError: if the file is none of papyra's.
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
-        self.metrics.increment("compactions_triggered")
-        sorter = Sorter(self._retention, time.time())
-        findings = sorter.findings
         try:
-            self._check_usable()
-            self._prepare()
-            for anomaly in self._check():
-                findings.add(anomaly)
-            dropped = self._trim()
-            self._tell()
-            done = self._rewrite(sorter)
-            remaining = tuple(self._check())
-        except BaseException:
-            self.metrics.increment("compaction_errors")
-            raise
+            return self._plan_compaction() if dry_run else self._compact()
         finally:
-            self.metrics.increment("anomaly_detected", findings.found)
             self._share_counts()
-        return CompactionReport(
-            kept=sorter.kept,
-            dropped=sorter.dropped,
-            bytes_before=sum(dropped.values()) + done.bytes_before,
-            bytes_after=done.bytes_after,
-            anomalies=tuple(findings.listed),
-            found=findings.found,
-            quarantine=done.quarantine,
-            remaining=remaining,
-            files_dropped=tuple(dropped),
-        )
 
     @final
     def close(self) -> None:
@@ -429,6 +408,49 @@ class PersistenceBackend(Primitives):
             quarantine=None,
             remaining=listed,
         )
+
+    def _plan_compaction(self) -> CompactionReport:
+        sorter = Sorter(self._retention, time.time())
+        findings = sorter.findings
+        try:
+            self._check_usable()
+            self._check_ours()
+            for anomaly in self._check():
+                findings.add(anomaly)
+            excess = self._excess()
+            counted = count_records(self._lines_in(excess)) if excess else {}
+            done = self._preview(sorter, without=excess)
+        finally:
+            self.metrics.increment("anomaly_detected", findings.found)
+        for dropped in counted.values():
+            sorter.dropped.merge(dropped)
+        return _compaction_report(sorter, done, excess, tuple(findings.listed), dry_run=True)
+
+    def _compact(self) -> CompactionReport:
+        self.metrics.increment("compactions_triggered")
+        sorter = Sorter(self._retention, time.time())
+        findings = sorter.findings
+        try:
+            self._check_usable()
+            self._prepare()
+            for anomaly in self._check():
+                findings.add(anomaly)
+            excess = self._excess()
+            # Before they are dropped, and without a lock: appends go on meanwhile.
+            counted = count_records(self._lines_in(excess)) if excess else {}
+            trimmed = self._trim(excess)
+            self._tell()
+            for name, dropped in counted.items():
+                if name in trimmed:
+                    sorter.dropped.merge(dropped)
+            done = self._rewrite(sorter)
+            remaining = tuple(self._check())
+        except BaseException:
+            self.metrics.increment("compaction_errors")
+            raise
+        finally:
+            self.metrics.increment("anomaly_detected", findings.found)
+        return _compaction_report(sorter, done, trimmed, remaining, dry_run=False)
 
     def _undo_recovery(self, id_: str, *, dry_run: bool) -> RecoveryReport:
         self._check_usable()
@@ -506,3 +528,31 @@ class PersistenceBackend(Primitives):
             places,
             f"; and {more} more" if more else "",
         )
+
+
+def _compaction_report(
+    sorter: Sorter,
+    done: Rewritten,
+    files: Mapping[str, int],
+    remaining: tuple[Anomaly, ...],
+    *,
+    dry_run: bool,
+) -> CompactionReport:
+    """Return what the *sorter* saw and what was, or would be, *done*; *files* went whole."""
+    dropped, findings = sorter.dropped, sorter.findings
+    return CompactionReport(
+        kept=sorter.kept,
+        dropped=dropped.records,
+        bytes_before=sum(files.values()) + done.bytes_before,
+        bytes_after=done.bytes_after,
+        anomalies=tuple(findings.listed),
+        found=findings.found,
+        quarantine=done.quarantine,
+        remaining=remaining,
+        files_dropped=tuple(files),
+        dry_run=dry_run,
+        dropped_bytes=dropped.bytes,
+        dropped_by_kind=dict(dropped.by_kind),
+        dropped_oldest=dropped.oldest,
+        dropped_newest=dropped.newest,
+    )

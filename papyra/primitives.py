@@ -5,7 +5,7 @@ What a store implements: five primitives that know bytes only, and the state tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Literal, Self, get_args
 
@@ -151,11 +151,49 @@ class Primitives(PersistenceMetricsMixin, ABC):
         wait.
         """
 
-    def _trim(self) -> Mapping[str, int]:
+    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:  # noqa: ARG002  see `_excess`
         """
-        Drop what a bound of the store's own leaves no room for, and return its names and bytes.
+        Show *judge* what `_rewrite` would show it, and return what that would do; change nothing.
 
-        A compaction calls it first. Only a store with a bound beside its retention has any.
+        A store overrides it where its lines are more than `_lines` gives, or where `_lines` may
+        change between two calls because of an append.
+
+        Args:
+            judge: As for `_rewrite`.
+            without: Names out of `_excess`, which would be gone by then.
+        """
+        judge.begin(self._lines)
+        before = after = removed = 0
+        sources = {self.source}
+        for place, line in self._lines(newest_first=False):
+            sources.add(place[0])
+            before += line if isinstance(line, int) else len(line)
+            for start, stop, anomaly in judge(place, line):
+                if anomaly is not None:
+                    removed += stop - start
+                elif isinstance(line, bytes):  # a rewrite gives each line its newline
+                    after += stop - start + (line[stop - 1 : stop] != b"\n")
+        for source in sources:
+            judge.finish(source)
+        return Rewritten(before, after, removed)
+
+    def _excess(self) -> Mapping[str, int]:
+        """
+        Return names and bytes of what a bound of the store's own leaves no room for.
+
+        Nothing is changed. Only a store with a bound beside its retention has any.
+        """
+        return {}
+
+    def _lines_in(self, sources: Collection[str]) -> Iterator[Line]:  # noqa: ARG002  see `_excess`
+        """Iterate over the lines of *sources*, which are names out of `_excess`."""
+        return iter(())
+
+    def _trim(self, excess: Collection[str]) -> Mapping[str, int]:  # noqa: ARG002  see `_excess`
+        """
+        Drop what stands in *excess* and is beyond the bound still, and return its names and bytes.
+
+        A compaction calls it before anything else is changed.
         """
         return {}
 

@@ -120,20 +120,28 @@ class Quarantined(NamedTuple):
 
 class CompactionReport(NamedTuple):
     """
-    What a compaction did.
+    What a compaction did, or would do.
 
     Attributes:
         kept: Records that stay.
-        dropped: Records outside the retention, dropped for good; those in *files_dropped* are not
-            counted.
+        dropped: Records that were dropped for good: those outside the retention, and those in
+            *files_dropped*. One that stands twice, as 0.3.0's repairs left some, may count twice.
         bytes_before: Size of the store when it began, all that 0.3.0 left included.
         bytes_after: Size of what it left of that.
         anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
-        remaining: What is still wrong: files beside the store that are none of its own.
+        remaining: What is still wrong: after a compaction, files beside the store that are none of
+            its own; after a dry run, all *anomalies*.
         files_dropped: Whole files that a store with a bound for their number had too many; they
-            are gone before anything else is looked at.
+            are gone before anything else is looked at, and damage in them is not looked for.
+        dry_run: Nothing was changed; all of this is what a compaction would do. The retention is
+            applied to what stands there at the time: what is appended between the two may push
+            more records out.
+        dropped_bytes: Bytes of the lines of the *dropped* records.
+        dropped_by_kind: Their number by kind; beyond 1,000 kinds the others are "_other".
+        dropped_oldest: The smallest timestamp among them; None if there are none.
+        dropped_newest: The largest one.
     """
 
     kept: int
@@ -145,6 +153,11 @@ class CompactionReport(NamedTuple):
     quarantine: str | None
     remaining: tuple[Anomaly, ...]
     files_dropped: tuple[str, ...]
+    dry_run: bool
+    dropped_bytes: int
+    dropped_by_kind: dict[str, int]
+    dropped_oldest: float | None
+    dropped_newest: float | None
 
     @property
     def clean(self) -> bool:

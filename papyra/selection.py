@@ -5,11 +5,12 @@ Retention comes first of all filters. Where it depends on what follows a record,
 the newest record on finds the oldest that stays: the cut.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import dropwhile, takewhile
 from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
+from papyra.dropped import Dropped
 from papyra.errors import PapyraError
 from papyra.identity import Seen
 from papyra.record import Record
@@ -157,6 +158,14 @@ def _same(one: Found, other: Found) -> bool:
     )
 
 
+def count_records(lines: Iterable[Line]) -> dict[str, Dropped]:
+    """Return what is known of the intact records in *lines*, by the source that they stand in."""
+    counted: dict[str, Dropped] = {}
+    for found in intact(lines, Findings()):
+        counted.setdefault(found.place[0], Dropped()).add(found.record, found.size)
+    return counted
+
+
 class Part(NamedTuple):
     """
     The bytes *start* to *stop* of a line, and why they go: kept, if there is no anomaly.
@@ -201,13 +210,13 @@ class Sorter:
 
     Attributes:
         kept: Records that stay.
-        dropped: Records outside the retention.
+        dropped: What is known of the records outside the retention.
         findings: The damage, which goes to the quarantine.
     """
 
     def __init__(self, retention: Retention | None, now: float) -> None:
         self.kept = 0
-        self.dropped = 0
+        self.dropped = Dropped()
         self.findings = Findings()
         self._retention = _KEEP_ALL if retention is None else retention
         self._now = now
@@ -243,7 +252,7 @@ class Sorter:
             if isinstance(content, Record):
                 found = Found(place, piece.start, piece.stop - piece.start, content)
                 if not self._stays(found):
-                    self.dropped += 1
+                    self.dropped.add(content, found.size)
                     continue
                 if self._seen.add(content, line):
                     self.kept += 1

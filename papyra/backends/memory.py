@@ -1,7 +1,7 @@
 """A store in memory: the same bytes, errors and answers as the others."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
@@ -76,6 +76,10 @@ class MemoryBackend(PersistenceBackend):
     def _rewrite(self, judge: Judge) -> Rewritten:
         with self._queue.lock:
             return self._sort(judge)
+
+    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
+        with self._queue.lock:  # an append may drop what is being looked at
+            return super()._preview(judge, without=without)
 
     def _sort(self, judge: Judge) -> Rewritten:
         """Keep what *judge* keeps; the queue's lock is held."""

@@ -130,7 +130,7 @@ def compaction(source: str, report: "CompactionReport") -> str:
     )
     if report.files_dropped:
         files = _count(len(report.files_dropped), "file")
-        summary = f"{files} dropped beyond max_files; of the others {summary}"
+        summary = f"{files} dropped beyond max_files; {summary}"
     if report.found:
         summary += f"; {_count(report.found, 'anomaly')}"
     if report.quarantine:

@@ -303,6 +303,11 @@ def test_a_compaction_drops_what_the_retention_in_the_url_does_not_keep(shell: S
             "quarantine": None,
             "remaining": [],
             "files_dropped": [],
+            "dry_run": False,
+            "dropped_bytes": size - len(kept),
+            "dropped_by_kind": {"event": 2},
+            "dropped_oldest": 1.0,
+            "dropped_newest": 1.0,
         },
     )
     assert shell.path.read_bytes() == kept
@@ -404,6 +409,6 @@ def test_files_that_a_compaction_dropped_are_told_apart_from_records(shell: Shel
     after = sum(file.stat().st_size for file in files_of(shell))
     assert done.code == 0
     assert done.out.splitlines()[-1] == (
-        f"{shell.path}: 2 files dropped beyond max_files; of the others 2 records kept, 0 dropped;"
+        f"{shell.path}: 2 files dropped beyond max_files; 2 records kept, 2 dropped;"
         f" {before} bytes before, {after} after"
     )

@@ -149,6 +149,7 @@ def test_a_compaction_drops_what_a_smaller_bound_leaves_no_room_for(
         report = store.compact()
         assert (report.bytes_before, report.bytes_after) == (size, store.scan().bytes)
         assert report.files_dropped == (f"{path}.{number(1)}", f"{path}.{number(2)}")
+        assert (report.kept, report.dropped) == (3, 4)
         assert [message.partition(":")[0] for message in caplog.messages] == [*report.files_dropped]
         assert numbers(store.read()) == [4, 5, 6]
 

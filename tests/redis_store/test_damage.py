@@ -1,6 +1,9 @@
 """Entries that are none of papyra's, and what becomes of them."""
 
+import time
+
 import pytest
+from cli.shell import intact
 from redis_kind import Redis
 from redis_proxy import Proxy
 from stores import counts, event, numbers
@@ -111,6 +114,32 @@ def test_a_compaction_drops_exactly_what_the_retention_does_not_keep(kind: Redis
         assert kind.stored() == 150
         assert numbers(store.read(strict=True)) == list(range(2351, 2501))
         assert store.compact().dropped == 0
+
+
+def test_a_dry_run_of_a_compaction_changes_nothing_and_is_what_the_compaction_does(
+    kind: Redis,
+) -> None:
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(250)])
+        for line in (b"no record", intact(2).replace(b"\n", b"") + b" {", b"\xff" * 9):
+            kind.put_entry({"line": line})
+        kind.put_entry({"other": b"field"})
+    with kind.open(retention=Retention(max_records=15, max_age=time.time())) as store:
+        keys = {name: kind.client.dump(kind.key(name)) for name in ("records", "quarantine")}
+        writers = kind.client.hkeys(kind.key("writers"))
+
+        preview = store.compact(dry_run=True)
+
+        assert {name: kind.client.dump(kind.key(name)) for name in keys} == keys
+        assert set(writers) <= set(kind.client.hkeys(kind.key("writers")))  # this object's counts
+        assert store.metrics.snapshot() == counts(anomaly_detected=preview.found)
+        assert (preview.kept, preview.dropped, preview.clean) == (15, 237, False)
+        done = store.compact()
+        assert done.quarantine
+        assert preview == done._replace(dry_run=True, quarantine=None, remaining=preview.anomalies)
+        assert store.metrics.snapshot() == counts(
+            anomaly_detected=2 * preview.found, compactions_triggered=1
+        )
 
 
 def test_a_compaction_drops_nothing_where_what_it_keeps_is_gone_meanwhile(

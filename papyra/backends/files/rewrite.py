@@ -14,6 +14,7 @@ from papyra.backends.files.quarantine import Quarantine
 from papyra.backends.files.reading import FileLine, forward
 from papyra.backends.files.replacing import Replacement, chunks
 from papyra.backends.files.view import DataFile, View
+from papyra.copies import Marker
 from papyra.reports import Rewritten
 from papyra.selection import Judge, Part
 
@@ -39,12 +40,7 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
                 continue
             rewriting = _Rewriting(layout, file, *opened, quarantine)
             try:
-                lines = forward(*opened, file.path)
-                if file.is_remains:
-                    judged = view.remains.parts(file.path, lines, judge)
-                else:
-                    judged = _judged(marker.marked(lines) if marker else lines, judge)
-                rewriting.sort(judged)
+                rewriting.sort(judged(view, file, forward(*opened, file.path), marker, judge))
                 judge.finish(file.path)
                 if file is view.files[-1]:
                     view.close()  # Windows replaces no open file
@@ -56,8 +52,14 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
     return Rewritten(before, after, quarantine.size, quarantine.id)
 
 
-def _judged(lines: Iterable[FileLine], judge: Judge) -> Iterator[tuple[FileLine, Sequence[Part]]]:
-    for place, line in lines:
+def judged(
+    view: View, file: DataFile, lines: Iterable[FileLine], marker: Marker | None, judge: Judge
+) -> Iterator[tuple[FileLine, Sequence[Part]]]:
+    """Yield the *lines* of *file*, and what becomes of the parts of each."""
+    if file.is_remains:
+        yield from view.remains.parts(file.path, lines, judge)
+        return
+    for place, line in marker.marked(lines) if marker else lines:
         yield (place, line), judge(place, line)
 
 

@@ -1,11 +1,15 @@
 """The store that is a set of NDJSON files, each with a bound for its size."""
 
 import os
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 
 from papyra.backends.files.store import FileBackend
+from papyra.backends.files.view import View
 from papyra.primitives import Sync
 from papyra.refusal import refusals
 from papyra.retention import Retention
+from papyra.sifting import Line
 from papyra.system import LOCK_EXCLUSIVE, locked
 
 
@@ -57,25 +61,51 @@ class RotatingBackend(FileBackend):
         except OSError as error:  # the record can be stored all the same
             self._untold.append(f"{self.source}: more than {self._max_files} files: {error}")
 
-    def _trim(self) -> dict[str, int]:
+    def _excess(self) -> Mapping[str, int]:
+        sizes = {}
+        with refusals(self.source, "nothing was compacted"):
+            for path in self._beyond_bound():
+                with suppress(FileNotFoundError):  # a rotation of another process dropped it
+                    sizes[path] = os.lstat(path).st_size
+        return sizes
+
+    def _lines_in(self, sources: Collection[str]) -> Iterator[Line]:
+        with (
+            refusals(self.source, "nothing was compacted"),
+            View(self._layout, timeout=self._lock_timeout, only=sources) as view,
+        ):
+            yield from view.lines(newest_first=False)
+
+    def _trim(self, excess: Collection[str]) -> Mapping[str, int]:
         layout, timeout = self._layout, self._lock_timeout
+        if not excess:
+            return {}
         with (
             refusals(self.source, "nothing was compacted"),
             locked(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner),
         ):
-            return self._drop_oldest()
+            # What a rotation put beyond the bound meanwhile was not counted: the next one drops it.
+            return self._drop(path for path in self._beyond_bound() if path in excess)
 
-    def _drop_oldest(self) -> dict[str, int]:
-        """Remove the files beyond the bound, and return their bytes; the lock is held."""
-        if self._max_files is None:
-            return {}
+    def _drop_oldest(self) -> None:
+        """Remove the files beyond the bound; the lock is held."""
+        self._drop(self._beyond_bound())
+
+    def _drop(self, paths: Iterable[str]) -> dict[str, int]:
+        """Remove the files at *paths*, and return their bytes; the lock is held."""
         dropped = {}
-        files = [slot for slot in self._layout.slots() if not slot.is_remains]
-        for slot in files[: -self._max_files]:
-            size = os.lstat(slot.path).st_size
-            os.unlink(slot.path)
-            dropped[slot.path] = size
+        for path in paths:
+            size = os.lstat(path).st_size
+            os.unlink(path)
+            dropped[path] = size
             self._untold.append(
-                f"{slot.path}: dropped, as one file more than max_files={self._max_files}"
+                f"{path}: dropped, as one file more than max_files={self._max_files}"
             )
         return dropped
+
+    def _beyond_bound(self) -> list[str]:
+        """Return the files that are more than the bound allows, oldest first."""
+        if self._max_files is None:
+            return []
+        files = [slot.path for slot in self._layout.slots() if not slot.is_remains]
+        return files[: -self._max_files]

@@ -2,7 +2,7 @@
 
 import errno
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
@@ -11,6 +11,7 @@ from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.ownership import check_ownership
+from papyra.backends.files.preview import preview
 from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.syncing import sync_soon
 from papyra.backends.files.undo import quarantined, undo
@@ -177,6 +178,10 @@ class FileBackend(PersistenceBackend):
                 return Rewritten(0, 0)
             with self._maintained(), self._file_released():
                 return rewrite(layout, judge, timeout=timeout)
+
+    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
+        with refusals(self.source, "nothing was changed"):
+            return preview(self._layout, judge, without=without, timeout=self._lock_timeout)
 
     def _undo(self, id_: str, *, dry_run: bool) -> int:
         layout, timeout = self._layout, self._lock_timeout

@@ -1,7 +1,7 @@
 """The files of a store at one moment, and the lines in them."""
 
 import os
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple, Self
@@ -38,6 +38,8 @@ class View:
         layout: The store's names.
         timeout: Seconds to wait for whoever rotates or rewrites the store.
         make_lock: Make the lock if it is not there, to keep a first append out, too.
+        without: Paths of files that are left out.
+        only: Paths of the files that are looked at; by default all.
 
     Attributes:
         files: The active one is the last, if it is there.
@@ -47,7 +49,16 @@ class View:
         StoreLockedError: when somebody held the store for too long.
     """
 
-    def __init__(self, layout: Layout, *, timeout: float, make_lock: bool = False) -> None:
+    def __init__(
+        self,
+        layout: Layout,
+        *,
+        timeout: float,
+        make_lock: bool = False,
+        without: Collection[str] = (),
+        only: Collection[str] | None = None,
+    ) -> None:
+        self._without, self._only = without, only
         self.files: list[DataFile] = []
         self._active = -1
         self._is_set = False
@@ -70,13 +81,14 @@ class View:
 
     def _look_at(self, layout: Layout) -> None:
         """Note all files, and open the active one."""
-        slots = layout.slots()
+        slots = [slot for slot in layout.slots() if self._is_wanted(slot.path)]
         self.files = []
         self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
-        if layout.stat() is not None:
+        sealed = [slot for slot in slots if slot.path != layout.path]
+        if len(sealed) < len(slots) and layout.stat() is not None:
             self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
         try:
-            for slot in slots[:-1]:
+            for slot in sealed:
                 status = os.stat(slot.path)
                 self.files.append(_data_file(slot.path, status, is_remains=slot.is_remains))
             if self._active >= 0:
@@ -84,6 +96,9 @@ class View:
         except BaseException:
             self.close()
             raise
+
+    def _is_wanted(self, path: str) -> bool:
+        return path not in self._without and (self._only is None or path in self._only)
 
     @property
     def size(self) -> int:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Final, NamedTuple, cast
 
@@ -228,7 +228,7 @@ class RedisBackend(PersistenceBackend):
     def _rewrite(self, judge: Judge) -> Rewritten:
         return rewrite(self._link, judge)
 
-    def _trim(self) -> dict[str, int]:
+    def _trim(self, excess: Collection[str]) -> dict[str, int]:  # noqa: ARG002  there is no such bound
         forget(self._link, _FORGOTTEN)
         return {}
 

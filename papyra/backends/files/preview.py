@@ -1,0 +1,67 @@
+"""What a rewrite would make of a store's files, found out without changing any."""
+
+import os
+from collections.abc import Collection, Iterable, Sequence
+
+from papyra.backends.files.layout import Layout
+from papyra.backends.files.reading import FileLine, forward
+from papyra.backends.files.rewrite import judged
+from papyra.backends.files.view import View
+from papyra.reports import Rewritten
+from papyra.selection import Judge, Part
+
+
+def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: float) -> Rewritten:
+    """
+    Show *judge* each line that a rewrite would, and return what the files would become.
+
+    Args:
+        layout: The store's names.
+        judge: As for a rewrite.
+        without: Paths of files that would be gone by then.
+        timeout: Seconds to wait for another process that rotates or rewrites the store.
+
+    Raises:
+        StoreLockedError: when another process held the store for longer.
+        PapyraError: if the store was rewritten meanwhile.
+    """
+    before = after = removed = 0
+    with View(layout, timeout=timeout, without=without) as view:
+        judge.begin(view.lines)
+        marker = view.marker()
+        for file in view.files:
+            opened = view.open(file)
+            if opened is None:  # dropped by a rotation
+                continue
+            descriptor, size = opened
+            try:
+                lines = forward(descriptor, size, file.path)
+                kept, saved = _sizes(judged(view, file, lines, marker, judge), size)
+            finally:
+                os.close(descriptor)
+            judge.finish(file.path)
+            before += size
+            after += kept
+            removed += saved
+    return Rewritten(before, after, removed)
+
+
+def _sizes(lines: Iterable[tuple[FileLine, Sequence[Part]]], size: int) -> tuple[int, int]:
+    """Return the bytes that stay of a file of *size* bytes, and those that would be quarantined."""
+    kept, removed, is_changed, ends_line = size, 0, False, True
+    for ((_, offset), line), parts in lines:
+        length = line if isinstance(line, int) else len(line)
+        if not is_changed:
+            if len(parts) == 1 and parts[0] == (0, length, None):
+                continue
+            is_changed, kept = True, offset
+        for part in parts:
+            if part.anomaly is not None:
+                removed += part.stop - part.start
+                continue
+            kept += part.stop - part.start
+            if not ends_line:  # a rewrite gives each line its newline
+                kept += 1
+            if isinstance(line, bytes) and part.stop > part.start:
+                ends_line = line[part.stop - 1 : part.stop] == b"\n"
+    return kept, removed
