@@ -5,21 +5,36 @@ The same names, labels, help and values as papyra_otel exports, for programs wit
 OpenTelemetry: serve the text yourself, or write it for node_exporter's textfile collector.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from operator import add
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
-from papyra.metrics import COUNTERS, PersistenceMetrics
+from papyra.countable import (
+    Countable,
+    Counters,
+    Snapshots,
+    Totals,
+    counters_of,
+    encodable,
+    labels_of,
+    read_totals,
+    scope_of,
+)
+from papyra.metrics import COUNTERS, NAMES, PersistenceMetrics
 
 #: The media type of the text.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 
+@runtime_checkable
 class Named(Protocol):
-    """What is shown of a store."""
+    """A store that says itself what it is called, as all of papyra's do, also for asyncio."""
 
-    metrics: PersistenceMetrics
+    @property
+    def metrics(self) -> Totals | Snapshots:
+        """The counters."""
+        ...
 
     @property
     def kind(self) -> str:
@@ -32,21 +47,43 @@ class Named(Protocol):
         ...
 
 
-def exposition(*stores: Named) -> str:
+def exposition(*stores: Countable) -> str:
     """
     Return the totals of *stores* as text.
 
     Totals, not snapshots: a reset would be a fall, which Prometheus takes for a restart. Those of one
     kind and name are added up, since labels must be unique.
+
+    Args:
+        stores: Stores, for asyncio too, anything that has `totals` or `snapshot`, itself or as its
+            ``metrics``, and what `papyra.open_counters` returns: the sum over all programs, which
+            has the label ``papyra_scope="store"`` so that nobody adds it to a program's own.
+
+    Raises:
+        TypeError: if one of them has no counters.
+        PapyraError: as ``open_counters(url).read()``.
     """
     found: dict[str, tuple[list[int], Collection[str]]] = {}
+    begins: dict[str, str] = {}
     for store in stores:
-        labels = f'{{papyra_backend_kind="{_value(store.kind)}",papyra_store_name="{_value(store.name)}"}} '
-        amounts, missing = store.metrics._amounts(), store.metrics._unsupported
+        counters = counters_of(store)
+        kind, name = labels_of(store)
+        begin = begins.get(kind)
+        if begin is None:  # kinds are few: each is escaped once
+            begin = begins[kind] = f'{{papyra_backend_kind="{_value(kind)}",papyra_store_name="'
+        missing: Collection[str]
+        if type(counters) is PersistenceMetrics:
+            amounts, missing = counters._amounts(), counters._unsupported
+            labels = f'{begin}{_value(name)}"}} '
+        else:
+            amounts, missing = _foreign(counters)
+            scope = scope_of(counters)
+            scoped = f',papyra_scope="{scope}"' if scope else ""
+            labels = f'{begin}{_value(name)}"{scoped}}} '
         if labels in found:
             others, missing_there = found[labels]
             amounts = list(map(add, amounts, others))
-            missing = missing.intersection(missing_there)
+            missing = frozenset(missing).intersection(missing_there)
         found[labels] = amounts, missing
     samples = [(labels, *found[labels]) for labels in sorted(found)]
     text = []
@@ -63,9 +100,11 @@ def exposition(*stores: Named) -> str:
     return "".join(text)
 
 
-def encodable(name: str) -> str:
-    r"""Write what is no UTF-8 in *name*, as in a file's, as ``\udcff``: it would end the scrape."""
-    return name.encode(errors="backslashreplace").decode()
+def _foreign(counters: Counters) -> tuple[list[int], Collection[str]]:
+    """Return what a stranger's counters, or those of all programs, say, and which are not there."""
+    counted: Mapping[str, int] = read_totals(counters)
+    amounts = [counted.get(name, 0) for name in NAMES]
+    return amounts, frozenset(NAMES).difference(counted)
 
 
 def _value(text: str) -> str:

@@ -45,11 +45,17 @@ class PublishedCounters:
     Args:
         source: What the store is called, for people.
         directory: Its ``.metrics`` directory.
+        kind: The kind of the store.
+        name: What exporters call the store.
         timeout: Seconds to wait for others who read or reset them.
     """
 
-    def __init__(self, source: str, directory: str, *, timeout: float = LOCK_TIMEOUT) -> None:
+    def __init__(
+        self, source: str, directory: str, *, kind: str, name: str, timeout: float = LOCK_TIMEOUT
+    ) -> None:
         self.source = source
+        self.kind = kind
+        self.name = name
         self.directory = directory
         self._timeout = timeout
 
@@ -83,7 +89,7 @@ class PublishedCounters:
             now = time.time()
             retired = Retired(self.directory)
             rest = retired.tally.snapshot().values()
-            retired.tally.baseline, retired.tally.since = list(retired.tally.totals), now
+            retired.tally.baseline, retired.tally.since = list(retired.tally.amounts), now
             if retired.tally.exited:
                 retired.save()  # first: it alone can fail, and the pages would be reset for nothing
             for page, _, _ in self._pages(writable=True):

@@ -23,29 +23,33 @@ class Tally:
     The counts of several store objects taken together.
 
     Attributes:
-        totals: What was counted since each was opened.
-        baseline: What of that was counted before the last resets.
+        amounts: What was counted since each was opened, in the order of `papyra.COUNTERS`.
+        baseline: What of that was counted before the last resets, likewise.
         since: The earliest last reset, or opening, in seconds since the epoch.
         live: Processes that have a store open now.
         exited: Store objects that were closed, or whose process is gone.
     """
 
     def __init__(self) -> None:
-        self.totals = [0] * len(NAMES)
+        self.amounts = [0] * len(NAMES)
         self.baseline = [0] * len(NAMES)
         self.since = float("inf")
         self.live: set[int] = set()
         self.exited = 0
 
-    def add(self, totals: list[int], baseline: list[int], since: float) -> None:
+    def add(self, amounts: list[int], baseline: list[int], since: float) -> None:
         """Add the counts of one book."""
-        self.totals = [a + b for a, b in zip(self.totals, totals, strict=True)]
+        self.amounts = [a + b for a, b in zip(self.amounts, amounts, strict=True)]
         self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
         self.since = min(self.since, since)
 
+    def totals(self) -> dict[str, int]:
+        """Return what each counter came to since each store object was opened; a reset changes nothing."""
+        return dict(zip(NAMES, self.amounts, strict=True))
+
     def snapshot(self) -> dict[str, int]:
         """Return each counter's rise since the last reset."""
-        pairs = zip(NAMES, self.totals, self.baseline, strict=True)
+        pairs = zip(NAMES, self.amounts, self.baseline, strict=True)
         return {name: total - base for name, total, base in pairs}
 
 
@@ -82,7 +86,7 @@ class Retired:
         tally = self.tally
         content = {
             "papyra_retired": _FORMAT,
-            "totals": tally.totals,
+            "totals": tally.amounts,
             "baseline": tally.baseline,
             "since": tally.since if tally.since != float("inf") else time.time(),
             "exited": tally.exited,

@@ -19,15 +19,15 @@ A server's URL may hold a password: no message repeats more of it than scheme, h
 import os
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from papyra.backends.files.layout import Layout
 from papyra.backends.redis import load
 from papyra.backends.redis.address import Keys, address_of, without_credentials
+from papyra.countable import CounterSource
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
 from papyra.retention import Retention
-from papyra.retired import Tally
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:
@@ -76,21 +76,6 @@ _KINDS: Final = {
     "rediss": _REDIS._replace(options={**_REDIS.options, **dict.fromkeys(_TLS, str)}),
     "unix": _REDIS._replace(options={**_REDIS.options, "db": whole_number}),
 }
-
-
-class CounterSource(Protocol):
-    """Counters that can be read and reset without opening the store."""
-
-    #: The store's address, without credentials.
-    source: str
-
-    def read(self) -> Tally:
-        """Return the counts of all store objects, living and gone."""
-        ...
-
-    def reset(self) -> dict[str, int]:
-        """Reset them all and return the counts of the interval that ends."""
-        ...
 
 
 def open_store(
@@ -206,7 +191,13 @@ def open_counters(url: str) -> CounterSource:
     if not layout.exists() and not os.path.isdir(layout.metrics):
         raise _not_found(layout)
     timeout = options.get("lock_timeout", LOCK_TIMEOUT)
-    return PublishedCounters(layout.path, layout.metrics, timeout=timeout)
+    return PublishedCounters(
+        layout.path,
+        layout.metrics,
+        kind=url.partition(":")[0],
+        name=layout.name,
+        timeout=timeout,
+    )
 
 
 def _shared_counters(url: str, path: str, options: dict[str, Any]) -> CounterSource:

@@ -17,8 +17,7 @@ from weakref import WeakValueDictionary
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
 
-from papyra.backend import PersistenceBackend
-from papyra.exposition import encodable
+from papyra.countable import encodable, labels_of
 from papyra.log import warn
 from papyra.metrics import COUNTERS, NAMES
 from papyra.system import forget_in_child
@@ -105,9 +104,8 @@ class MetricsBridge:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}: a string is needed, or None")
         self._refuse_second()
-        kind = str(getattr(store, "kind", "custom"))
-        own_name = store.name if isinstance(store, PersistenceBackend) else kind
-        source = Source(store, encodable(own_name if name is None else name))
+        kind, own_name = labels_of(store, name)
+        source = Source(store, encodable(own_name))
         with self._lock:
             known = self._sources.get(id(source.counters))
             if known is not None:

@@ -175,7 +175,7 @@ def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKi
         last = open_counters(file_kind.url).read()
         assert child_totals == counts(records_written=3001)
         assert mine.metrics.totals() == counts(records_written=3000)
-        assert dict(zip(counts(), last.totals, strict=True)) == counts(records_written=6001)
+        assert last.totals() == counts(records_written=6001)
         reset = sum(interval["records_written"] for interval in (*intervals, *own))
         assert reset + last.snapshot()["records_written"] == 6001
 

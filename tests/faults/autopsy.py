@@ -194,7 +194,9 @@ class _Autopsy:
         """Return what all programs wrote, as their counters say; 0 where they say nothing yet."""
         if self._killed:
             with suppress(NotPublishedError):
-                counters = PublishedCounters(_NAME, f"{self._path}.metrics")
+                counters = PublishedCounters(
+                    _NAME, f"{self._path}.metrics", kind="json", name=_NAME
+                )
                 return counters.read().snapshot()["records_written"]
         return 0
 

@@ -12,7 +12,6 @@ from faults.outcome import Outcome
 from faults.places import KINDS, scratch, url
 
 from papyra import open_counters
-from papyra.metrics import NAMES
 
 #: Kills of one store.
 _ROUNDS: Final = 8
@@ -97,7 +96,7 @@ class _Store:
                 found = store.scan().anomalies
                 account.expect("broken", f"after recover: {found}", holds=not found)
                 account.check_records(store.read(), self.acknowledged, oldest_dropped=self._drops)
-        counted = dict(zip(NAMES, open_counters(self._url).read().totals, strict=True))
+        counted = open_counters(self._url).read().totals()
         written = counted["records_written"]
         holds = len(self.acknowledged) <= written and (
             self._drops or written <= stored <= written + self._in_flight

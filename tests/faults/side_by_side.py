@@ -10,7 +10,6 @@ from faults.outcome import Outcome
 from faults.places import KINDS, scratch, url
 
 from papyra import Anomaly, Record, Retention, open_counters, open_store
-from papyra.metrics import NAMES
 
 _WRITERS: Final = 3
 _THREADS: Final = 2
@@ -77,7 +76,7 @@ class _Crowd:
             stored = account.check_records(
                 store.read(strict=True), acknowledged, oldest_dropped=self._drops
             )
-        counted = dict(zip(NAMES, open_counters(self._url).read().totals, strict=True))
+        counted = open_counters(self._url).read().totals()
         exact = counted["records_written"] == len(acknowledged) and (
             self._drops or stored == len(acknowledged)
         )

@@ -94,6 +94,11 @@ class Layout:
         self._listed: tuple[_State, list[tuple[str, str]]] = (), []
 
     @property
+    def name(self) -> str:
+        """What exporters call the store, unless told otherwise: the stem of its file."""
+        return os.path.splitext(os.path.basename(self.path))[0]
+
+    @property
     def owner(self) -> str:
         """What the owner of new side files is taken from: the store, else its directory."""
         return self.path if os.path.exists(self.path) else self.directory

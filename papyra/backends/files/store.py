@@ -60,7 +60,7 @@ class FileBackend(PersistenceBackend):
         self._layout = Layout(path)
         self._layout.check_place()
         self.source = self._layout.path
-        self.name = os.path.splitext(os.path.basename(self.source))[0]
+        self.name = self._layout.name
         self._active = ActiveFile(self._layout)
         self._failure = ""
         self._is_failure_told = False

@@ -137,6 +137,8 @@ class Keys:
     The keys of one store. All have its NAME in braces, and so lie in one slot of a cluster.
 
     Attributes:
+        prefix: What comes before NAME.
+        name: NAME, which is also what exporters call the store.
         records: The stream.
         writers: A hash: the last number of each writer, and the counts that each object told.
         counters: A hash: the ten counters of all, and their baseline.
@@ -156,6 +158,7 @@ class Keys:
                 )
         stem = f"{prefix}:{{{name}}}"
         self.prefix = prefix
+        self.name = name
         self.records = f"{stem}:records"
         self.writers = f"{stem}:writers"
         self.counters = f"{stem}:counters"

@@ -82,10 +82,15 @@ class SharedCounters:
 
     Attributes:
         source: The stream's key.
+        kind: The kind of the store.
+        name: What exporters call the store.
     """
+
+    kind: Final = "redis"
 
     def __init__(self, link: Link) -> None:
         self.source = link.keys.records
+        self.name = link.keys.name
         self._link = link
 
     def read(self) -> Tally:
