@@ -9,13 +9,12 @@ for as long as it lives; whoever gets one finds the owner dead.
 
 import mmap
 import os
-from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Final, Self
 
+from papyra.descriptors import FileLock
 from papyra.metrics import NAMES
 from papyra.refusal import refusals
-from papyra.system import LOCK_EXCLUSIVE, forget_in_child, locked
+from papyra.system import LOCK_EXCLUSIVE, forget_in_child
 
 #: Bytes of a page.
 SIZE: Final = 4096
@@ -106,15 +105,10 @@ class OwnPage(Page):
         self.timeout = timeout
         forget_in_child(self)
 
-    @contextmanager
-    def resetting(self) -> Generator[None]:
+    def resetting(self) -> "_ResetLock":
         """Keep everybody else who may reset the page out."""
         path = os.path.join(self.directory, "lock")
-        with (
-            refusals(path, "nothing was reset"),
-            locked(path, LOCK_EXCLUSIVE, timeout=self.timeout),
-        ):
-            yield
+        return _ResetLock(path, LOCK_EXCLUSIVE, timeout=self.timeout)
 
     def show(self) -> None:
         """Let others see the page; once more does no harm."""
@@ -123,3 +117,13 @@ class OwnPage(Page):
     def _after_fork(self) -> None:
         # The parent's flock lives as long as any copy of its descriptor.
         self.release()
+
+
+class _ResetLock(FileLock):
+    """The lock that a reset of a page holds."""
+
+    __slots__ = ()
+
+    def _acquire(self) -> None:
+        with refusals(self._path, "nothing was reset"):
+            super()._acquire()

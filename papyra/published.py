@@ -13,10 +13,11 @@ interrupted anywhere, it counts nothing twice. So the directory stays small, wha
 import os
 import re
 import time
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Final
 
+from papyra.descriptors import Descriptors, FileLock, LockedDescriptors
 from papyra.errors import NotPublishedError, PapyraError
 from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
 from papyra.page import SIZE, OwnPage, Page
@@ -26,8 +27,6 @@ from papyra.system import (
     HAS_FLOCK,
     LOCK_EXCLUSIVE,
     LOCK_SHARED,
-    OPEN_FLAGS,
-    locked,
     own_like,
     try_lock,
     write_all,
@@ -36,6 +35,7 @@ from papyra.system import (
 _PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
 #: Seconds that a sum, or a reset of everything, waits for others, unless told otherwise.
 LOCK_TIMEOUT: Final = 5.0
+_REFUSED: Final = "its counters cannot be read or reset"
 
 
 class PublishedCounters:
@@ -68,7 +68,7 @@ class PublishedCounters:
             StoreLockedError: if a reset is under way and does not end.
             StoreIOError: if the system refuses.
         """
-        with self._published(LOCK_SHARED):
+        with refusals(self.directory, _REFUSED), self._locked(LOCK_SHARED):
             return self._sum()
 
     def reset(self) -> dict[str, int]:
@@ -83,7 +83,7 @@ class PublishedCounters:
             StoreIOError: if the system refuses.
         """
         ended = [0] * len(NAMES)
-        with self._published(LOCK_EXCLUSIVE):
+        with refusals(self.directory, _REFUSED), self._locked(LOCK_EXCLUSIVE):
             fold(self.directory)
             self._sum()  # raises where there is nothing to reset
             now = time.time()
@@ -97,13 +97,10 @@ class PublishedCounters:
                 ended = [a + b for a, b in zip(ended, interval, strict=True)]
         return dict(zip(NAMES, map(sum, zip(ended, rest, strict=True)), strict=True))
 
-    @contextmanager
-    def _published(self, operation: int) -> Generator[None]:
-        with refusals(self.directory, "its counters cannot be read or reset"):
-            if not os.path.isdir(self.directory):
-                raise self._nothing()
-            with _locked(self.directory, operation, timeout=self._timeout):
-                yield
+    def _locked(self, operation: int) -> FileLock:
+        if not os.path.isdir(self.directory):
+            raise self._nothing()
+        return _lock(self.directory, operation, timeout=self._timeout)
 
     def _sum(self) -> Tally:
         """Return the counts of all; an error where there are none, since zeros would be a lie."""
@@ -132,9 +129,9 @@ class PublishedCounters:
     def _pages(self, *, writable: bool) -> Iterator[tuple[Page, bool, int]]:
         """Yield the pages, whether their owners live, and these owners' process ids."""
         for name in _page_names(self.directory, Retired(self.directory).folded):
-            with _opened(os.path.join(self.directory, name), writable=writable) as (page, alive):
-                if page is not None:
-                    yield page, alive, int(name.partition("-")[0])
+            page, alive = _page(os.path.join(self.directory, name), writable=writable)
+            if page is not None:
+                yield page, alive, int(name.partition("-")[0])
 
 
 def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout: float) -> None:
@@ -162,21 +159,21 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
     with suppress(FileExistsError):
         os.mkdir(directory, 0o700)
         own_like(directory, model)
-    with _locked(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
+    with _lock(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
         fold(directory)
         path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
-        try:
-            own_like(path, directory)
-            # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
-            write_all(descriptor, bytes(SIZE))
-            try_lock(descriptor, LOCK_EXCLUSIVE)
-            page = OwnPage(descriptor, directory, timeout=timeout)
-        except BaseException:
-            os.unlink(path)
-            raise
-        finally:
-            os.close(descriptor)  # the map has its own, and the lock with it
+        # Closed and not unlocked: the map has a descriptor of its own, and the lock with it.
+        with Descriptors() as new:
+            descriptor = new.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+            try:
+                own_like(path, directory)
+                # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
+                write_all(descriptor, bytes(SIZE))
+                try_lock(descriptor, LOCK_EXCLUSIVE)
+                page = OwnPage(descriptor, directory, timeout=timeout)
+            except BaseException:
+                os.unlink(path)
+                raise
         metrics._move(page.take_over)
         page.show()  # not before: it would count twice what an interrupt kept from moving
 
@@ -187,7 +184,7 @@ def unpublish(metrics: PersistenceMetrics) -> None:
     if not isinstance(page, OwnPage):
         return
     try:
-        with _locked(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
+        with _lock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
             metrics._move(LocalBook)
             page.release()
             fold(page.directory)
@@ -203,15 +200,15 @@ def fold(directory: str) -> None:
     gone = [name for name in retired.folded if os.path.exists(os.path.join(directory, name))]
     dead = []
     for name in _page_names(directory, retired.folded):
-        with _opened(os.path.join(directory, name), writable=False) as (page, alive):
-            if alive:
-                continue
-            if page is None:
-                gone.append(name)  # never finished, so nothing was counted in it
-                continue
-            dead.append(name)
-            retired.tally.add(*page.read())
-            retired.tally.exited += 1
+        page, alive = _page(os.path.join(directory, name), writable=False)
+        if alive:
+            continue
+        if page is None:
+            gone.append(name)  # never finished, so nothing was counted in it
+            continue
+        dead.append(name)
+        retired.tally.add(*page.read())
+        retired.tally.exited += 1
     if dead:
         retired.folded = [*dead, *gone]
         retired.save()
@@ -219,30 +216,20 @@ def fold(directory: str) -> None:
         os.unlink(os.path.join(directory, name))
 
 
-@contextmanager
-def _locked(
-    directory: str, operation: int, *, timeout: float, create: bool = False
-) -> Generator[None]:
+def _lock(directory: str, operation: int, *, timeout: float, create: bool = False) -> FileLock:
     path = os.path.join(directory, "lock")
-    with locked(path, operation, timeout=timeout, create_like=directory if create else ""):
-        yield
+    return FileLock(path, operation, timeout=timeout, create_like=directory if create else "")
 
 
-@contextmanager
-def _opened(path: str, *, writable: bool) -> Generator[tuple[Page | None, bool]]:
-    """Give the page at *path*, None if it was never finished, and whether its owner lives."""
-    flags = (os.O_RDWR if writable else os.O_RDONLY) | OPEN_FLAGS
-    descriptor = os.open(path, flags)
-    page = None
-    try:
+def _page(path: str, *, writable: bool) -> tuple[Page | None, bool]:
+    """Return the page at *path*, None if it was never finished, and whether its owner lives."""
+    with LockedDescriptors() as opened:
+        descriptor = opened.open(path, os.O_RDWR if writable else os.O_RDONLY)
         alive = not try_lock(descriptor, LOCK_SHARED)
+        page = None
         if os.fstat(descriptor).st_size == SIZE:
             page = Page(descriptor, writable=writable)
-        yield page if page is not None and page.shown else None, alive
-    finally:
-        os.close(descriptor)  # first: what an interrupt leaves of the map is freed with it
-        if page is not None:
-            page.release()
+        return page if page is not None and page.shown else None, alive
 
 
 def _page_names(directory: str, folded: list[str]) -> list[str]:

@@ -8,8 +8,8 @@ Windows there is neither flock nor a directory fsync, so a store there belongs t
 import errno
 import os
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from types import ModuleType
@@ -87,55 +87,6 @@ def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, so
             raise StoreLockedError(source, timeout, _holder(descriptor))
         time.sleep(min(pause, remaining))
         pause = min(pause * 2, _LONGEST_PAUSE)
-
-
-@contextmanager
-def locked(
-    path: str, operation: int, *, timeout: float, create_like: str = ""
-) -> Generator[int | None]:
-    """
-    Hold *operation* on the file *path* for a while, and give its descriptor.
-
-    A shared lock opens the file for reading alone. A missing file is created, with the owner of
-    *create_like*, where that is given; else nobody can hold it either, and None is given.
-
-    Raises:
-        StoreLockedError: when it was not to be had within *timeout* seconds.
-    """
-    mode = os.O_RDONLY if operation == LOCK_SHARED else os.O_RDWR
-    try:
-        if create_like:
-            descriptor = open_or_create(path, mode, like=create_like)
-        else:
-            descriptor = os.open(path, mode | OPEN_FLAGS)
-    except FileNotFoundError:
-        if create_like:
-            raise
-        yield None
-        return
-    try:
-        deadline = monotonic() + timeout
-        lock(descriptor, operation, deadline=deadline, timeout=timeout, source=path)
-        with unlocked_at_the_end(descriptor):
-            yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def unlocked_at_the_end(descriptor: int) -> Generator[None]:
-    """
-    Let go of the lock on *descriptor* at the end of the block.
-
-    Closing it would not do: a child that was forked meanwhile, as by another thread, has a copy,
-    and would keep everybody out for as long as it lives. In the child the lock is its parent's.
-    """
-    holder = os.getpid()
-    try:
-        yield
-    finally:
-        if os.getpid() == holder:
-            flock(descriptor, LOCK_NONE)
 
 
 def _holder(descriptor: int) -> str:

@@ -29,8 +29,9 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.replacing import Replacement
 from papyra.backends.files.store import FileBackend
 from papyra.backends.files.syncing import _Syncer, sync_soon
+from papyra.descriptors import FileLock
 from papyra.record import encode, seal
-from papyra.system import LOCK_EXCLUSIVE, locked, try_lock
+from papyra.system import LOCK_EXCLUSIVE, try_lock
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 400
 
@@ -410,7 +411,7 @@ def test_a_rewrite_beside_an_appending_process_loses_nothing(file_kind: FileKind
         child.tell("len([store.append(Record('event', data={'n': n})) for n in range(1, 3000)])")
         rewritten = 0
         while rewritten < 15:
-            with locked(f"{file_kind.path}.lock", LOCK_EXCLUSIVE, timeout=5, create_like="."):
+            with FileLock(f"{file_kind.path}.lock", LOCK_EXCLUSIVE, timeout=5, create_like="."):
                 file_kind.put(mine, b"no record\n")
             report = mine.recover()
             rewritten += report.quarantine is not None
@@ -442,9 +443,9 @@ def test_a_compaction_lets_go_of_a_file_that_a_rotation_dropped_meanwhile(
 def test_a_held_lock_is_waited_for_and_then_named(file_kind: FileKind) -> None:
     with Child() as child, file_kind.open(lock_timeout=0.05) as store:
         store.append(event(1))
-        child.do("from papyra.system import *")
+        child.do("from papyra.descriptors import *; from papyra.system import *")
         child.do(
-            f"lock = locked('{file_kind.path}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
+            f"lock = FileLock('{file_kind.path}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
         )
         holder = f"held by process {child.pid} for more than 0.05 s"
         for operation in (lambda: store.append(event(2)), store.read, store.scan):
@@ -465,7 +466,7 @@ def test_one_rewrites_at_a_time(file_kind: FileKind, operation: str) -> None:
         file_kind.put(store, b"no record\n")
         lock = f"{file_kind.path}.maint.lock"
         with (
-            locked(lock, LOCK_EXCLUSIVE, timeout=1, create_like="."),
+            FileLock(lock, LOCK_EXCLUSIVE, timeout=1, create_like="."),
             pytest.raises(StoreLockedError, match=r"maint\.lock: held by process"),
         ):
             getattr(store, operation)()

@@ -16,6 +16,7 @@ ALLOWED = {
     "anomaly": {"errors"},
     "strict_json": {"errors"},
     "system": {"errors"},
+    "descriptors": {"system"},
     "log": set(),
     "refusal": {"errors"},
     "copies": {"record"},
@@ -31,9 +32,11 @@ ALLOWED = {
         "anomaly", "dropped", "errors", "identity", "record", "reports", "retention", "sifting",
     },
     "metrics": {"system"},
-    "page": {"metrics", "refusal", "system"},
+    "page": {"descriptors", "metrics", "refusal", "system"},
     "retired": {"errors", "metrics", "system"},
-    "published": {"errors", "metrics", "page", "refusal", "retired", "system"},
+    "published": {
+        "descriptors", "errors", "metrics", "page", "refusal", "retired", "system",
+    },
     "calls": {"anomaly", "metrics", "system"},
     "commit": {"anomaly", "calls", "errors", "metrics", "record", "system"},
     "primitives": {

@@ -18,8 +18,9 @@ from papyra import (
     StoreNotFoundError,
     open_counters,
 )
+from papyra.descriptors import FileLock
 from papyra.metrics import BookMaker, PersistenceMetrics
-from papyra.system import LOCK_EXCLUSIVE, locked
+from papyra.system import LOCK_EXCLUSIVE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -274,7 +275,7 @@ def test_a_sum_while_a_reset_does_not_end_says_so(
         store.append(event(1))
         lock = f"{file_kind.path}.metrics/lock"
         with (
-            locked(lock, LOCK_EXCLUSIVE, timeout=1.0),
+            FileLock(lock, LOCK_EXCLUSIVE, timeout=1.0),
             pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
         ):
             open_counters(f"{file_kind.url}?lock_timeout=0.01").read()
@@ -283,7 +284,7 @@ def test_a_sum_while_a_reset_does_not_end_says_so(
 def test_a_store_waits_for_its_own_timeout_for_a_reset_of_another(file_kind: FileKind) -> None:
     with file_kind.open(lock_timeout=0.0) as store:
         store.append(event(1))
-        with locked(f"{file_kind.path}.metrics/lock", LOCK_EXCLUSIVE, timeout=1.0):
+        with FileLock(f"{file_kind.path}.metrics/lock", LOCK_EXCLUSIVE, timeout=1.0):
             with pytest.raises(StoreLockedError, match="for more than 0 s"):
                 store.metrics.reset()
             file_kind.open(lock_timeout=0.0).close()

@@ -13,7 +13,8 @@ from faults.account import made
 
 from papyra import PapyraError, PersistenceBackend, open_store
 from papyra.backends.files.store import FileBackend
-from papyra.system import LOCK_EXCLUSIVE, locked
+from papyra.descriptors import FileLock
+from papyra.system import LOCK_EXCLUSIVE
 
 #: The most records that one call appends.
 MOST_AT_ONCE: Final = 3
@@ -98,9 +99,9 @@ def _repair(store: FileBackend) -> None:
 
 def damage(store: FileBackend) -> None:
     """Put a line of garbage behind the records, beside those who append."""
-    with locked(store._layout.lock, LOCK_EXCLUSIVE, timeout=PATIENCE) as lock:
+    with FileLock(store._layout.lock, LOCK_EXCLUSIVE, timeout=PATIENCE) as lock:
         # Garbage before every record would make it somebody else's file.
         path = Path(store.source)
-        if lock is not None and path.exists() and path.stat().st_size:
+        if lock.descriptor is not None and path.exists() and path.stat().st_size:
             with path.open("ab") as file:
                 file.write(b"\nno record\n")

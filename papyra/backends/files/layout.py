@@ -8,9 +8,10 @@ from stat import S_ISDIR, S_ISREG
 from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly
+from papyra.descriptors import LockedDescriptors
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
-from papyra.system import LOCK_SHARED, OPEN_FLAGS, monotonic, try_lock, unlocked_at_the_end
+from papyra.system import LOCK_SHARED, monotonic, try_lock
 
 #: Side files and directories, after the store's path and a dot.
 _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
@@ -231,15 +232,12 @@ class Layout:
 
     def _maintained(self) -> bool:
         """Tell whether a compaction or recovery is under way; the lock is never created here."""
-        try:
-            descriptor = os.open(self.maintenance_lock, os.O_RDONLY | OPEN_FLAGS)
-        except FileNotFoundError:
-            return False
-        try:
-            with unlocked_at_the_end(descriptor):
-                return not try_lock(descriptor, LOCK_SHARED)
-        finally:
-            os.close(descriptor)
+        with LockedDescriptors() as opened:
+            try:
+                descriptor = opened.open(self.maintenance_lock, os.O_RDONLY)
+            except FileNotFoundError:
+                return False
+            return not try_lock(descriptor, LOCK_SHARED)
 
 
 def _state_of(directory: str) -> _State:

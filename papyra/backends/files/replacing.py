@@ -8,12 +8,12 @@ from zlib import crc32
 
 from papyra.backends.files.active import bump_generation, last_number_in
 from papyra.backends.files.layout import Layout
+from papyra.descriptors import FileLock
 from papyra.errors import PapyraError
 from papyra.system import (
     LOCK_EXCLUSIVE,
     LOCK_SHARED,
     OPEN_FLAGS,
-    locked,
     read_at,
     sync_data,
     sync_directory,
@@ -102,13 +102,16 @@ class Replacement:
         """
         layout = self._layout
         for _ in range(_ROUNDS):
-            with locked(layout.lock, LOCK_SHARED, timeout=timeout):
+            with FileLock(layout.lock, LOCK_SHARED, timeout=timeout):
                 size = os.fstat(self._old).st_size  # nobody is in the middle of a line
             if size - self._copied <= _LITTLE:
                 break
             self._copy_until(size)
             self.sync()
-        with locked(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner) as lock:
+        with FileLock(
+            layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner
+        ) as held:
+            lock = held.descriptor
             if lock is not None and (target := self._find_old(lock)):
                 self._replace(target, lock)
 

@@ -6,11 +6,12 @@ from contextlib import suppress
 
 from papyra.backends.files.store import FileBackend
 from papyra.backends.files.view import View
+from papyra.descriptors import FileLock
 from papyra.primitives import Sync
 from papyra.refusal import refusals
 from papyra.retention import Retention
 from papyra.sifting import Line
-from papyra.system import LOCK_EXCLUSIVE, locked
+from papyra.system import LOCK_EXCLUSIVE
 
 
 class RotatingBackend(FileBackend):
@@ -82,7 +83,7 @@ class RotatingBackend(FileBackend):
             return {}
         with (
             refusals(self.source, "nothing was compacted"),
-            locked(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner),
+            FileLock(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner),
         ):
             # What a rotation put beyond the bound meanwhile was not counted: the next one drops it.
             return self._drop(path for path in self._beyond_bound() if path in excess)

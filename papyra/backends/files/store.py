@@ -2,14 +2,15 @@
 
 import errno
 import os
-from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Final
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import Layout
+from papyra.backends.files.maintenance import Maintenance
 from papyra.backends.files.ownership import check_ownership
 from papyra.backends.files.preview import preview
 from papyra.backends.files.rewrite import rewrite
@@ -25,7 +26,7 @@ from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
-from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_NONE, flock, locked, sync_data, write_all
+from papyra.system import HAS_FLOCK, LOCK_NONE, flock, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
@@ -176,7 +177,8 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "rewriting ended where it was"):
             if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
-            with self._maintained(), self._file_released():
+            with self._maintained(), self._writers_out():
+                self._release_file()
                 return rewrite(layout, judge, timeout=timeout)
 
     def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
@@ -188,36 +190,25 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "undoing"):
             if dry_run:
                 return undo(layout, id_, dry_run=True, timeout=timeout)
-            with self._maintained(), self._file_released():
+            with self._maintained(), self._writers_out():
+                self._release_file()
                 return undo(layout, id_, dry_run=False, timeout=timeout)
 
     def _quarantined(self) -> Iterable[Quarantined]:
         with refusals(self.source, "looking into the quarantine"):
             return list(quarantined(self._layout))
 
-    @contextmanager
-    def _maintained(self) -> Generator[Callable[[], None]]:
-        """Keep everybody else from rewriting the store, and clear away what who did so left."""
-        layout = self._layout
-        with locked(
-            layout.maintenance_lock,
-            LOCK_EXCLUSIVE,
-            timeout=self._lock_timeout,
-            create_like=layout.owner,
-        ):
-            for temporary in layout.temporaries():
-                os.unlink(temporary)
-            yield lambda: None
+    def _maintained(self) -> Maintenance:
+        return Maintenance(self._layout, timeout=self._lock_timeout)
 
-    @contextmanager
-    def _file_released(self) -> Generator[None]:
-        """Keep this object from appending, where no flock does: nobody may have the file open."""
-        if HAS_FLOCK:
-            yield
-            return
-        with self._queue.lock:
+    def _writers_out(self) -> AbstractContextManager[object]:
+        """Keep this object from appending, where no flock does."""
+        return nullcontext() if HAS_FLOCK else self._queue.lock
+
+    def _release_file(self) -> None:
+        """Close the active file, where a file that is open can be neither replaced nor renamed."""
+        if not HAS_FLOCK:
             self._active.close()
-            yield
 
     def _is_same(self, other: Primitives) -> bool:
         return isinstance(other, FileBackend) and other.source == self.source

@@ -10,7 +10,8 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import FileLine, backward, forward
 from papyra.backends.files.remains import Remains
 from papyra.copies import Marker
-from papyra.system import LOCK_SHARED, OPEN_FLAGS, locked
+from papyra.descriptors import FileLock
+from papyra.system import LOCK_SHARED, OPEN_FLAGS
 
 
 class DataFile(NamedTuple):
@@ -65,13 +66,13 @@ class View:
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
         like = layout.owner if make_lock else ""
         while True:
-            with locked(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like) as lock:
+            with FileLock(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like) as lock:
                 try:
                     self._look_at(layout)
                 except FileNotFoundError:
-                    if lock is not None or not os.path.exists(layout.lock):
+                    if lock.descriptor is not None or not os.path.exists(layout.lock):
                         raise
-            if lock is not None or not os.path.exists(layout.lock):
+            if lock.descriptor is not None or not os.path.exists(layout.lock):
                 break
             # The first who writes came meanwhile, and may have renamed what was there.
             self.close()

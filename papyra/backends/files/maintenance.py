@@ -1,0 +1,31 @@
+"""The lock that a recovery, compaction or import of a file store holds from beginning to end."""
+
+import os
+
+from papyra.backends.files.layout import Layout
+from papyra.descriptors import FileLock
+from papyra.system import LOCK_EXCLUSIVE
+
+
+class Maintenance(FileLock):
+    """
+    Keep other processes from rewriting the store, and remove what an interrupted rewrite left.
+
+    Calling it does nothing: the lock is held until the block ends.
+    """
+
+    __slots__ = ("_layout",)
+
+    def __init__(self, layout: Layout, *, timeout: float) -> None:
+        super().__init__(
+            layout.maintenance_lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner
+        )
+        self._layout = layout
+
+    def __call__(self) -> None:
+        """Say that the lock is still held; on a server somebody could have taken it over."""
+
+    def _acquire(self) -> None:
+        super()._acquire()
+        for temporary in self._layout.temporaries():
+            os.unlink(temporary)

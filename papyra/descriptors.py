@@ -1,0 +1,142 @@
+"""
+Descriptors and file locks that an interrupt cannot leave behind.
+
+Python delivers a signal after each call, at each jump back and at the beginning of each function
+written in Python. A handler that raises there, as Ctrl-C does, can therefore skip a whole `__exit__`
+or `finally` that is a function of Python, and drop what a call has just returned. Here both are one
+call of C: a descriptor is noted by the call that opens it, and unlocked and closed by the call that
+ends the block. `io.IOBase` brings the rest: an `__exit__` and a finalizer that are C and call `close`.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from functools import partial
+from io import IOBase
+from itertools import chain, compress, repeat
+from typing import Self
+
+from papyra.system import (
+    LOCK_NONE,
+    LOCK_SHARED,
+    OPEN_FLAGS,
+    flock,
+    lock,
+    monotonic,
+    own_like,
+)
+
+
+class Descriptors(IOBase):
+    """
+    Close all descriptors that were opened here, at the end of a `with` block.
+
+    If an interrupt strikes outside of the block, they are closed when the object is freed.
+
+    Attributes:
+        close: Closes them; calling it again does nothing, and leaves numbers alone that were
+            given out again meanwhile.
+    """
+
+    __slots__ = ("_opened", "close")
+
+    close: Callable[[], None]
+
+    def __init__(self) -> None:
+        self._opened: list[int] = []
+        # `any` runs the whole iterator, since each call returns None. An iterator that has ended
+        # stays so, even if somebody calls `close` again.
+        self.close = partial(any, self._closing(self._opened))  # type: ignore[assignment]  # bool
+
+    def _closing(self, opened: list[int]) -> Iterator[None]:
+        """Return an iterator that ends what is *opened* by the time that it runs; C alone."""
+        return map(os.close, opened)
+
+    def open(self, path: str, flags: int, mode: int = 0o600) -> int:
+        """Open *path* as `os.open` does; links are not followed, programs inherit nothing."""
+        # One call of C: no interrupt comes between opening the file and noting its descriptor.
+        self._opened.extend(map(os.open, (path,), (flags | OPEN_FLAGS,), (mode,)))
+        return self._opened[-1]
+
+    def duplicate(self, descriptor: int) -> int:
+        """Return another descriptor of the same open file."""
+        self._opened.extend(map(os.dup, (descriptor,)))
+        return self._opened[-1]
+
+    def open_or_create(self, path: str, flags: int, *, like: str) -> int:
+        """Open *path*; a new file has mode 0600 and the owner of *like*."""
+        while True:
+            try:
+                return self.open(path, flags)
+            except FileNotFoundError:
+                try:
+                    descriptor = self.open(path, flags | os.O_CREAT | os.O_EXCL)
+                except FileExistsError:  # somebody made it meanwhile
+                    continue
+                own_like(path, like)
+                return descriptor
+
+
+class LockedDescriptors(Descriptors):
+    """
+    Unlock all descriptors that were opened here, and then close them.
+
+    Closing alone would not do: a child that was forked meanwhile, as by another thread, has copies,
+    and would keep others out for as long as it lives. In the child the locks are its parent's, so
+    there they are only closed.
+    """
+
+    __slots__ = ()
+
+    def _closing(self, opened: list[int]) -> Iterator[None]:
+        is_holder = map(os.getpid().__eq__, iter(os.getpid, None))
+        unlocking = map(flock, compress(opened, is_holder), repeat(LOCK_NONE))
+        return chain(unlocking, super()._closing(opened))
+
+
+class FileLock(LockedDescriptors):
+    """
+    Hold *operation* on the file *path* during a `with` block.
+
+    A shared lock opens the file for reading alone. A missing file is created, with the owner of
+    *create_like*, where that is given; otherwise no process can hold it either, and `descriptor`
+    is None.
+
+    Attributes:
+        descriptor: Of the locked file, inside the block.
+
+    Raises:
+        StoreLockedError: on entry, if the lock was not free within *timeout* seconds.
+    """
+
+    __slots__ = ("_create_like", "_operation", "_path", "_timeout", "descriptor")
+
+    def __init__(self, path: str, operation: int, *, timeout: float, create_like: str = "") -> None:
+        super().__init__()
+        self._path = path
+        self._operation = operation
+        self._timeout = timeout
+        self._create_like = create_like
+        self.descriptor: int | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self._acquire()
+        except BaseException:
+            self.close()  # the traceback keeps this object, and with it the lock
+            raise
+        return self
+
+    def _acquire(self) -> None:
+        flags = os.O_RDONLY if self._operation == LOCK_SHARED else os.O_RDWR
+        if self._create_like:
+            descriptor = self.open_or_create(self._path, flags, like=self._create_like)
+        else:
+            try:
+                descriptor = self.open(self._path, flags)
+            except FileNotFoundError:
+                return
+        deadline = monotonic() + self._timeout
+        lock(
+            descriptor, self._operation, deadline=deadline, timeout=self._timeout, source=self._path
+        )
+        self.descriptor = descriptor
