@@ -233,7 +233,7 @@ def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_seale
     with RotatingBackend(path) as store:
         with monkeypatch.context() as patch:
             patch.setattr(Replacement, "take_place", raiser(KeyboardInterrupt()))
-            patch.setattr("papyra.backends.files.quarantine.shutil.rmtree", lambda *_, **__: None)
+            patch.setattr("papyra.backends.files.quarantine.remove", lambda *_: None)
             with pytest.raises(KeyboardInterrupt):
                 store.recover()
         store._max_bytes = 1
@@ -242,6 +242,57 @@ def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_seale
         assert "interrupted" in saved.obstacle
         assert store.recover(undo=saved.id).restored == 0
         assert (tmp_path / "store.ndjson.000000000001").read_bytes() == line(1) + TORN
+
+
+@pytest.mark.parametrize("operation", ["recover", "compact"])
+@pytest.mark.parametrize(
+    "where",
+    ["rewrite._Rewriting.close", "replacing.Replacement.discard", "quarantine.sync_directory"],
+)
+def test_an_interrupt_around_the_replacement_leaves_damage_in_the_store_or_the_quarantine(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, operation: str, where: str
+) -> None:
+    file_kind.path.write_bytes(line(1) + b"precious\n" + line(2))
+    with file_kind.open() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(f"papyra.backends.files.{where}", raiser(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                getattr(store, operation)()
+        if b"precious" not in file_kind.path.read_bytes():
+            (saved,) = store.quarantined()
+            assert saved.obstacle == ""
+            assert store.recover(undo=saved.id).restored == len(b"precious\n")
+        assert b"precious" in file_kind.path.read_bytes()
+
+
+def test_a_quarantine_whose_removal_was_interrupted_is_not_shown_and_goes_with_the_next(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Replacement, "take_place", raiser(StoreIOError(5, "no", "here")))
+            patch.setattr("shutil.rmtree", raiser(KeyboardInterrupt()))
+            with pytest.raises(KeyboardInterrupt):
+                store.recover()
+        assert store.quarantined() == []
+        identifier = store.recover().quarantine
+        store.recover(undo=identifier)
+        assert os.listdir(f"{file_kind.path}.quarantine") == []
+
+
+def test_a_quarantine_into_which_nothing_was_written_yet_has_nothing_to_put_back(
+    file_kind: FileKind,
+) -> None:
+    file_kind.path.write_bytes(DAMAGED)
+    with file_kind.open() as store:
+        identifier = store.recover().quarantine
+        empty = f"{file_kind.path}.quarantine/20260101T000000-00000000"
+        os.mkdir(empty)
+        saved, other = store.quarantined()
+        assert other.id == identifier
+        assert (saved.bytes, saved.files) == (0, ())
+        assert "all that it says was removed is there" in saved.obstacle
 
 
 def test_an_undo_that_cannot_begin_leaves_no_descriptor_open(
@@ -270,7 +321,7 @@ def test_an_undo_that_was_interrupted_at_its_very_end_is_done(
             identifier = store.recover().quarantine
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "papyra.backends.files.undo.shutil.rmtree", raiser(KeyboardInterrupt())
+                    "papyra.backends.files.quarantine.shutil.rmtree", raiser(KeyboardInterrupt())
                 )
                 with pytest.raises(KeyboardInterrupt):
                     store.recover(undo=identifier)

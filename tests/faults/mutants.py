@@ -6,6 +6,7 @@ A mutant is what it lacks, and replaces functions of papyra's; no source is chan
 
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from papyra.anomaly import Anomaly
@@ -87,15 +88,16 @@ def _quarantine_without_its_name(replace: Replace) -> None:
 
 
 def _quarantine_after_the_replacement(replace: Replace) -> None:
-    finish, keep = Quarantine.finish, Quarantine.keep
-    late: list[dict[str, int]] = []
+    finish, take_place = Quarantine.finish, Replacement.take_place
+    late: list[Callable[[], None]] = []
 
-    def kept(self: Quarantine) -> None:
-        finish(self, **late.pop())
-        keep(self)
+    def taken(self: Replacement, *, timeout: float) -> None:
+        take_place(self, timeout=timeout)
+        while late:  # an undo takes a place, and saves nothing
+            late.pop()()
 
-    replace(Quarantine, "finish", lambda self, **files: late.append(files))
-    replace(Quarantine, "keep", kept)
+    replace(Quarantine, "finish", lambda self, **files: late.append(partial(finish, self, **files)))
+    replace(Replacement, "take_place", taken)
 
 
 def _old_file_removed_first(replace: Replace) -> None:

@@ -28,6 +28,8 @@ from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
 FORMAT: Final = 3
 MANIFEST: Final = "manifest.ndjson"
 REMOVED: Final = "removed"
+#: What the name of a directory ends with that is about to be removed.
+_DONE: Final = ".undone"
 
 
 class Quarantine:
@@ -45,7 +47,7 @@ class Quarantine:
         self._noted_file = ""
         self._removed: BinaryIO | None = None
         self._manifest: BinaryIO | None = None
-        self._is_needed = False
+        self._is_needed = self._was_needed = False
         # Of the file that is spoken of: where its bytes begin, and their checksum.
         self._begin = self._checksum = 0
         self.id: str | None = None
@@ -53,6 +55,7 @@ class Quarantine:
 
     def begin(self, path: str) -> None:
         """Say that what follows is of the file at *path*."""
+        self._was_needed = self._is_needed
         self._file = os.path.basename(path)
         self._begin, self._checksum = self.size, 0
 
@@ -104,8 +107,16 @@ class Quarantine:
             sync_directory(directory)
 
     def keep(self) -> None:
-        """Say that it is the one place of its bytes now."""
+        """
+        Say that bytes of the file are about to leave the store, so that they stay here.
+
+        If they stay in the store, a directory too much does no harm: an undo finds nothing to do.
+        """
         self._is_needed = True
+
+    def take_back(self) -> None:
+        """Say that all bytes of the file have stayed in the store."""
+        self._is_needed = self._was_needed
 
     def __enter__(self) -> Self:
         return self
@@ -117,7 +128,8 @@ class Quarantine:
                 with suppress(OSError):  # it could not be written: that is being raised already
                     file.close()
         if self.id is not None and not self._is_needed:
-            shutil.rmtree(os.path.join(self._layout.quarantine, self.id), ignore_errors=True)
+            with suppress(OSError):
+                remove(self._layout, self.id)
             self.id, self.size = None, 0
 
     def _open(self) -> tuple[BinaryIO, BinaryIO]:
@@ -131,9 +143,9 @@ class Quarantine:
                 own_like(parent, self._layout.owner)
             os.mkdir(directory, 0o700)
             own_like(directory, parent)
-            self._removed = _new_file(os.path.join(directory, REMOVED), like=parent)
             self._manifest = _new_file(os.path.join(directory, MANIFEST), like=parent)
             _write(self._manifest, papyra_quarantine=FORMAT, id=self.id)
+            self._removed = _new_file(os.path.join(directory, REMOVED), like=parent)
         return self._removed, self._manifest
 
     def _note(self, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
@@ -142,6 +154,20 @@ class Quarantine:
             self._noted_file = self._file
             _write(manifest, file=self._file)
         _write(manifest, **fields)
+
+
+def remove(layout: Layout, id_: str) -> None:
+    """
+    Remove what is saved under *id_*: all of it is in the store.
+
+    It gets another name first: an interrupt may leave a half of it, which would look as if somebody
+    had changed what was saved. The next call removes that half.
+    """
+    directory = os.path.join(layout.quarantine, id_)
+    os.rename(directory, f"{directory}{_DONE}")
+    for name in os.listdir(layout.quarantine):
+        if name.endswith(_DONE):
+            shutil.rmtree(os.path.join(layout.quarantine, name))
 
 
 def _new_file(path: str, *, like: str) -> BinaryIO:

@@ -150,6 +150,8 @@ class _Rewriting:
             undone_size=self._undone_size,
             undone_checksum=self._undone_checksum,
         )
+        # Before: an interrupt may strike right after the bytes have left the store.
+        self._quarantine.keep()
         new.take_place(timeout=timeout)
 
     def close(self) -> None:
@@ -157,6 +159,6 @@ class _Rewriting:
         if self._new is None:
             os.close(self._old)
             return
-        if self._new.is_in_place:
-            self._quarantine.keep()
+        if not self._new.is_in_place:
+            self._quarantine.take_back()
         self._new.discard()

@@ -63,6 +63,8 @@ class Saved:
         if not _ID.fullmatch(id_) or not os.path.isdir(self.directory):
             raise UndoError(f"{layout.quarantine}: nothing is saved under the id {id_!r}")
         self.chapters: list[Chapter] = []
+        if not os.listdir(self.directory):  # interrupted before anything was saved
+            return
         begin, at, file = 0, 0, ""
         with self.open(MANIFEST) as manifest:
             for at, note in self._notes(manifest):
@@ -90,6 +92,8 @@ class Saved:
     @property
     def size(self) -> int:
         """The bytes that are saved."""
+        if not self.chapters and not os.path.lexists(os.path.join(self.directory, REMOVED)):
+            return 0
         with self.open(REMOVED) as removed:
             return os.fstat(removed.fileno()).st_size
 
@@ -127,6 +131,8 @@ class Saved:
             )
 
     def _check_removed(self) -> None:
+        if not self.chapters:
+            return
         with self.open(REMOVED) as removed:
             size = os.fstat(removed.fileno()).st_size
             for chapter in self.chapters:

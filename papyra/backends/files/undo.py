@@ -7,21 +7,16 @@ is replaced; a crash between two files is mended by undoing once more.
 """
 
 import os
-import shutil
 from collections.abc import Iterator
-from typing import Final
 from zlib import crc32
 
 from papyra.backends.files.layout import Layout
-from papyra.backends.files.quarantine import REMOVED
+from papyra.backends.files.quarantine import REMOVED, remove
 from papyra.backends.files.replacing import Replacement, chunks
 from papyra.backends.files.saved import Chapter, Saved, ids, time_of
 from papyra.errors import UndoError
 from papyra.reports import Quarantined
 from papyra.system import OPEN_FLAGS, sync_directory
-
-#: What the name of a directory ends with that is about to be removed.
-_DONE: Final = ".undone"
 
 
 def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
@@ -43,11 +38,7 @@ def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
         if path is not None:
             _put_back(layout, saved, chapter, path, timeout=timeout)
     if saved.is_whole:
-        # Under another name first: half removed, it would look as if somebody had changed it.
-        os.rename(saved.directory, f"{saved.directory}{_DONE}")
-        for name in os.listdir(layout.quarantine):
-            if name.endswith(_DONE):
-                shutil.rmtree(os.path.join(layout.quarantine, name))
+        remove(layout, id_)
         sync_directory(layout.quarantine)
     return size
 
