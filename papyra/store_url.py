@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from papyra.backends.files.layout import Layout
 from papyra.backends.redis import load
 from papyra.backends.redis.address import Keys, address_of, without_credentials
+from papyra.bare_path import scheme_at
 from papyra.countable import CounterSource
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
@@ -76,6 +77,10 @@ _KINDS: Final = {
     "rediss": _REDIS._replace(options={**_REDIS.options, **dict.fromkeys(_TLS, str)}),
     "unix": _REDIS._replace(options={**_REDIS.options, "db": whole_number}),
 }
+
+
+#: What a store URL may begin with, before the colon.
+SCHEMES: Final = tuple(_KINDS)
 
 
 def open_store(
@@ -232,7 +237,7 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
         known = ", ".join(f"{name}:" for name in _KINDS)
-        hint = f"; did you mean json:{url}?" if url and not colon else ""
+        hint = f"; did you mean {scheme_at(url)}:{url}?" if url and not colon else ""
         raise StoreURLError(f"{_shown(url)}: a store URL begins with one of {known}{hint}")
     path, _, query = rest.partition("?")
     if kind.place == "server":

@@ -1,33 +1,22 @@
 """The commands: each parses, calls one method, and prints what it returned."""
 
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 import click
 
 import papyra
-from papyra.cli import wording
-from papyra.cli.failure import ANOMALY, EXIT_CODES, OK, UsageError
+from papyra.cli import compacting, help_texts, wording
+from papyra.cli.failure import ANOMALY, OK, UsageError
 from papyra.cli.output import emit, json_line, progress_told, warnings_told
+from papyra.cli.store_argument import takes_store, url_of
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
     from papyra.reports import CompactionReport, ImportReport, RecoveryReport, ScanReport, Step
 
-_EPILOG: Final = "\b\nExit codes, the same for every command:\n" + "\n".join(
-    f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()
-)
-
-_store = click.option(
-    "--store",
-    "url",
-    metavar="URL",
-    envvar="PAPYRA_STORE",
-    show_envvar=True,
-    default=wording.DEFAULT_STORE,
-    show_default=True,
-    help="The store, as in json:/var/lib/app/actors.ndjson?lock_timeout=30",
-)
 _json = click.option(
     "--json",
     "as_json",
@@ -56,43 +45,69 @@ def run(arguments: Sequence[str]) -> int:
     return code
 
 
+class _Commands(click.Group):
+    """A group that suggests a command for a misspelt one, also one of a group in it."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            name = args[0]
+            if name.startswith("-") or self.get_command(ctx, name) is not None:
+                raise
+            near = _nearest(name, self)
+            hint = f" Did you mean {near!r}?" if near else ""
+            raise click.UsageError(f"No such command {name!r:.80}.{hint}", ctx) from None
+
+
+def _nearest(name: str, group: click.Group) -> str:
+    """Return the command of *group*, or of a group in it, that is spelt most like *name*; "" for none."""
+    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
+    commands = {name: name for name in group.commands}
+    for inner, command in group.commands.items():
+        if isinstance(command, click.Group):
+            commands |= {name: f"{inner} {name}" for name in command.commands}
+    return "".join(commands[found] for found in get_close_matches(name, commands, n=1))
+
+
+def _show_help(context: click.Context) -> int:
+    """Show the help of a group that is called without a command."""
+    if context.invoked_subcommand is None:
+        emit(context.get_help() + "\n")
+    return OK
+
+
 @click.group(
-    epilog=_EPILOG,
-    no_args_is_help=False,
+    cls=_Commands,
+    invoke_without_command=True,
+    help=help_texts.APP,
+    epilog=help_texts.EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(
     package_name="papyra", message="%(prog)s %(version)s", help="Show the version and exit."
 )
-def app() -> None:
-    """
-    Look after a papyra store: its counters, its damage, its size.
-
-    Programs may go on using the store meanwhile.
-    """
+@click.pass_context
+def app(context: click.Context) -> int:
+    """Look after a store."""
+    return _show_help(context)
 
 
-@app.group(no_args_is_help=False)
-def metrics() -> None:
-    """
-    Show or reset the ten counters of a store.
-
-    They are those of all programs that have the store open, or had; the store itself is not
-    touched.
-    """
+@app.group(cls=_Commands, invoke_without_command=True, help=help_texts.METRICS)
+@click.pass_context
+def metrics(context: click.Context) -> int:
+    """Show or reset the counters."""
+    return _show_help(context)
 
 
-@metrics.command()
-@_store
+@metrics.command(help=help_texts.PERSISTENCE)
+@takes_store
 @_json
 def persistence(*, url: str, as_json: bool) -> int:
-    """
-    Show what was counted since the last reset.
-
-    The counts of all programs that have the store open, or had, are added up. A program
-    publishes its own with its first append, recover or compact; where none ever did, nothing
-    is known, and the exit code is 4.
-    """
+    """Show the counters."""
     source = papyra.open_counters(url)
     tally = source.read()
     if as_json:
@@ -102,59 +117,44 @@ def persistence(*, url: str, as_json: bool) -> int:
     return OK
 
 
-@metrics.command()
-@_store
+@metrics.command(help=help_texts.RESET)
+@takes_store
 @_json
 def reset(*, url: str, as_json: bool) -> int:
-    """
-    Set all ten counters to zero, and show what they were.
-
-    Programs that have the store open are not disturbed: they go on. Of a store in files they see
-    zero in their own snapshot, too; of a Redis store these are their own. What Prometheus is given
-    never falls. With --json, the counters are read again after the reset and shown as they are then.
-    """
+    """Reset the counters."""
     source = papyra.open_counters(url)
     interval = source.reset()
     if as_json:
-        emit(json_line(source.read().snapshot()))
+        # First: it is told nowhere else, and stdout's reader may have gone.
+        if sys.stderr is not None:  # closed by the shell: 2>&-
+            with suppress(OSError):
+                sys.stderr.write(json_line({"store": source.source, "interval": interval}))
+                sys.stderr.flush()
+        emit(json_line(dict.fromkeys(interval, 0)))
     else:
         emit(wording.reset(source.source, interval))
     return OK
 
 
-@app.command()
-@_store
+@app.command(help=help_texts.SCAN)
+@takes_store
 @_json
 def scan(*, url: str, as_json: bool) -> int:
-    """
-    Look for damage; nothing in the store is changed, and no file is made.
-
-    Every finding is shown with its address: the file, and where in it the damaged line begins. If
-    there is any, the exit code is 3.
-    """
+    """Look for damage."""
     with papyra.open_store(url, must_exist=True) as store:
         report = store.scan()
     emit(json_line(_fields(report)) if as_json else wording.scan(url, store.source, report))
     return OK if report.clean else ANOMALY
 
 
-@app.command()
+@app.command(help=help_texts.RECOVER)
+@takes_store
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; change nothing.")
 @click.option("--undo", metavar="ID", help="Put back what was saved under ID in the quarantine.")
 @click.option("--list", "listing", is_flag=True, help="Show what was saved, and can be put back.")
-@_store
 @_json
 def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing: bool) -> int:
-    """
-    Take damage out of the store.
-
-    Every byte that is removed is saved in the quarantine first, the directory PATH.quarantine
-    beside the store. Intact records stay as they are. If damage or a file that is none of the
-    store's remains, or a dry run found any, the exit code is 3.
-
-    --undo puts back what a recovery or compaction saved, byte for byte. That works while the
-    store has only been appended to since.
-    """
+    """Take damage out."""
     if listing and (dry_run or undo is not None):
         raise UsageError("--list goes with neither --dry-run nor --undo.")
     if listing:
@@ -175,42 +175,33 @@ def _list(url: str, *, as_json: bool) -> int:
     return OK
 
 
-@app.command()
-@_store
+@app.command(help=help_texts.COMPACT)
+@takes_store
+@click.option("--max-records", metavar="N", help="Keep the newest N records.")
+@click.option("--max-age", metavar="TIME", help="Keep what is no older, as 90s, 12h, 7d, 2w.")
+@click.option("--max-total-bytes", metavar="SIZE", help="Keep so much, as 500MB, 2GiB.")
+@click.option("--dry-run", is_flag=True, help="Only show what would go; change nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask, even if most of the records would go.")
 @_json
-def compact(*, url: str, as_json: bool) -> int:
-    """
-    Drop the records that the retention does not keep, for good.
-
-    The retention is what the URL says, as in json:actors.ndjson?max_records=1000 (or max_age,
-    in seconds, or max_total_bytes); without one no record is dropped. Of rotating: the oldest
-    files beyond max_files go first, whole. Damage is moved to the quarantine, as by recover. If
-    anything remains that is none of the store's, the exit code is 3.
-    """
-    with warnings_told(unless=as_json), papyra.open_store(url, must_exist=True) as store:
-        report = store.compact()
-    emit(json_line(_fields(report)) if as_json else wording.compaction(store.source, report))
+def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str | None) -> int:
+    """Drop what the retention does not keep."""
+    source, report = compacting.compact(url, limits, dry_run=dry_run, yes=yes, as_json=as_json)
+    emit(json_line(_fields(report)) if as_json else wording.compaction(source, report))
     return OK if report.clean else ANOMALY
 
 
-@app.command("import")
+@app.command("import", help=help_texts.IMPORT)
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
 @click.option("--dry-run", is_flag=True, help="Only show what would be copied; change nothing.")
 @_json
 def import_(*, source: str, destination: str, dry_run: bool, as_json: bool) -> int:
-    """
-    Copy the records of the store SRC into the store DST.
-
-    Their lines are copied as they are, in their order, with their ids. What DST holds already
-    is passed over: after an interruption, do it again. Damage is shown and not copied, and the
-    exit code is 3 then.
-    """
+    """Copy a store's records into another."""
     if destination.startswith("memory:"):
         raise UsageError("A store in memory is gone with the command; name another DST.")
     with (
         warnings_told(unless=as_json),
-        papyra.open_store(source, must_exist=True) as old,
+        papyra.open_store(url_of(source), must_exist=True) as old,
         papyra.open_store(destination) as new,
         progress_told() as progress,
     ):

@@ -3,10 +3,13 @@
 import os
 import sys
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import papyra
 from papyra.cli.output import drop_unwritten, json_line, printable
+
+if TYPE_CHECKING:
+    from papyra.reports import CompactionReport
 
 OK: Final = 0
 FAILED: Final = 1
@@ -21,7 +24,7 @@ INTERRUPTED: Final = 130
 EXIT_CODES: Final = {
     OK: "all is well, or well again",
     FAILED: "it failed; stderr says why",
-    MISUSED: "the command or the store URL is wrong",
+    MISUSED: "the command or the store URL is wrong, or it needs --yes",
     ANOMALY: "a scan, dry run or import found damage, or a repair left some",
     NOT_PUBLISHED: "no counters are published",
     LOCKED: "somebody else holds the store",
@@ -32,6 +35,22 @@ EXIT_CODES: Final = {
 
 class UsageError(Exception):
     """The command line cannot be understood."""
+
+
+class ConfirmationError(Exception):
+    """
+    A compaction would drop most of a store, and nobody agreed to that; nothing was changed.
+
+    Args:
+        message: What to tell.
+        source: Where the store is.
+        report: What the compaction would do.
+    """
+
+    def __init__(self, message: str, source: str, report: "CompactionReport") -> None:
+        super().__init__(message)
+        self.source = source
+        self.report = report
 
 
 def tell(error: BaseException, *, as_json: bool) -> int:
@@ -63,7 +82,7 @@ def _exit_code(error: BaseException) -> int:
     match error:
         case KeyboardInterrupt():
             return INTERRUPTED
-        case UsageError() | papyra.StoreURLError():
+        case UsageError() | ConfirmationError() | papyra.StoreURLError():
             return MISUSED
         case papyra.NotPublishedError():
             return NOT_PUBLISHED
@@ -81,7 +100,12 @@ def _message(error: BaseException) -> str:
             return "interrupted"
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
-        case UsageError() | papyra.PapyraError() | ModuleNotFoundError(name="redis"):
+        case (
+            UsageError()
+            | ConfirmationError()
+            | papyra.PapyraError()
+            | ModuleNotFoundError(name="redis")
+        ):
             return str(error)
         case OSError(strerror=str(reason)):
             return f"{error.filename}: {reason}" if error.filename else reason
@@ -95,6 +119,13 @@ def _message(error: BaseException) -> str:
 def _place(error: BaseException) -> dict[str, str | int]:
     """Return where it happened, as far as *error* knows."""
     match error:
+        case ConfirmationError(source=source, report=report):
+            return {
+                "source": source,
+                "records": report.kept + report.dropped,
+                "dropped": report.dropped,
+                "dropped_bytes": report.dropped_bytes,
+            }
         case papyra.CorruptRecordError():
             return {"source": error.source, "offset": error.offset}
         case papyra.StoreNotFoundError() | papyra.NotAStoreError() | papyra.StoreLockedError():

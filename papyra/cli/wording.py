@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 #: The store of who names none.
 DEFAULT_STORE: Final = "json:papyra.ndjson"
+#: Kinds of dropped records that are told; the others are counted.
+_MOST_KINDS: Final = 5
+#: Timestamps beyond these are shown as numbers: the years 2001 to 9999.
+_EARLIEST: Final = 1e9
+_LATEST: Final = 253_402_000_000
 
 
 def counters(source: str, tally: "Tally") -> str:
@@ -41,13 +46,13 @@ def counters(source: str, tally: "Tally") -> str:
 
 
 def reset(source: str, interval: Mapping[str, int]) -> str:
-    """Return a table of the *interval* that ended, and that all are zero now."""
+    """Return a table of the *interval* that ended, and that the next one has begun."""
     return _text(
         f"store   {source}",
         "",
-        *_table("UNTIL NOW", interval),
+        *_table("COUNT", interval),
         "",
-        "All ten counters are zero now.",
+        "These are the counts of the interval that ended; from now on the counters count from zero.",
     )
 
 
@@ -89,10 +94,11 @@ def recovery(source: str, report: "RecoveryReport") -> str:
         lines += _unlisted(report.anomalies, report.found)
         summary = f"a recovery would move {removed} to the quarantine; nothing was changed"
         return _text(*lines, f"{source}: {found}; {summary}")
-    remains = _count(len(report.remaining), "anomaly") if report.remaining else "nothing"
+    left = len(report.remaining)
+    state = f"{_count(left, 'anomaly')} left in it" if left else "the store is clean now"
     return _text(
         *_findings(report.anomalies, report.found, remaining=report.remaining),
-        f"{source}: {found}; {_saved(report)}; what remains: {remains}",
+        f"{source}: {found}; {_saved(report)}; {state}",
     )
 
 
@@ -123,23 +129,57 @@ def quarantined(url: str, source: str, saved: "Sequence[Quarantined]") -> str:
 
 
 def compaction(source: str, report: "CompactionReport") -> str:
-    """Return a line for each file that was dropped and each finding, and a summary."""
-    summary = (
-        f"{_count(report.kept, 'record')} kept, {report.dropped} dropped;"
-        f" {_count(report.bytes_before, 'byte')} before, {report.bytes_after} after"
-    )
-    if report.files_dropped:
-        files = _count(len(report.files_dropped), "file")
-        summary = f"{files} dropped beyond max_files; {summary}"
+    """Return a line for each file that goes whole and each finding, and a summary."""
+    files = report.files_dropped
+    if report.dry_run:
+        summary = (
+            f"{going(report)}; {_count(report.bytes_before, 'byte')} before,"
+            f" {report.bytes_after} after; nothing was changed"
+        )
+    else:
+        summary = (
+            f"{_count(report.kept, 'record')} kept, {report.dropped} dropped{_details(report)};"
+            f" {_count(report.bytes_before, 'byte')} before, {report.bytes_after} after"
+        )
+    if files:
+        would = "to be " if report.dry_run else ""
+        summary = f"{_count(len(files), 'file')} {would}dropped beyond max_files; {summary}"
     if report.found:
         summary += f"; {_count(report.found, 'anomaly')}"
     if report.quarantine:
         summary += f"; what was damaged is saved in quarantine {report.quarantine}"
+    remaining = () if report.dry_run else report.remaining
     return _text(
-        *(f"dropped: {file}" for file in report.files_dropped),
-        *_findings(report.anomalies, report.found, remaining=report.remaining),
+        *(f"{'would be ' if report.dry_run else ''}dropped: {file}" for file in files),
+        *_findings(report.anomalies, report.found, remaining=remaining),
         f"{source}: {summary}",
     )
+
+
+def going(report: "CompactionReport") -> str:
+    """Return what a compaction would drop."""
+    records = _count(report.kept + report.dropped, "record")
+    return f"a compaction would drop {report.dropped} of {records}{_details(report)}"
+
+
+def _details(report: "CompactionReport") -> str:
+    """Return bytes, kinds and times of what is dropped, in brackets; "" if nothing is."""
+    oldest, newest = report.dropped_oldest, report.dropped_newest
+    if oldest is None or newest is None:
+        return ""
+    kinds = sorted(report.dropped_by_kind.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds[:_MOST_KINDS])
+    if len(kinds) > _MOST_KINDS:
+        listed += f" and {len(kinds) - _MOST_KINDS} more kinds"
+    times = f"of {_when(oldest)}" if oldest == newest else f"{_when(oldest)} to {_when(newest)}"
+    return f" ({_count(report.dropped_bytes, 'byte')}; {listed}; {times})"
+
+
+def _when(timestamp: float) -> str:
+    """Return a time as the clock on the wall has it; as it is, if it is not such a time."""
+    if not _EARLIEST <= timestamp <= _LATEST:
+        return f"{timestamp:.12g}"  # of an uptime, or of no year that a calendar has
+    return datetime.fromtimestamp(timestamp).astimezone().isoformat(timespec="seconds")
 
 
 def imported(source: str, destination: str, report: "ImportReport") -> str:

@@ -41,12 +41,10 @@ sys.exit(main(sys.argv[2:]))
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        ((), "papyra"),
-        (("metrics",), "papyra metrics"),
         (("recoverr",), "papyra"),
         (("--verbose", "scan"), "papyra"),
         (("scan", "--dry-run"), "papyra scan"),
-        (("scan", "papyra.ndjson"), "papyra scan"),
+        (("scan", "papyra.ndjson", "more"), "papyra scan"),
         (("metrics", "persistence", "--jsno"), "papyra metrics persistence"),
         (("compact", "--store"), "papyra"),
     ],
@@ -76,8 +74,9 @@ def test_misuse_with_json_is_an_object(shell: Shell) -> None:
 @pytest.mark.parametrize(
     "url",
     [
-        "papyra.ndjson",
         "",
+        ":x",
+        "https://x",
         "json:",
         "tape:x",
         "json:x?depth=1",

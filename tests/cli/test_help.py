@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from cli.shell import Shell
 
 from papyra.cli import main
 from papyra.cli.app import app
@@ -39,7 +40,7 @@ def test_every_command_and_every_option_is_explained(name: str) -> None:
     assert ALL[name].help
     for parameter in ALL[name].get_params(context):
         if isinstance(parameter, click.Argument):
-            assert str(parameter.metavar) in str(ALL[name].help)
+            assert str(parameter.metavar or parameter.name).upper() in str(ALL[name].help)
         else:
             assert isinstance(parameter, click.Option)
             assert parameter.help, parameter.name
@@ -63,6 +64,49 @@ def test_help_is_on_stdout_and_code_0(
     out, err = capsys.readouterr()
     assert out.startswith(f"Usage: {name} [OPTIONS]")
     assert err == ""
+
+
+@pytest.mark.parametrize("name", ["papyra", "papyra metrics"])
+def test_a_group_alone_shows_its_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(name.split()[1:]) == 0
+    alone = capsys.readouterr()
+    assert main([*name.split()[1:], "--help"]) == 0
+    assert capsys.readouterr() == alone
+    assert alone.err == ""
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_without_docstrings_the_help_is_the_same(name: str, shell: Shell) -> None:
+    arguments = ["-m", "papyra", *name.split()[1:], "--help"]
+
+    assert shell.python("-OO", *arguments) == shell.python(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        (["scam"], "scan"),
+        (["recoverr"], "recover"),
+        (["persistance"], "metrics persistence"),
+        (["metrics", "rest"], "reset"),
+        (["scan", "--jsno"], "--json"),
+        (["compact", "--dryrun"], "--dry-run"),
+    ],
+    ids=str,
+)
+def test_a_misspelt_word_is_answered_with_the_nearest_known_one(
+    arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    hint = capsys.readouterr().err.partition("Did you mean ")[2]
+    assert hint.removeprefix("one of: ").startswith(repr(meant))
+
+
+def test_what_is_like_no_command_is_answered_with_none(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["zzz"]) == 2
+    assert capsys.readouterr().err == (
+        "papyra: No such command 'zzz'. 'papyra --help' tells more.\n"
+    )
 
 
 def test_the_help_has_the_table_of_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

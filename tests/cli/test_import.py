@@ -71,7 +71,8 @@ def test_damage_is_shown_and_code_3(shell: Shell, new: Path) -> None:
         ("json:papyra.ndjson", "memory:", 2, "is gone with the command; name another DST"),
         ("json:papyra.ndjson", "json:./papyra.ndjson", 1, "cannot be imported into itself"),
         ("json:strange", "json:new", 1, "not a papyra store"),
-        ("papyra.ndjson", "json:new", 2, "did you mean json:papyra.ndjson?"),
+        ("strange", "json:new", 1, "not a papyra store"),
+        ("papyra.ndjson", "papyra.ndjson", 2, "did you mean json:papyra.ndjson?"),
     ],
 )
 def test_what_cannot_be_copied_is_one_line(

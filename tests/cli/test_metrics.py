@@ -84,19 +84,19 @@ def test_a_reset_shows_the_interval_that_ended_and_does_not_disturb_the_program(
         f"""\
 store   {shell.path}
 
-COUNTER                UNTIL NOW  MEANING
-records_written                3  Records whose write was acknowledged.
-write_errors                   0  Write calls that failed.
-records_read                   0  Records handed out by reads that succeeded.
-read_errors                    0  Read calls that failed.
-scan_operations                0  Scans started.
-anomaly_detected               0  Damages found, by any operation.
-recovery_attempts              0  Recoveries started.
-recovery_failures              0  Recoveries that failed or left damage.
-compactions_triggered          0  Compactions started.
-compaction_errors              0  Compactions that failed.
+COUNTER                COUNT  MEANING
+records_written            3  Records whose write was acknowledged.
+write_errors               0  Write calls that failed.
+records_read               0  Records handed out by reads that succeeded.
+read_errors                0  Read calls that failed.
+scan_operations            0  Scans started.
+anomaly_detected           0  Damages found, by any operation.
+recovery_attempts          0  Recoveries started.
+recovery_failures          0  Recoveries that failed or left damage.
+compactions_triggered      0  Compactions started.
+compaction_errors          0  Compactions that failed.
 
-All ten counters are zero now.
+These are the counts of the interval that ended; from now on the counters count from zero.
 """,
         "",
     )
@@ -104,15 +104,34 @@ All ten counters are zero now.
     assert shown.document == counts(records_written=2)
 
 
-def test_a_reset_with_json_prints_the_counters_as_they_are_after_it(shell: Shell) -> None:
+def test_a_reset_with_json_prints_ten_zeros_and_tells_stderr_the_interval_that_ended(
+    shell: Shell,
+) -> None:
     with shell.program() as program:
         program.ask("append 3")
         done = shell.papyra("metrics", "reset", "--json")
 
         assert done.code == 0
-        assert list(done.document) == NAMES
-        assert done.document == counts()
+        assert list(json.loads(done.out)) == NAMES
+        assert json.loads(done.out) == counts()
+        assert (done.out.count("\n"), done.err.count("\n")) == (1, 1)
+        told = json.loads(done.err)
+        assert told == {"store": str(shell.path), "interval": counts(records_written=3)}
+        assert list(told["interval"]) == NAMES
         assert program.ask("totals") == counts(records_written=3)
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell that closes stdout")
+@pytest.mark.parametrize("closing", [">&-", "2>&-"])
+def test_a_reset_with_json_tells_the_stream_that_is_open(shell: Shell, closing: str) -> None:
+    sh = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh"]
+    with shell.program() as program:
+        program.ask("append 3")
+        done = shell.papyra("metrics", "reset", "--json", prefix=sh)
+
+    assert done.code == 0
+    told = json.loads(done.out + done.err)
+    assert told.get("interval", told) == counts(records_written=0 if done.out else 3)
 
 
 def test_a_reset_moves_the_time_since_which_is_counted(shell: Shell) -> None:
@@ -147,6 +166,7 @@ def test_the_counters_of_a_killed_program_are_there_and_can_be_reset(shell: Shel
         program.kill()
     killed = shell.papyra("metrics", "persistence")
     reset = shell.papyra("metrics", "reset", "--json")
+    interval = json.loads(reset.err)["interval"]
     again = shell.papyra("metrics", "persistence", "--json")
 
     assert killed.out.splitlines()[1:3] == [
@@ -154,7 +174,8 @@ def test_the_counters_of_a_killed_program_are_there_and_can_be_reset(shell: Shel
         "exited  1 store object, closed or gone with the process",
     ]
     assert killed.out.splitlines()[6].split()[:2] == ["records_written", "3"]
-    assert (reset.code, reset.document) == (0, counts())
+    assert (reset.code, json.loads(reset.out)) == (0, counts())
+    assert interval == counts(records_written=3)
     assert (again.code, again.document) == (0, counts())
 
 

@@ -76,7 +76,7 @@ def test_a_recovery_tells_where_it_saved_what_it_removed_and_the_next_scan_is_cl
         (
             f"{torn}\n{strange}\n"
             f"{shell.path}: 2 anomalies; {len(TORN + STRANGE)} bytes saved in quarantine {saved.name};"
-            " what remains: nothing\n"
+            " the store is clean now\n"
         ),
         "",
     )
@@ -208,7 +208,7 @@ def test_what_a_recovery_must_leave_is_shown_once_and_is_code_3(shell: Shell) ->
         3,
         (
             f"remains: {stray}\n"
-            f"{shell.path}: 1 anomaly; nothing had to be saved; what remains: 1 anomaly\n"
+            f"{shell.path}: 1 anomaly; nothing had to be saved; 1 anomaly left in it\n"
         ),
         "",
     )
@@ -289,7 +289,7 @@ def test_a_compaction_drops_what_the_retention_in_the_url_does_not_keep(shell: S
     shell.path.write_bytes(intact(3))
     size, kept = len(intact(3)), intact(3).splitlines(keepends=True)[2]
 
-    done = shell.papyra("compact", "--json", "--store", f"json:{STORE}?max_records=1")
+    done = shell.papyra("compact", "--json", "--yes", "--store", f"json:{STORE}?max_records=1")
 
     assert (done.code, done.document) == (
         0,
@@ -409,6 +409,6 @@ def test_files_that_a_compaction_dropped_are_told_apart_from_records(shell: Shel
     after = sum(file.stat().st_size for file in files_of(shell))
     assert done.code == 0
     assert done.out.splitlines()[-1] == (
-        f"{shell.path}: 2 files dropped beyond max_files; 2 records kept, 2 dropped;"
-        f" {before} bytes before, {after} after"
+        f"{shell.path}: 2 files dropped beyond max_files; 2 records kept, 2 dropped"
+        f" ({before - after} bytes; 2 event; of 1); {before} bytes before, {after} after"
     )

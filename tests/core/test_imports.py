@@ -50,8 +50,9 @@ ALLOWED = {
     "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
     "countable": {"metrics", "retired"},
     "exposition": {"countable", "metrics"},
+    "bare_path": {"backends", "errors", "refusal"},
     "store_url": {
-        "backend", "backends", "countable", "errors", "primitives", "published", "retention",
+        "backend", "backends", "bare_path", "countable", "errors", "primitives", "published", "retention",
         "retired", "units",
     },
     "lane": {"backend", "calls"},

@@ -63,6 +63,19 @@ def test_a_path_is_literal_but_for_two_escapes(tmp_path: Path, name: str) -> Non
     assert (tmp_path / plain.get(name, name)).is_file()
 
 
+def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("set.log.000000000001").touch()
+    Path("old.log.1").touch()
+    Path("single").touch()
+    for path, scheme in [("set.log", "rotating"), ("old.log", "rotating"), ("single", "json")]:
+        for open_ in (open_store, open_counters):
+            with pytest.raises(StoreURLError, match=rf"did you mean {scheme}:{path}\?$"):
+                open_(path)
+
+
 @pytest.mark.parametrize(
     ("url", "reason"),
     [

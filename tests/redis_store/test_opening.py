@@ -301,7 +301,7 @@ def test_the_command_line_works(kind: Redis) -> None:
         assert "live" not in shown
         found = papyra_cli("scan", "--json", url=kind.url, code=3)
         assert json.loads(found.stdout)["found"] == 1
-        assert papyra_cli("recover", url=kind.url).stdout.endswith("what remains: nothing\n")
+        assert papyra_cli("recover", url=kind.url).stdout.endswith("the store is clean now\n")
         assert (
             "1 record kept, 2 dropped"
             in papyra_cli("compact", url=f"{kind.url}&max_records=1").stdout

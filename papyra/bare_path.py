@@ -1,0 +1,47 @@
+"""Which store stands at a path that has no scheme before it."""
+
+import os
+import re
+from contextlib import suppress
+from typing import Final
+
+from papyra.backends.files.layout import Layout
+from papyra.backends.files.ownership import check_ownership
+from papyra.errors import PapyraError, StoreURLError
+from papyra.refusal import refusals
+
+#: What stands beside a store's file and is not a store: see `Layout`.
+_SIDE: Final = re.compile(
+    r"(.+)\.(?:[0-9]{12}|lock|maint\.lock|quarantine|metrics|tmp\.[0-9a-f]{8})"
+)
+
+
+def is_there(path: str) -> bool:
+    """Tell whether a store, or anything else, stands at *path*."""
+    return os.path.lexists(path) or bool(Layout(path).siblings())
+
+
+def scheme_at(path: str) -> str:
+    """Return "rotating" if segments stand beside *path*, else "json"; it raises nothing."""
+    try:
+        return "rotating" if Layout(path).newest_numbered() else "json"
+    except (PapyraError, ValueError):
+        return "json"
+
+
+def url_at(path: str) -> str:
+    """
+    Return the URL of the store at *path*; where nothing stands, that of a single file.
+
+    Raises:
+        StoreURLError: if a segment or a side file of a store stands there.
+        StoreIOError: if it is a directory, or not a regular file.
+        NotAStoreError: if it is a file that is not a papyra store.
+    """
+    layout = Layout(path)
+    side = _SIDE.fullmatch(layout.path)
+    if side and (os.path.lexists(side[1]) or os.path.lexists(side[1] + ".lock")):
+        raise StoreURLError(f"{layout.path}: it is a part of the store {side[1]}; name that one")
+    with refusals(layout.path, "the store cannot be looked at"), suppress(PermissionError):
+        check_ownership(layout)  # a file that cannot be read is left to the command to complain of
+    return f"{scheme_at(path)}:{path.replace('%', '%25').replace('?', '%3F')}"

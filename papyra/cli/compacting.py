@@ -1,0 +1,80 @@
+"""A compaction from a shell, which asks before it drops most of a store."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import papyra
+from papyra.cli import wording
+from papyra.cli.failure import ConfirmationError, UsageError
+from papyra.cli.output import printable, warnings_told
+from papyra.units import duration, size, whole_number
+
+if TYPE_CHECKING:
+    from papyra.backend import PersistenceBackend
+    from papyra.reports import CompactionReport
+
+_READERS = {"max_records": whole_number, "max_age": duration, "max_total_bytes": size}
+
+
+def compact(
+    url: str, limits: dict[str, str | None], *, dry_run: bool, yes: bool, as_json: bool
+) -> "tuple[str, CompactionReport]":
+    """
+    Compact the store at *url*, or say what that would do, and return the store's place too.
+
+    Raises:
+        ConfirmationError: if most of the records would go, and nobody agreed to that.
+    """
+    with (
+        warnings_told(unless=as_json),
+        papyra.open_store(url, retention=_retention(limits), must_exist=True) as store,
+    ):
+        if not dry_run and not yes:
+            _confirm(store, as_json=as_json)
+        return store.source, store.compact(dry_run=dry_run)
+
+
+def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
+    """Return what the options say; None if there are none."""
+    given: dict[str, Any] = {}
+    for name, text in limits.items():
+        if text is None:
+            continue
+        try:
+            given[name] = _READERS[name](text)
+        except ValueError as error:
+            option = f"--{name.replace('_', '-')}"
+            raise UsageError(f"{option} {error}, got {text!r:.80}.") from None
+    return papyra.Retention(**given) if given else None
+
+
+def _confirm(store: "PersistenceBackend", *, as_json: bool) -> None:
+    """Have somebody agree, if most of the records would go."""
+    if store.retention.keeps_all and not store._excess():
+        return  # no record can go: this look would be the only one that costs something
+    report = store.compact(dry_run=True)
+    if 2 * report.dropped <= report.kept + report.dropped:
+        return
+    going = f"{store.source}: {wording.going(report)}"
+    if as_json or not _is_at_terminal():
+        raise ConfirmationError(
+            f"{going}, which is more than half; nothing was changed; add --yes to drop them,"
+            " or look with --dry-run",
+            store.source,
+            report,
+        )
+    sys.stderr.write(f"{printable(going)}. They are saved nowhere. Drop them? [y/N] ")
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer.endswith("\n"):  # the end of the input, as by Ctrl-D
+        sys.stderr.write("\n")
+    if answer.strip().lower() not in {"y", "yes"}:
+        raise ConfirmationError(
+            f"{store.source}: the answer was not yes; nothing was changed", store.source, report
+        )
+
+
+def _is_at_terminal() -> bool:
+    """Tell whether there is somebody to ask."""
+    streams = (sys.stdin, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams)

@@ -1,0 +1,61 @@
+"""Which store a command is about: an argument, an option or a variable; a URL or a path."""
+
+import os
+from collections.abc import Callable
+from functools import wraps
+from typing import Final
+
+import click
+
+from papyra.bare_path import is_there, url_at
+from papyra.cli.failure import UsageError
+from papyra.cli.wording import DEFAULT_STORE
+from papyra.store_url import SCHEMES
+
+_VARIABLE: Final = "PAPYRA_STORE"
+
+
+def takes_store(command: Callable[..., int]) -> Callable[..., int]:
+    """Give *command* the argument STORE and the option --store; it is called with the *url*."""
+
+    @click.argument("store", required=False)
+    @click.option(
+        "--store",
+        "option",
+        metavar="URL",
+        help=(
+            "The store, as in json:/var/lib/app/actors.ndjson?lock_timeout=30s, or a path."
+            f"  [env var: {_VARIABLE}; default: {DEFAULT_STORE}]"
+        ),
+    )
+    @wraps(command)
+    def named(*, store: str | None, option: str | None, **others: object) -> int:
+        if store is not None and option is not None:
+            raise UsageError("The store is named twice, as an argument and with --store.")
+        given = option if store is None else store
+        if given is None:
+            given = os.environ.get(_VARIABLE) or DEFAULT_STORE
+        return command(url=url_of(given), **others)
+
+    return named
+
+
+def url_of(text: str) -> str:
+    """
+    Return the URL of the store that *text* names: itself, or what stands at that path.
+
+    Options may follow a path as they follow a URL, unless a file has all of it as its name.
+
+    Raises:
+        StoreURLError, StoreIOError, NotAStoreError: if something else stands there.
+    """
+    scheme, colon, _ = text.partition(":")
+    # A misspelt scheme is more likely than a path with a colon that leads nowhere.
+    if not text or "\0" in text or "://" in text or (colon and scheme in SCHEMES):
+        return text
+    path, mark, options = text.partition("?")
+    if os.path.lexists(text):
+        path, mark, options = text, "", ""
+    if not path or (colon and not is_there(path)):
+        return text
+    return url_at(path) + mark + options

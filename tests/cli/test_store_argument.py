@@ -1,0 +1,210 @@
+"""Which store a command is about: STORE, --store or PAPYRA_STORE; a URL or a path."""
+
+import os
+import socket
+from collections.abc import Callable
+
+import pytest
+from cli.shell import PICTURE, STORE, STRANGE, Shell, everything, intact
+from stores import counts
+
+from papyra import Record, RotatingBackend
+
+COMMANDS = [
+    ("scan",),
+    ("recover",),
+    ("recover", "--dry-run"),
+    ("compact",),
+    ("compact", "--dry-run"),
+    ("metrics", "persistence"),
+    ("metrics", "reset"),
+]
+WAYS: dict[str, Callable[[str], tuple[list[str], dict[str, str]]]] = {
+    "STORE": lambda store: ([store], {}),
+    "--store": lambda store: (["--store", store], {}),
+    "PAPYRA_STORE": lambda store: ([], {"PAPYRA_STORE": store}),
+}
+
+
+def is_published(command: tuple[str, ...]) -> bool:
+    return command[0] == "metrics"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("store", ["json:other", "other", "./other"])
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_store_is_named_by_url_or_path_in_each_of_three_ways(
+    shell: Shell, command: tuple[str, ...], store: str, way: str
+) -> None:
+    (shell.directory / "other").write_bytes(intact(2))
+    arguments, variables = WAYS[way](store)
+
+    done = shell.papyra(*command, *arguments, **variables)
+
+    if is_published(command):
+        assert done.code == 4
+        assert done.err.startswith(f"papyra: {shell.directory}/other.metrics: ")
+    else:
+        assert (done.code, done.err) == (0, "")
+        assert done.out.startswith(f"{shell.directory}/other: ")
+
+
+def test_an_argument_and_an_option_go_before_the_variable(shell: Shell) -> None:
+    (shell.directory / "other").write_bytes(intact(2))
+    for way in ("STORE", "--store"):
+        arguments, _ = WAYS[way]("other")
+        done = shell.papyra("scan", *arguments, PAPYRA_STORE="json:none")
+        assert done.out.startswith(f"{shell.directory}/other: 2 records")
+    shell.path.write_bytes(intact(1))
+    assert shell.papyra("scan", PAPYRA_STORE="").out.startswith(f"{shell.path}: 1 record")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_store_that_is_named_twice_is_refused(shell: Shell, command: tuple[str, ...]) -> None:
+    shell.path.write_bytes(intact(1))
+
+    done = shell.papyra(*command, STORE, "--store", STORE)
+
+    assert done == (
+        2,
+        "",
+        "papyra: The store is named twice, as an argument and with --store.\n",
+    )
+    assert everything(shell.directory) == {STORE: intact(1)}
+
+
+def test_a_path_finds_a_set_of_rotated_files(shell: Shell) -> None:
+    with RotatingBackend(shell.path, max_bytes=100) as store:
+        for n in range(3):
+            store.append(Record("event", data={"n": n}))
+
+    assert shell.papyra("scan", STORE).out.startswith(f"{shell.path}: 3 records ")
+    assert (
+        shell.papyra("compact", f"{STORE}?max_files=2")
+        .out.splitlines()[-1]
+        .startswith(f"{shell.path}: 1 file dropped beyond max_files; 2 records kept, 1 dropped")
+    )
+    assert shell.papyra("metrics", "persistence", STORE, "--json").document == counts(
+        records_written=3, compactions_triggered=1
+    )
+
+
+@pytest.mark.parametrize("rotated", [f"{STORE}.1", f"{STORE}.2", f"{STORE}.000000000007"])
+def test_a_path_finds_a_set_by_its_files_where_the_active_one_is_gone(
+    shell: Shell, rotated: str
+) -> None:
+    """Also one of Papyra 0.3.0's, by its names."""
+    (shell.directory / rotated).write_bytes(intact(2))
+
+    assert shell.papyra("scan", STORE).out.startswith(f"{shell.path}: 2 records ")
+
+
+def test_options_may_follow_a_path(shell: Shell) -> None:
+    shell.path.write_bytes(intact(4))
+
+    done = shell.papyra("compact", f"{STORE}?max_records=3&lock_timeout=2s", "--dry-run")
+
+    assert f"{shell.path}: a compaction would drop 1 of 4 records" in done.out
+    wrong = shell.papyra("compact", f"{STORE}?max_record=3")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert "unknown option 'max_record'" in wrong.err
+
+
+@pytest.mark.parametrize("name", ["what?max_records=0", "100%25", "50%3F", "a:b", "tape:x", "-x"])
+def test_a_path_is_taken_as_it_is_where_a_file_has_that_name(shell: Shell, name: str) -> None:
+    (shell.directory / name).write_bytes(intact(2))
+
+    done = shell.papyra("scan", "--", name)
+
+    assert done == (
+        0,
+        f"{shell.directory}/{name}: 2 records in {2 * len(intact(1))} bytes; no anomalies\n",
+        "",
+    )
+
+
+def test_a_scheme_goes_before_a_path_that_looks_like_one(shell: Shell) -> None:
+    (shell.directory / "json:x").write_bytes(intact(2))
+
+    assert shell.papyra("scan", "json:x").code == 6
+    assert shell.papyra("scan", "./json:x").code == 0
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+@pytest.mark.parametrize(
+    ("place", "code", "reason"),
+    [
+        ("none", 6, "{0}/none: no such store"),
+        ("none/x", 6, "{0}/none/x: no such store, and no directory for one"),
+        (".", 1, "{0}: it is a directory; name a file in it"),
+        ("picture", 1, "{0}/picture: not a papyra store"),
+        ("socket", 1, "{0}/socket: "),
+        (f"{STORE}.lock", 2, "{0}/papyra.ndjson.lock: it is a part of the store {0}/papyra.ndjson; name that"),
+        (f"{STORE}.000000000001", 2, "name that one"),
+        (f"{STORE}.quarantine", 2, "name that one"),
+        ("tape:x", 2, "tape:x: a store URL begins with one of memory:, json:, "),
+        ("https://example.org/x", 2, "a store URL begins with one of "),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_is_not_a_store_is_named_in_one_line_and_stays_as_it_is(
+    shell: Shell, command: tuple[str, ...], place: str, code: int, reason: str
+) -> None:
+    shell.path.write_bytes(intact(1))
+    (shell.directory / "picture").write_bytes(PICTURE)
+    (shell.directory / f"{STORE}.lock").write_bytes(b"")
+    (shell.directory / f"{STORE}.000000000001").write_bytes(intact(1))
+    (shell.directory / f"{STORE}.quarantine").mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        here = os.open(".", os.O_RDONLY)
+        os.chdir(shell.directory)  # the whole path may be too long for a socket
+        try:
+            listener.bind("socket")
+        finally:
+            os.fchdir(here)
+            os.close(here)
+    before = everything(shell.directory)
+
+    done = shell.papyra(*command, place)
+
+    assert done[:2] == (code, "")
+    assert reason.format(shell.directory) in done.err
+    assert done.err.count("\n") == 1
+    assert shell.papyra(*command, place, "--json").error["exit"] == code
+    assert everything(shell.directory) == before
+
+
+@pytest.mark.parametrize("command", ["scan", "recover", "compact"])
+def test_a_path_that_this_user_may_not_read_is_one_line(
+    shell: Shell, unprivileged: list[str], command: str
+) -> None:
+    shell.path.write_bytes(intact(1))
+    shell.path.chmod(0)
+
+    done = shell.papyra(command, STORE, prefix=unprivileged)
+
+    assert done[:2] == (1, "")
+    assert done.err.startswith(f"papyra: {shell.path}: ")
+    assert done.err.endswith(
+        ": Permission denied; let this user read and write the store and its directory\n"
+    )
+
+
+def test_what_was_saved_is_listed_by_the_path_of_a_store_that_is_gone(shell: Shell) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    assert shell.papyra("recover", STORE).code == 0
+    shell.path.unlink()
+
+    listed = shell.papyra("recover", STORE, "--list")
+
+    assert (listed.code, listed.err) == (0, "")
+    assert "6 bytes out of papyra.ndjson" in listed.out
+
+
+def test_an_import_finds_its_source_by_a_path(shell: Shell) -> None:
+    (shell.directory / f"{STORE}.1").write_bytes(intact(2))
+
+    done = shell.papyra("import", STORE, "json:new")
+
+    assert (done.code, done.err) == (0, "")
+    assert (shell.directory / "new").read_bytes() == intact(2)
