@@ -59,6 +59,13 @@ class PublishedCounters:
         self.directory = directory
         self._timeout = timeout
 
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the counters of one store."""
+        return isinstance(other, PublishedCounters) and other.directory == self.directory
+
+    def __hash__(self) -> int:
+        return hash(self.directory)
+
     def read(self) -> Tally:
         """
         Return the counts of all, living and gone.

@@ -1,41 +1,22 @@
 """
 Papyra's counters as OpenTelemetry's observable counters.
 
-On each collection the bridge reads the totals of its stores, takes the difference to what it saw
-last, and adds it to the exported total of the store's attribute set. So an export is exact,
-however many readers ask and whoever resets, closes or drops a store meanwhile: nothing is lost,
-nothing counted twice, and no exported total falls.
+On each collection the bridge's exporter reads the totals of its stores, takes the difference to
+what it saw last, and adds it to the exported total of the store's attribute set. So an export is
+exact, however many readers ask and whoever resets, closes or drops a store meanwhile: nothing is
+lost, nothing counted twice, and no exported total falls.
 
 It needs OpenTelemetry's API alone; the SDK and its exporters are the program's.
 """
 
-from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from threading import Lock
-from typing import Final
-from weakref import WeakValueDictionary
+from typing import Self
 
-from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation, get_meter_provider
+from opentelemetry.metrics import MeterProvider, get_meter_provider
 
-from papyra.countable import encodable, labels_of
-from papyra.log import warn
-from papyra.metrics import COUNTERS, NAMES
-from papyra.system import forget_in_child
+from papyra.countable import Countable, counters_of
 from papyra_otel.errors import BridgeError
-from papyra_otel.source import Countable, Series, Source
-
-#: The attributes of every exported number.
-BACKEND_KIND: Final = "papyra.backend.kind"
-STORE_NAME: Final = "papyra.store.name"
-
-#: Distinct attribute sets that a bridge exports under their own names. The SDK keeps each for
-#: ever and gives up labels for good beyond 2,000 of one instrument.
-MAX_ATTRIBUTE_SETS: Final = 200
-#: The `STORE_NAME` of all further ones, taken together; one for each kind of store.
-OTHER: Final = "_other"
-
-#: The SDK drops the callbacks of a second instrument of one name, and says nothing.
-_bridges: "WeakValueDictionary[int, MetricsBridge]" = WeakValueDictionary()
+from papyra_otel.exporter import exporter_for, find, second
+from papyra_otel.source import Source
 
 
 class MetricsBridge:
@@ -43,42 +24,37 @@ class MetricsBridge:
     Exports the counters of any number of stores through one MeterProvider.
 
     Each of the ten is the observable counter ``papyra.persistence.<name>``, with the attributes
-    ``papyra.backend.kind`` and ``papyra.store.name``. One bridge serves all stores, and may be
-    made before `opentelemetry.metrics.set_meter_provider`. In a child process that was forked
-    it goes on from its parent's numbers; make a provider and a bridge there instead.
+    ``papyra.backend.kind`` and ``papyra.store.name``; a sum over all programs, from
+    `papyra.open_counters`, has ``papyra.scope`` too. One bridge serves all stores, and may be made
+    before `opentelemetry.metrics.set_meter_provider`. A provider has one open bridge at a time;
+    one that comes after `close` goes on from what the first exported, so no total falls. In a
+    child process that was forked a bridge goes on from its parent's numbers; make a provider and
+    a bridge there instead.
+
+    A bridge lives as long as its provider, whether or not the program keeps it: only `close`
+    ends it, or a ``with`` block.
 
     One fault of the SDK cannot be made good here: after a collection that timed out, by a slow
     callback of somebody else's, it exports the sum of two collections once.
 
     Args:
-        meter_provider: Where to export; by default the global provider.
+        meter_provider: Where to export; by default the global provider. One that is given is the
+            only one that is looked at.
 
     Raises:
-        BridgeError: if the provider has a bridge.
+        BridgeError: if the provider has an open bridge, or OTEL_PYTHON_METER_PROVIDER names a
+            global one that cannot be made.
     """
 
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:
-        self._provider = get_meter_provider() if meter_provider is None else meter_provider
-        self._global = self._provider is get_meter_provider()
-        self._refuse_second()
-        # Nobody is called under it but the stores' counters, which call nobody.
-        self._lock = Lock()
-        # By the identity of their counters: a stranger's store may have no hash.
-        self._sources: dict[int, Source] = {}
-        self._series: dict[tuple[str, str], Series] = {}
-        self._folded = False
-        # Asked for since the last sweep; at first all, so that the first question sweeps.
-        self._served = set(NAMES)
-        forget_in_child(self)
-        _bridges[id(self)] = self
-        meter = self._provider.get_meter("papyra_otel", _version())
-        for counter in COUNTERS:
-            meter.create_observable_counter(
-                f"papyra.persistence.{counter.name}",
-                callbacks=[partial(self._observe, counter.name)],
-                unit=counter.unit,
-                description=counter.meaning,
-            )
+        self._provider = _global_provider() if meter_provider is None else meter_provider
+        self._exporter = exporter_for(self._provider, self)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def add(self, store: Countable, name: str | None = None) -> None:
         """
@@ -92,116 +68,59 @@ class MetricsBridge:
         collection and a reset is lost, and a reset is not noticed once they are beyond the value
         seen before it.
 
+        What `papyra.open_counters` returns is the sum over all programs, living and gone. Each
+        collection reads it anew, and waits for its files or server as ``read()`` does; what cannot
+        be read stays as it was exported last, with one warning. The sum falls only where counters
+        are removed, or a power cut took the last ones: the export then stays as it is, a warning is
+        logged, and it rises again from there.
+
         Args:
             store: A store, or anything whose ``metrics`` has `totals` or `snapshot`, or that has
-                one of these itself. It is not kept alive, but its counters are; what has none
-                apart from itself is kept as long as the bridge.
+                one of these itself, or what `papyra.open_counters` returns. It is not kept alive,
+                but its counters are; what has none apart from itself is kept until `remove`.
             name: What to call it; by default the store's own name, else its kind.
 
         Raises:
-            BridgeError: if it was added under another name, or the provider has another bridge.
+            BridgeError: if it was added under another name, the provider has another bridge, or
+                this one is closed.
+            TypeError: if *store* has no counters, or *name* is not a string.
         """
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name is {name!r}: a string is needed, or None")
-        self._refuse_second()
-        kind, own_name = labels_of(store, name)
-        source = Source(store, encodable(own_name))
-        with self._lock:
-            known = self._sources.get(id(source.counters))
-            if known is not None:
-                if name is not None and known.name != source.name:
-                    raise BridgeError(
-                        f"{store!r} is exported as {known.name!r}; as {source.name!r} too, its"
-                        " counts would be there twice: add it once, under one name"
-                    )
-                return
-            first_folded = self._join(source, encodable(kind))
-            self._sources[id(source.counters)] = source
-        if first_folded:
-            warn(
-                "the store %r and all that come after %d others are exported together, as"
-                " %s=%r; give stores that come and go one name, with bridge.add(store, name=...)",
-                source.name,
-                MAX_ATTRIBUTE_SETS,
-                STORE_NAME,
-                OTHER,
-            )
-
-    def _join(self, source: Source, kind: str) -> bool:
-        """Give *source* the series of its kind and name; True if it is the first one folded."""
-        key = kind, source.name
-        full = key not in self._series and len(self._series) >= MAX_ATTRIBUTE_SETS
-        first_folded = full and not self._folded
-        if full:
-            self._folded = True
-            key = kind, OTHER
-        series = self._series.get(key)
-        if series is None:
-            series = self._series[key] = Series({BACKEND_KIND: key[0], STORE_NAME: key[1]})
-        # Seen from 0 on: an alert cannot fire on a series that is born at 1.
-        for counter in source.counted:
-            series.totals.setdefault(counter, 0)
-        source.series = series
-        return first_folded
-
-    def _observe(self, counter: str, _: CallbackOptions) -> list[Observation]:
-        failures: list[tuple[str, Exception]] = []
-        with self._lock:
-            # A collection asks for each counter once, and a View may leave out any of them: who
-            # asks again begins another one. So one collection shows one moment of each store.
-            if counter in self._served:
-                failures = self._sweep()
-                self._served.clear()
-            self._served.add(counter)
-            observations = [
-                Observation(series.totals[counter], series.attributes)
-                for series in self._series.values()
-                if counter in series.totals
-            ]
-        for name, error in failures:
-            warn("the counters of %r cannot be read; the last ones stay exported: %r", name, error)
-        return observations
-
-    def _sweep(self) -> list[tuple[str, Exception]]:
-        """Take in what all sources counted; return those that fail as they did not before."""
-        failures: list[tuple[str, Exception]] = []
-        for key, source in list(self._sources.items()):
-            gone = source.gone  # asked before: what is read after its end is all that it counted
-            try:
-                source.take()
-            except Exception as error:  # noqa: BLE001  a stranger's fault must not hide the others
-                if not source.failing:
-                    failures.append((source.name, error))
-                source.failing = True
-            else:
-                source.failing = False
-            if gone:
-                del self._sources[key]
-        return failures
-
-    def _refuse_second(self) -> None:
         # Asked anew each time: the global provider is a proxy until the program has set one.
-        current = self._current()
-        others = [
-            bridge for found in _bridges.valuerefs() if (bridge := found()) not in (None, self)
-        ]
-        if any(other._current() is current for other in others):
-            raise BridgeError(
-                f"{current!r} has a papyra bridge already, and OpenTelemetry would silently drop"
-                " what a second one counts; keep one bridge, and add every store to it"
-            )
+        if find(self._provider) is not self._exporter:
+            raise second(self._provider)
+        self._exporter.add(Source(store, name), self)
 
-    def _current(self) -> MeterProvider:
-        return get_meter_provider() if self._global else self._provider
+    def remove(self, store: Countable) -> None:
+        """
+        Export nothing that *store* counts from now on; what it counted stays exported.
 
-    def _after_fork(self) -> None:
-        self._lock = Lock()
-        for source in self._sources.values():
-            source.forget_in_child()
+        Added again, here or to a later bridge of this provider, it goes on from where it was: what
+        it counted in between is exported then, and nothing twice. Removing a store that is not
+        exported does nothing.
+
+        Raises:
+            BridgeError: if the bridge is closed.
+            TypeError: if *store* has no counters.
+        """
+        self._exporter.remove(counters_of(store), self)
+
+    def close(self) -> None:
+        """
+        Let go of all stores, and of the provider; closing again does nothing.
+
+        What the stores counted until now is exported, and stays so: also by the last collection of
+        a provider that is shut down next.
+        """
+        self._exporter.leave(self)
 
 
-def _version() -> str | None:
+def _global_provider() -> MeterProvider:
     try:
-        return version("papyra")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return None
+        return get_meter_provider()
+    except Exception as error:
+        raise BridgeError(
+            f"OTEL_PYTHON_METER_PROVIDER names a global provider that cannot be made ({error!r});"
+            " correct it, or pass a provider"
+        ) from error

@@ -5,27 +5,24 @@ Counters for Prometheus, over HTTP.
 `GuardedReader`, and makes a `papyra_otel.MetricsBridge` on that provider.
 """
 
-import os
-import socket
-import sys
 from collections.abc import Iterable
 from errno import EACCES, EADDRINUSE
-from socketserver import ThreadingTCPServer
 from threading import Lock, Thread, get_ident
 from typing import Any, Final, Self
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
+from opentelemetry.metrics import MeterProvider as APIMeterProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics.export import MetricsData
 from opentelemetry.sdk.resources import Resource
-from prometheus_client import CollectorRegistry, MetricsHandler
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from papyra.log import warn
+from papyra.countable import Countable
 from papyra.system import forget_in_child
 from papyra_otel.bridge import MetricsBridge
 from papyra_otel.errors import AddressError
-from papyra_otel.source import Countable
+from papyra_otel.listener import Listener, listen
 
 #: What to do about an address that is refused, by the error's number.
 _REMEDIES: Final = {
@@ -34,8 +31,6 @@ _REMEDIES: Final = {
 }
 #: Seconds between two looks of the serving thread at whether it is to end.
 _POLL: Final = 0.05
-#: Seconds that a client may take to ask, or to take an answer.
-_PATIENCE: Final = 30
 
 
 class GuardedReader(PrometheusMetricReader):
@@ -58,6 +53,10 @@ class GuardedReader(PrometheusMetricReader):
         self._outer = registry
         self._ended = False
         registry.register(self._scrapes)
+        # What is asked for by name (``name[]``) is looked up among collectors that named their
+        # series when they registered; a reader cannot, and only some registries heed such.
+        if self._scrapes not in registry._collectors_without_names:
+            registry._collectors_without_names.append(self._scrapes)
 
     def _receive_metrics(
         self,
@@ -92,6 +91,10 @@ class _Scrapes:
         self._lock = Lock()
         forget_in_child(self)
 
+    def describe(self) -> Iterable[Metric]:
+        """Name no series; otherwise some registries collect to find out, before there are any."""
+        return ()
+
     def collect(self) -> Iterable[Metric]:
         """Return one sample of each series."""
         with self._lock:
@@ -103,6 +106,31 @@ class _Scrapes:
 
     def _after_fork(self) -> None:
         self._lock = Lock()
+
+
+class _OwnReader(GuardedReader):
+    """A reader that adds no series of the SDK's own, whatever the environment says."""
+
+    def _set_meter_provider(self, meter_provider: APIMeterProvider) -> None:
+        """Tell nobody how long a collection took (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)."""
+
+
+class _OwnProvider(MeterProvider):
+    """
+    A provider that heeds nothing of the environment.
+
+    What the program's own SDK is told there, as to be disabled, is not about these numbers: they
+    were asked for by a call, and a page without them would look as if nothing went wrong.
+    """
+
+    def __init__(self, reader: GuardedReader) -> None:
+        super().__init__(
+            [reader],
+            resource=Resource.get_empty(),
+            exemplar_filter=AlwaysOffExemplarFilter(),
+            shutdown_on_exit=False,  # there is nobody to push to
+        )
+        self._disabled = False  # OTEL_SDK_DISABLED
 
 
 class PrometheusServer:
@@ -119,15 +147,8 @@ class PrometheusServer:
         # target_info would be of this provider, which knows nothing of the program, and its SDK's
         # version would make new series with every update; scope labels likewise.
         registry = CollectorRegistry()
-        reader = GuardedReader(
-            registry=registry, disable_target_info=True, scope_info_enabled=False
-        )
-        self._provider = MeterProvider(
-            [reader],
-            resource=Resource.get_empty(),
-            exemplar_filter=AlwaysOffExemplarFilter(),
-            shutdown_on_exit=False,  # there is nobody to push to
-        )
+        reader = _OwnReader(registry=registry, disable_target_info=True, scope_info_enabled=False)
+        self._provider = _OwnProvider(reader)
         self.bridge = MetricsBridge(self._provider)
         self._listener = _listen(host, port, registry)
         self.port: int = self._listener.server_address[1]
@@ -184,45 +205,11 @@ def serve(*stores: Countable, host: str = "127.0.0.1", port: int = 9464) -> Prom
     return server
 
 
-class _Handler(MetricsHandler):
-    timeout = _PATIENCE
-
-
-class _Listener(ThreadingTCPServer):
-    """Not http.server's: that asks the DNS for a name first, which may take seconds."""
-
-    daemon_threads = True
-    # A port whose connections have just ended is free; on Windows any port would be.
-    allow_reuse_address = os.name != "nt"
-
-    def __init__(
-        self,
-        family: socket.AddressFamily,
-        address: tuple[Any, ...],  # a family's own
-        registry: CollectorRegistry,
-    ) -> None:
-        self.address_family = family
-        super().__init__(address, _Handler.factory(registry))
-        forget_in_child(self)
-
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  the base's
-        """Log what went wrong, unless it is that a client left."""
-        error = sys.exc_info()[1]
-        if not isinstance(error, ConnectionError):
-            warn("a scrape from %s failed: %r", client_address, error)
-
-    def _after_fork(self) -> None:
-        # Else the port would stay taken, and its callers unheard, for as long as the child lives.
-        self.socket.close()
-
-
-def _listen(host: str, port: int, registry: CollectorRegistry) -> _Listener:
+def _listen(host: str, port: int, registry: CollectorRegistry) -> Listener:
     if not 0 <= port <= 65535:  # noqa: PLR2004  the ports that there are
         raise ValueError(f"port is {port}: 0 to 65535 is needed")
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, _, _, _, address = found[0]
-        return _Listener(family, address, registry)
+        return listen(host, port, registry)
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "host is to be an address of this machine")
         raise AddressError(

@@ -1,47 +1,30 @@
-"""What a bridge reads: the counters of one store, and where the rises that it saw are added up."""
+"""What an exporter reads: one store's counters, and where the rises that it saw are added up."""
 
 import sys
 import weakref
-from collections.abc import Mapping
-from typing import Final, Protocol, runtime_checkable
+from collections.abc import Callable, Mapping
+from typing import Final
 
+from papyra.countable import (
+    Countable,
+    Counted,
+    Counters,
+    Snapshots,
+    Totals,
+    counters_of,
+    encodable,
+    labels_of,
+    scope_of,
+)
 from papyra.metrics import NAMES, PersistenceMetrics
+
+# What the signatures of this package name.
+__all__ = ["Countable", "Counted", "Series", "Snapshots", "Source", "Totals", "identity_of"]
 
 #: The references to a source's counters that are its own: its attribute, its bound method, and
 #: the argument of the call that asks. Where Python counts otherwise, dead stores' counters are
 #: kept, or the weak reference decides alone.
 _OWN_REFERENCES: Final = 3
-
-
-@runtime_checkable
-class Totals(Protocol):
-    """Counters that only rise, as `papyra.PersistenceMetrics`."""
-
-    def totals(self) -> Mapping[str, int]:
-        """Return the totals by name."""
-        ...
-
-
-@runtime_checkable
-class Snapshots(Protocol):
-    """Counters that somebody may set back to 0."""
-
-    def snapshot(self) -> Mapping[str, int]:
-        """Return the counts by name."""
-        ...
-
-
-@runtime_checkable
-class Counted(Protocol):
-    """A store that has counters, as every store of papyra."""
-
-    @property
-    def metrics(self) -> Totals | Snapshots:
-        """The counters."""
-        ...
-
-
-Countable = Counted | Totals | Snapshots
 
 
 class Series:
@@ -69,29 +52,50 @@ class Source:
 
     Args:
         store: What was added to the bridge; it may be the counters themselves.
-        name: What it is exported as.
+        name: What it is exported as, if not as it says itself.
 
     Attributes:
+        kind: Its kind.
+        is_named: Whether a name was given.
+        scope: `papyra.countable.STORE_SCOPE`, or "".
+        identity: See `identity_of`.
         counted: The names of the counters that it moves.
-        series: Where they are added up; the bridge sets it.
+        series: Where they are added up; the exporter sets it.
         failing: Whether the last reading failed.
     """
 
-    __slots__ = ("_read", "_seen", "_store", "counted", "counters", "failing", "name", "series")
+    __slots__ = (
+        "_read",
+        "_seen",
+        "_store",
+        "counted",
+        "counters",
+        "failing",
+        "identity",
+        "is_named",
+        "kind",
+        "name",
+        "scope",
+        "series",
+    )
 
     series: Series
 
-    def __init__(self, store: Countable, name: str) -> None:
-        self.name = name
+    def __init__(self, store: Countable, name: str | None) -> None:
+        kind, its_name = labels_of(store, name)
+        self.kind, self.name = encodable(kind), encodable(its_name)
+        self.is_named = name is not None
         self.counters = counters_of(store)
-        self._read = (
-            self.counters.totals if isinstance(self.counters, Totals) else self.counters.snapshot
-        )
+        self.scope = scope_of(self.counters)
+        self.identity = identity_of(self.counters)
+        self._read = _reader(self.counters)
         self._store = _weak(store) if store is not self.counters else None
         self._seen: dict[str, int] = {}
         self.failing = False
         if isinstance(self.counters, PersistenceMetrics):
             self.counted = self.counters.supported
+        elif self.scope:
+            self.counted = NAMES  # it may not be there to be read yet
         else:
             present = self._read()
             self.counted = tuple(counter for counter in NAMES if counter in present)
@@ -110,20 +114,44 @@ class Source:
             and sys.getrefcount(self.counters) <= _OWN_REFERENCES
         )
 
-    def take(self) -> None:
-        """Add to the series what was counted since the last time."""
+    def take(self) -> bool:
+        """
+        Add to the series what was counted since the last time.
+
+        Returns:
+            Whether a sum over all programs fell. It does where counters are removed, or after a
+            power cut. What is left of them was exported already, so nothing is added for it.
+        """
         now = dict(self._read())  # a stranger's may be one dict that goes on counting
         seen = self._seen
         if now == seen:
-            return
+            return False
+        fell = False
         totals = dict(self.series.totals)
         for counter in self.counted:
             count, before = now[counter], seen.get(counter, 0)
-            if count != before:
-                totals[counter] += count - before if count > before else count  # lower: a new start
+            if count > before:
+                totals[counter] += count - before
+            elif count < before:
+                if self.scope:
+                    fell = True
+                else:
+                    totals[counter] += count  # a new start
         # No call between these two: an interrupt strikes before both or after both.
         self.series.totals = totals
         self._seen = now
+        return fell
+
+    def leave(self) -> "Left | None":
+        """Return what is to be known of it if it is added again, or None if it never will be."""
+        if self.gone:
+            return None
+        return Left(self.counters, self._seen)
+
+    def go_on_from(self, left: "Left") -> None:
+        """Count nothing again that was counted before the source was taken away."""
+        if left.is_of(self.counters):
+            self._seen = left.seen
 
     def forget_in_child(self) -> None:
         """Know that papyra's own counters begin at zero in a child process; others go on."""
@@ -131,15 +159,61 @@ class Source:
             self._seen = {}
 
 
-def counters_of(store: Countable) -> Totals | Snapshots:
-    """Return what counts for *store*."""
-    counters = store.metrics if isinstance(store, Counted) else store
-    if not isinstance(counters, Totals | Snapshots):
-        raise TypeError(
-            f"{store!r} has no counters to export: totals() or snapshot() is needed, of its"
-            " metrics or of itself; papyra.PersistenceMetricsMixin gives a class metrics"
-        )
-    return counters
+class Left:
+    """
+    What was seen of counters that are no longer exported; it does not keep them, if it can.
+
+    Args:
+        counters: What was read.
+        seen: What they said last.
+    """
+
+    __slots__ = ("_counters", "_is_own", "_is_sum", "seen")
+
+    def __init__(self, counters: Counters, seen: dict[str, int]) -> None:
+        self._is_own = isinstance(counters, PersistenceMetrics)
+        # A sum is known again by its place, in another object.
+        self._is_sum = scope_of(counters) != ""
+        reference = None if self._is_sum else _weak(counters)
+        self._counters = (lambda: counters) if reference is None else reference
+        self.seen = seen
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the counters are gone, and never come back."""
+        return self._counters() is None
+
+    def is_of(self, counters: Counters) -> bool:
+        """Whether *counters* are those, and not others in their place in memory."""
+        return self._is_sum or self._counters() is counters
+
+    def forget_in_child(self) -> None:
+        """See `Source.forget_in_child`."""
+        if self._is_own:
+            self.seen = {}
+
+
+def identity_of(counters: Counters) -> object:
+    """
+    Return what two objects have in common if they say the same counts.
+
+    Of a sum over all programs it is its place: each `papyra.open_counters` returns another object.
+    """
+    if scope_of(counters):
+        try:
+            hash(counters)
+        except TypeError:
+            return id(counters)
+        return counters
+    return id(counters)  # a stranger's may have no hash
+
+
+def _reader(counters: Counters) -> Callable[[], Mapping[str, int]]:
+    if isinstance(counters, Totals):
+        return counters.totals
+    if isinstance(counters, Snapshots):
+        return counters.snapshot
+    return lambda: counters.read().totals()
 
 
 def _weak(store: object) -> "weakref.ref[object] | None":

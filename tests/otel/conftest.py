@@ -1,9 +1,12 @@
 """One MeterProvider a test, with a bridge and two readers."""
 
+from pathlib import Path
+
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider, ObservableCounter
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
 from otel.readings import Deltas
+from stores import FILE_KINDS, FileKind
 
 from papyra_otel import MetricsBridge
 
@@ -36,3 +39,9 @@ def provider(cumulative: InMemoryMetricReader, delta_reader: InMemoryMetricReade
 def bridge(provider: MeterProvider) -> MetricsBridge:
     """The bridge to both."""
     return MetricsBridge(provider)
+
+
+@pytest.fixture(params=list(FILE_KINDS))
+def file_kind(request: pytest.FixtureRequest, tmp_path: Path) -> FileKind:
+    """One kind of store made of files, in a directory of the test's own."""
+    return FILE_KINDS[request.param](tmp_path)

@@ -26,8 +26,8 @@ def metrics(reader: InMemoryMetricReader) -> list[Metric]:
     return [m for resource in resources for scope in resource.scope_metrics for m in scope.metrics]
 
 
-def exported(reader: InMemoryMetricReader) -> Exported:
-    """Return the counters that one collection of *reader* gives."""
+def exported(reader: InMemoryMetricReader, scope: str | None = None) -> Exported:
+    """Return the counters of *scope* that one collection of *reader* gives."""
     found: Exported = {}
     for metric in metrics(reader):
         for point in metric.data.data_points:
@@ -35,6 +35,8 @@ def exported(reader: InMemoryMetricReader) -> Exported:
             assert isinstance(point.value, int)
             labels = dict(point.attributes or {})
             key = str(labels.pop("papyra.backend.kind")), str(labels.pop("papyra.store.name"))
+            if labels.pop("papyra.scope", None) != scope:
+                continue
             assert labels == {}
             store = found.setdefault(key, {})
             name = metric.name.removeprefix(PREFIX)

@@ -7,7 +7,7 @@ from stores import counts, event
 
 from papyra import MemoryBackend, PersistenceMetricsMixin
 from papyra_otel import MetricsBridge
-from papyra_otel.bridge import MAX_ATTRIBUTE_SETS
+from papyra_otel.exporter import MAX_ATTRIBUTE_SETS
 
 
 def fill(bridge: MetricsBridge) -> list[MemoryBackend]:
@@ -77,4 +77,4 @@ def test_the_sdk_never_meets_its_own_limit(
         **{("memory", f"s{n}"): memory_counts(records_read=1) for n in range(200)},
         ("memory", "_other"): memory_counts(records_read=19_800),
     }
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}

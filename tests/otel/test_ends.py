@@ -28,7 +28,7 @@ def test_a_store_is_not_kept_alive_and_its_last_counts_are_exported(
     assert gone() is None
     expected = {MEMORY: memory_counts(records_written=2)}
     assert exported(cumulative) == deltas.collect() == expected
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}
     assert exported(cumulative) == deltas.collect() == expected
 
 
@@ -61,7 +61,7 @@ def test_what_ends_with_its_store_is_counted_though_a_collection_comes_between(
     assert between == [{MEMORY: memory_counts(records_written=1)}] * 3
     expected = {MEMORY: memory_counts(records_written=1, records_read=1)}
     assert exported(cumulative) == expected
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}
 
 
 def test_counters_that_outlive_their_store_stay_exported(
@@ -76,7 +76,7 @@ def test_counters_that_outlive_their_store_stay_exported(
         assert exported(cumulative) == {MEMORY: memory_counts(read_errors=n)}
     del counters
     exported(cumulative)
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}
 
 
 def test_what_cannot_be_referred_to_weakly_is_exported_all_the_same(
@@ -105,7 +105,7 @@ def test_an_end_inside_a_collection_blocks_nothing(
     cycle: list[Any] = [store]
     cycle.append(cycle)
     del store, cycle
-    with bridge._lock:
+    with bridge._exporter._lock:
         gc.collect()
     assert exported(cumulative) == {MEMORY: memory_counts(records_written=1)}
 
@@ -144,5 +144,5 @@ def test_stores_that_come_and_go_in_threads_are_exported_exactly(
     gc.collect()
     expected = {MEMORY: memory_counts(records_written=3 * (400 + 100 * (0 + 1 + 2 + 3)))}
     assert exported(cumulative) == deltas.collect() == expected
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}
     assert seen == sorted(seen)

@@ -187,7 +187,7 @@ class TestFork:
                 told.append((exported(cumulative), deltas.collect()))
             return told
 
-        with bridge._lock:  # held by another thread, for all the child knows
+        with bridge._exporter._lock:  # held by another thread, for all the child knows
             told = in_child(child)
 
         five, seven, eight = ({MEMORY: memory_counts(records_written=n)} for n in (5, 7, 8))

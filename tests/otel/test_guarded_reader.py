@@ -11,12 +11,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from stores import event
 
 from papyra import MemoryBackend
+from papyra.countable import Countable
 from papyra.exposition import exposition
 from papyra_otel import MetricsBridge
 from papyra_otel.prometheus import GuardedReader
 
 
-def guarded(*stores: MemoryBackend) -> tuple[CollectorRegistry, GuardedReader, MeterProvider]:
+def guarded(
+    *stores: Countable,
+) -> tuple[CollectorRegistry, GuardedReader, MeterProvider, MetricsBridge]:
     """Return a provider with a guarded reader, and a bridge with *stores* on it."""
     registry = CollectorRegistry()
     reader = GuardedReader(registry=registry, disable_target_info=True, scope_info_enabled=False)
@@ -24,12 +27,12 @@ def guarded(*stores: MemoryBackend) -> tuple[CollectorRegistry, GuardedReader, M
     bridge = MetricsBridge(provider)
     for store in stores:
         bridge.add(store)
-    return registry, reader, provider
+    return registry, reader, provider, bridge
 
 
 def test_flushes_leave_no_second_sample_to_the_next_scrape() -> None:
     store = MemoryBackend()
-    registry, reader, provider = guarded(store)
+    registry, reader, provider, _ = guarded(store)
     for n in range(5):
         store.append(event(n))
         provider.force_flush()
@@ -59,7 +62,7 @@ def test_scrapes_at_once_are_each_told_one_sample_of_each_series(
 ) -> None:
     """The second begins when the first has collected, and before it takes what it collected."""
     store = MemoryBackend()
-    registry, reader, _ = guarded(store)
+    registry, reader, _, _ = guarded(store)
     lock = NoticingLock()
     monkeypatch.setattr(reader._scrapes, "_lock", lock)
     texts: list[str] = []
@@ -84,7 +87,7 @@ def test_scrapes_at_once_are_each_told_one_sample_of_each_series(
 
 
 def test_a_second_shutdown_does_nothing() -> None:
-    registry, reader, provider = guarded(MemoryBackend())
+    registry, reader, provider, _ = guarded(MemoryBackend())
     provider.shutdown()
     reader.shutdown()
     assert generate_latest(registry) == b""

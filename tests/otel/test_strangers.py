@@ -71,7 +71,7 @@ def test_a_strangers_store_is_not_kept_alive_either(
     store.metrics.counted["records_written"] = 5
     del store
     assert exported(cumulative) == {("ledger", "ledger"): {"records_written": 5}}
-    assert bridge._sources == {}
+    assert bridge._exporter._sources == {}
 
 
 class Faulty:

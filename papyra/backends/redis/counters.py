@@ -92,6 +92,14 @@ class SharedCounters:
         self.source = link.keys.records
         self.name = link.keys.name
         self._link = link
+        self._place = link.address.shown, link.keys.records
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the counters of one store."""
+        return isinstance(other, SharedCounters) and other._place == self._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
 
     def read(self) -> Tally:
         """

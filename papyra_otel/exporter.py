@@ -1,0 +1,305 @@
+"""
+What a MeterProvider is told of papyra's counters: its sources, and the series that they move.
+
+An exporter belongs to a provider and outlives bridges: OpenTelemetry cannot take an instrument
+back, and silently drops the callback of a second one of the same name. So each provider has one
+exporter for good, which bridges come to and leave.
+"""
+
+from functools import partial
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from typing import Final, TypeAlias
+from weakref import WeakValueDictionary
+
+from opentelemetry.metrics import (
+    CallbackOptions,
+    MeterProvider,
+    NoOpMeter,
+    NoOpMeterProvider,
+    Observation,
+)
+
+from papyra.countable import Counters
+from papyra.log import warn
+from papyra.metrics import COUNTERS, NAMES
+from papyra.system import forget_in_child
+from papyra_otel.errors import BridgeError
+from papyra_otel.source import Left, Series, Source, identity_of
+
+#: The attributes of every exported number.
+BACKEND_KIND: Final = "papyra.backend.kind"
+STORE_NAME: Final = "papyra.store.name"
+#: The attribute of a sum over all programs, beside these.
+SCOPE: Final = "papyra.scope"
+
+#: Distinct attribute sets that are exported under their own names. The SDK keeps each for ever
+#: and gives up labels for good beyond 2,000 of one instrument.
+MAX_ATTRIBUTE_SETS: Final = 200
+#: The `STORE_NAME` of all further ones, taken together; one for each kind of store.
+OTHER: Final = "_other"
+
+#: A message for the log, and its arguments.
+_Note: TypeAlias = tuple[object, ...]
+_FAILED: Final = "the counters of %r cannot be read; the last ones stay exported: %r"
+_FELL: Final = (
+    "the counters of all programs of %r fell: they were removed, or a power cut took the last ones;"
+    " what was counted since the last export may be missing from it"
+)
+
+#: By the identity of their providers, which they keep alive as long as they live themselves.
+_exporters: "WeakValueDictionary[int, Exporter]" = WeakValueDictionary()
+_registering: Final = Lock()
+
+
+class Exporter:
+    """
+    The ten instruments of one provider, and what they show.
+
+    Args:
+        provider: Its instruments refer to the exporter, so it lives as long as they do.
+
+    Attributes:
+        owner: The open bridge that feeds it, or None.
+    """
+
+    def __init__(self, provider: MeterProvider, owner: object) -> None:
+        self.provider = provider
+        self.owner: object = owner
+        # Nobody is called under it but the stores' counters, which call nobody.
+        self._lock = Lock()
+        # By the identity of their counters: a stranger's store may have no hash.
+        self._sources: dict[object, Source] = {}
+        # What is fed no more, so that nothing of it counts twice when it is added again.
+        self._left: dict[object, Left] = {}
+        self._most_left = 16
+        self._series: dict[tuple[str, ...], Series] = {}
+        self._folded = False
+        # Asked for since the last sweep; at first all, so that the first question sweeps.
+        self._served = set(NAMES)
+        forget_in_child(self)
+
+    def create_instruments(self) -> None:
+        """Make the ten observable counters."""
+        meter = self.provider.get_meter("papyra_otel", _version())
+        if isinstance(meter, NoOpMeter) and not isinstance(self.provider, NoOpMeterProvider):
+            warn(
+                "%r exports nothing: it was shut down, or OTEL_SDK_DISABLED is set; the counters"
+                " are to be had from papyra.exposition, and from papyra_otel.prometheus.serve",
+                self.provider,
+            )
+        for counter in COUNTERS:
+            meter.create_observable_counter(
+                f"papyra.persistence.{counter.name}",
+                callbacks=[partial(self._observe, counter.name)],
+                unit=counter.unit,
+                description=counter.meaning,
+            )
+
+    def add(self, source: Source, owner: object) -> None:
+        """
+        Show what *source* counts from now on.
+
+        Raises:
+            BridgeError: if it is shown under another name, or *owner* has left.
+        """
+        with self._lock:
+            self._check(owner)
+            known = self._sources.get(source.identity)
+            if known is not None:
+                if source.is_named and known.name != source.name:
+                    raise BridgeError(
+                        f"{source.counters!r} is exported as {known.name!r}; as {source.name!r} too,"
+                        " its counts would be there twice: add it once, under one name"
+                    )
+                return
+            first_folded = self._join(source)
+            left = self._left.pop(source.identity, None)
+            if left is not None:
+                source.go_on_from(left)
+            self._sources[source.identity] = source
+        if first_folded:
+            warn(
+                "the store %r and all that come after %d others are exported together, as"
+                " %s=%r; give stores that come and go one name, with bridge.add(store, name=...)",
+                source.name,
+                MAX_ATTRIBUTE_SETS,
+                STORE_NAME,
+                OTHER,
+            )
+
+    def remove(self, counters: Counters, owner: object) -> None:
+        """Show no more of what *counters* count than they did until now; that stays."""
+        with self._lock:
+            self._check(owner)
+            source = self._sources.get(identity_of(counters))
+            notes = [] if source is None else self._leave([source])
+        _tell(notes)
+
+    def leave(self, owner: object) -> None:
+        """Take in what all sources counted, and let go of them and of *owner*."""
+        notes: list[_Note] = []
+        with self._lock:
+            if self.owner is owner:
+                notes = self._leave(list(self._sources.values()))
+                self.owner = None
+        _tell(notes)
+
+    def _leave(self, sources: list[Source]) -> "list[_Note]":
+        notes = self._take(sources)
+        for source in sources:
+            left = source.leave()
+            if left is not None:
+                self._left[source.identity] = left
+            del self._sources[source.identity]
+        if len(self._left) > self._most_left:
+            self._left = {key: left for key, left in self._left.items() if not left.is_lost}
+            self._most_left = 2 * len(self._left) + 16
+        return notes
+
+    def _check(self, owner: object) -> None:
+        if self.owner is not owner:
+            raise BridgeError(
+                "the bridge is closed; make another one on the same provider: it goes on from what"
+                " this one exported"
+            )
+
+    def _join(self, source: Source) -> bool:
+        """Give *source* the series of its kind and name; True if it is the first one folded."""
+        scope = (source.scope,) if source.scope else ()
+        key: tuple[str, ...] = source.kind, source.name, *scope
+        full = key not in self._series and len(self._series) >= MAX_ATTRIBUTE_SETS
+        first_folded = full and not self._folded
+        if full:
+            self._folded = True
+            key = source.kind, OTHER, *scope
+        series = self._series.get(key)
+        if series is None:
+            attributes: dict[str, str] = dict(
+                zip((BACKEND_KIND, STORE_NAME, SCOPE), key, strict=False)
+            )
+            series = self._series[key] = Series(attributes)
+        # Seen from 0 on: an alert cannot fire on a series that is born at 1.
+        for counter in source.counted:
+            series.totals.setdefault(counter, 0)
+        source.series = series
+        return first_folded
+
+    def _observe(self, counter: str, _: CallbackOptions) -> list[Observation]:
+        notes: list[_Note] = []
+        with self._lock:
+            # A collection asks for each counter once, and a View may leave out any of them: who
+            # asks again begins another one. So one collection shows one moment of each store.
+            if counter in self._served:
+                notes = self._sweep()
+                self._served.clear()
+            self._served.add(counter)
+            observations = [
+                Observation(series.totals[counter], series.attributes)
+                for series in self._series.values()
+                if counter in series.totals
+            ]
+        _tell(notes)
+        return observations
+
+    def _sweep(self) -> "list[_Note]":
+        """Take in what all sources counted, and forget those that have come to their end."""
+        sources = list(self._sources.values())
+        # Asked before: what is read after its end is all that it counted.
+        gone = [source for source in sources if source.gone]
+        notes = self._take(sources)
+        for source in gone:
+            del self._sources[source.identity]
+        return notes
+
+    def _take(self, sources: list[Source]) -> "list[_Note]":
+        """Take in what *sources* counted; return what is to be logged once no lock is held."""
+        notes: list[_Note] = []
+        for source in sources:
+            try:
+                if source.take():
+                    notes.append((_FELL, source.name))
+            except Exception as error:  # noqa: BLE001  a stranger's fault must not hide the others
+                if not source.failing:
+                    notes.append((_FAILED, source.name, error))
+                source.failing = True
+            else:
+                source.failing = False
+        return notes
+
+    def _after_fork(self) -> None:
+        self._lock = Lock()
+        for source in self._sources.values():
+            source.forget_in_child()
+        for left in self._left.values():
+            left.forget_in_child()
+
+
+def exporter_for(provider: MeterProvider, owner: object) -> Exporter:
+    """
+    Return the exporter of *provider*, with its instruments, for *owner* alone.
+
+    Raises:
+        BridgeError: if another bridge has it.
+    """
+    with _registering:
+        exporter = find(provider)
+        if exporter is not None:
+            if exporter.owner is not None:
+                raise second(provider)
+            exporter.owner = owner
+            return exporter
+        exporter = _exporters[id(provider)] = Exporter(provider, owner)
+    try:
+        exporter.create_instruments()
+    except BaseException:
+        _exporters.pop(id(provider), None)
+        raise
+    return exporter
+
+
+def find(provider: MeterProvider) -> Exporter | None:
+    """
+    Return the exporter whose instruments *provider* has, if there is one.
+
+    The global provider is a proxy until the program has set one; then the proxy's instruments are
+    the real provider's. Where both have an exporter, the real one's came first.
+    """
+    real = behind(provider)
+    found = [
+        exporter
+        for reference in _exporters.valuerefs()
+        if (exporter := reference()) is not None and behind(exporter.provider) is real
+    ]
+    return next((one for one in found if one.provider is real), found[0] if found else None)
+
+
+def behind(provider: MeterProvider) -> MeterProvider:
+    """
+    Return the provider that the global proxy stands for, if *provider* is that.
+
+    Not asked of `opentelemetry.metrics.get_meter_provider`, which makes and fixes the global
+    provider where OTEL_PYTHON_METER_PROVIDER names one.
+    """
+    real: MeterProvider | None = getattr(provider, "_real_meter_provider", None)
+    return provider if real is None else real
+
+
+def second(provider: MeterProvider) -> BridgeError:
+    """Return the error for a second bridge on *provider*."""
+    return BridgeError(
+        f"{provider!r} has a papyra bridge already, and OpenTelemetry would silently drop what a"
+        " second one counts; keep one bridge, and add every store to it, or close() the first"
+    )
+
+
+def _tell(notes: list[_Note]) -> None:
+    for message, *arguments in notes:
+        warn(str(message), *arguments)
+
+
+def _version() -> str | None:
+    try:
+        return version("papyra")
+    except PackageNotFoundError:  # run from a source tree that was never installed
+        return None

@@ -1,0 +1,242 @@
+"""
+The HTTP server that Prometheus scrapes.
+
+It answers GET and HEAD on every path, and leaves no client the power to stop it: so many threads
+and no more serve, so many connections and no more wait for them, and each ends after a while.
+"""
+
+import gzip
+import os
+import socket
+import sys
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from socketserver import TCPServer
+from threading import Lock, Thread
+from time import monotonic
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder, gzip_accepted
+
+from papyra.log import warn
+from papyra.system import forget_in_child
+
+#: Seconds that a client has from its connection on to ask, and to take the answer.
+PATIENCE: Final = 30.0
+#: Clients that are served at once.
+MOST_THREADS: Final = 32
+#: Connections that wait to be accepted, and as many that are accepted wait for a thread.
+BACKLOG: Final = 128
+#: Bytes of a body that is sent with a request and read away, so that the client hears the answer.
+_MOST_BODY: Final = 1 << 20
+_BUSY: Final = (
+    b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
+    b"Retry-After: 1\r\nConnection: close\r\n\r\nToo many clients are served; ask again later.\n"
+)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One client, one answer."""
+
+    server_version = "papyra"
+    sys_version = ""
+    # Otherwise a request that is not HTTP would be answered without status and headers.
+    default_request_version = "HTTP/1.0"
+
+    @property
+    def _listener(self) -> "Listener":
+        assert isinstance(self.server, Listener)  # noqa: S101  which makes it
+        return self.server
+
+    def setup(self) -> None:
+        """Wait no longer for a client than the listener does."""
+        super().setup()
+        self.connection.settimeout(self._listener.patience)
+
+    def do_GET(self) -> None:
+        """Answer with the metrics, or with those that ``name[]`` asks for."""
+        registry: Any = self._listener.registry
+        names = parse_qs(urlsplit(self.path).query).get("name[]")
+        if names:
+            registry = registry.restricted_registry(names)
+        encode, media_type = choose_encoder(self.headers.get("Accept", ""))
+        text = encode(registry)
+        headers = {"Content-Type": media_type}
+        if gzip_accepted(self.headers.get("Accept-Encoding", "")):
+            text = gzip.compress(text)
+            headers["Content-Encoding"] = "gzip"
+        self._answer(HTTPStatus.OK, headers, text)
+
+    def do_HEAD(self) -> None:
+        """Answer with the headers alone."""
+        self.do_GET()
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  the base's
+        """Refuse in words: a method that is not answered, or a request that is not HTTP."""
+        status = HTTPStatus(code)
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if status == HTTPStatus.NOT_IMPLEMENTED:  # of the base, for a method that it does not know
+            status = HTTPStatus.METHOD_NOT_ALLOWED
+            headers["Allow"] = "GET, HEAD"
+            message = f"{self.command} is not allowed here; GET and HEAD answer with the metrics"
+            self._read_body_away()
+        self._answer(status, headers, f"{message or status.phrase}\n".encode())
+
+    def _answer(self, status: HTTPStatus, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def _read_body_away(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if length.isascii() and length.isdigit():
+            left = min(int(length[:9]), _MOST_BODY)
+            while left and (got := self.rfile.read(min(left, 1 << 16))):
+                left -= len(got)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401  the base's
+        """Log nothing: what was asked for is nobody's business."""
+
+
+class Listener(TCPServer):
+    """
+    Listens on *address*, and serves each client from a thread.
+
+    Not http.server's: that asks the DNS for a name first, which may take seconds.
+
+    Args:
+        family: That of *address*.
+        address: Where to listen.
+        registry: What is served.
+        patience: Seconds that a client has.
+    """
+
+    request_queue_size = BACKLOG
+    # A port whose connections have just ended is free; on Windows any port would be.
+    allow_reuse_address = os.name != "nt"
+
+    def __init__(
+        self,
+        family: socket.AddressFamily,
+        address: tuple[Any, ...],  # a family's own
+        registry: CollectorRegistry,
+        patience: float,
+    ) -> None:
+        self.address_family = family
+        self.registry = registry
+        self.patience = patience
+        self._lock = Lock()
+        self._threads = 0
+        self._waiting: deque[tuple[socket.socket, Any]] = deque()
+        # All open connections, the oldest first, and when each ends.
+        self._ends: dict[socket.socket, float] = {}
+        super().__init__(address, _Handler)
+        forget_in_child(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base's
+        """Have the client served by a thread, at once or when one is free; or turn it away."""
+        with self._lock:
+            is_full = self._threads >= MOST_THREADS
+            is_refused = is_full and len(self._waiting) >= BACKLOG
+            if not is_refused:
+                self._ends[request] = monotonic() + self.patience
+                if is_full:
+                    self._waiting.append((request, client_address))
+                else:
+                    self._threads += 1
+        if is_refused:
+            self._refuse(request)
+        elif not is_full:
+            try:
+                Thread(target=self._serve, args=(request, client_address), daemon=True).start()
+            except RuntimeError:  # the system has no more threads; the base closes the connection
+                with self._lock:
+                    self._threads -= 1
+                    del self._ends[request]
+                raise
+
+    def _serve(self, request: socket.socket, client_address: object) -> None:
+        while True:
+            try:
+                self.finish_request(request, client_address)
+            except Exception:  # noqa: BLE001  logged; the next client is served all the same
+                self.handle_error(request, client_address)
+            with self._lock:
+                self._ends.pop(request, None)
+            self.shutdown_request(request)
+            with self._lock:
+                if not self._waiting:
+                    self._threads -= 1
+                    return
+                request, client_address = self._waiting.popleft()
+
+    def _refuse(self, request: socket.socket) -> None:
+        with suppress(OSError):
+            request.settimeout(0)  # it takes what the system buffers
+            request.send(_BUSY)
+        self.shutdown_request(request)
+
+    def service_actions(self) -> None:
+        """End connections whose time is over; called between two clients, and some times a second."""
+        now = monotonic()
+        with self._lock:
+            late = []
+            for request, end in self._ends.items():
+                if end > now:
+                    break
+                late.append(request)
+            for request in late:
+                del self._ends[request]
+        for request in late:
+            with suppress(OSError):
+                request.shutdown(socket.SHUT_RDWR)  # its thread finds it ended
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  the base's
+        """Log what went wrong, unless it is that a client left, or was too slow."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, ConnectionError | TimeoutError):
+            warn("a scrape from %s failed: %r", client_address, error)
+
+    def server_close(self) -> None:
+        """Give the port back, and end the connections that wait."""
+        super().server_close()
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for request, _ in waiting:
+            self.shutdown_request(request)
+
+    def _after_fork(self) -> None:
+        # Else the port would stay taken, and its callers unheard, for as long as the child lives.
+        self.socket.close()
+        for request in self._ends:
+            request.close()
+        self._lock = Lock()
+        self._threads = 0
+        self._waiting.clear()
+        self._ends.clear()
+
+
+def listen(
+    host: str, port: int, registry: CollectorRegistry, *, patience: float = PATIENCE
+) -> Listener:
+    """
+    Return a listener on the first address of *host*.
+
+    Raises:
+        OSError: if the address is not to be had.
+    """
+    resolve: Callable[..., list[Any]] = socket.getaddrinfo
+    family, _, _, _, address = resolve(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )[0]
+    return Listener(family, address, registry, patience)
