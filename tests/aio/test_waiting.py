@@ -130,7 +130,7 @@ def only_beside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     watch(files, "publish")
     watch(files, "unpublish")
     watch(files, "check_ownership")
-    watch(rotating, "locked")
+    watch(rotating, "FileLock")
     return waited
 
 
