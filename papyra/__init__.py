@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from papyra.backends.files.json_file import JsonBackend
     from papyra.backends.files.rotating import RotatingBackend
     from papyra.backends.memory import MemoryBackend
+    from papyra.counter_names import COUNTERS, CounterName
     from papyra.errors import (
         CorruptRecordError,
         ForkedStoreError,
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
         WriteOutcomeUnknownError,
     )
     from papyra.importing import import_store
-    from papyra.metrics import COUNTERS, PersistenceMetrics, PersistenceMetricsMixin
+    from papyra.metrics import PersistenceMetrics, PersistenceMetricsMixin
     from papyra.record import Record
     from papyra.reports import (
         CompactionReport,
@@ -53,6 +54,7 @@ __all__ = [
     "Anomaly",
     "CompactionReport",
     "CorruptRecordError",
+    "CounterName",
     "ForkedStoreError",
     "ImportReport",
     "JsonBackend",
@@ -93,7 +95,8 @@ _MODULES = {
     "papyra.backends.memory": ["MemoryBackend"],
     "papyra.errors": [name for name in __all__ if name.endswith("Error")],
     "papyra.importing": ["import_store"],
-    "papyra.metrics": ["COUNTERS", "PersistenceMetrics", "PersistenceMetricsMixin"],
+    "papyra.counter_names": ["COUNTERS", "CounterName"],
+    "papyra.metrics": ["PersistenceMetrics", "PersistenceMetricsMixin"],
     "papyra.record": ["Record"],
     "papyra.reports": [
         "CompactionReport",

@@ -1,5 +1,5 @@
 """
-The ten counters: what they are called, how they are kept, and the mixin that gives them to a class.
+The ten counters: how they are kept, and the mixin that gives them to a class.
 
 Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read
 the totals, never see a fall; OpenTelemetry would report one as a negative delta.
@@ -10,42 +10,35 @@ import time
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import Lock
-from typing import Any, ClassVar, Final, NamedTuple, Protocol, Self
-
-from papyra.system import forget_in_child
-
-
-class Counter(NamedTuple):
-    """
-    One row of `COUNTERS`.
-
-    Attributes:
-        name: Its key in a snapshot; the same in every exporter, after their prefix.
-        unit: OpenTelemetry's annotation, in braces.
-        meaning: One line for people, and the HELP text of Prometheus.
-    """
-
-    name: str
-    unit: str
-    meaning: str
-
-
-#: The counters in the specification's order: everything that lists them is made from this.
-COUNTERS: Final = (
-    Counter("records_written", "{record}", "Records whose write was acknowledged."),
-    Counter("write_errors", "{error}", "Write calls that failed."),
-    Counter("records_read", "{record}", "Records handed out by reads that succeeded."),
-    Counter("read_errors", "{error}", "Read calls that failed."),
-    Counter("scan_operations", "{scan}", "Scans started."),
-    Counter("anomaly_detected", "{anomaly}", "Damages found, by any operation."),
-    Counter("recovery_attempts", "{recovery}", "Recoveries started."),
-    Counter("recovery_failures", "{recovery}", "Recoveries that failed or left damage."),
-    Counter("compactions_triggered", "{compaction}", "Compactions started."),
-    Counter("compaction_errors", "{error}", "Compactions that failed."),
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Final,
+    Protocol,
+    Self,
+    SupportsIndex,
 )
 
-NAMES: Final = tuple(counter.name for counter in COUNTERS)
+from papyra.counter_names import COUNTERS, NAMES, CounterName, checked, not_a_counter
+from papyra.system import forget_in_child
+
+# Also found here: what is counted, beside what counts it.
+__all__ = [
+    "COUNTERS",
+    "NAMES",
+    "Book",
+    "BookMaker",
+    "CounterName",
+    "LocalBook",
+    "PersistenceMetrics",
+    "PersistenceMetricsMixin",
+    "WriteCall",
+]
+
+
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
@@ -120,7 +113,7 @@ class PersistenceMetrics:
     __slots__ = ("__weakref__", "_book", "_cells", "_late", "_lock", "_unsupported", "supported")
 
     def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
-        self._unsupported = frozenset(unsupported)
+        self._unsupported = checked(unsupported, "unsupported")
         self.supported = tuple(name for name in NAMES if name not in self._unsupported)
         # A leaf lock: whoever holds it takes no other and calls nobody.
         self._lock = Lock()
@@ -135,18 +128,22 @@ class PersistenceMetrics:
         with self._lock:
             return self._book.read()[2]
 
-    def increment(self, name: str, n: int = 1) -> None:
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make a copy, or what is unpickled, count from zero: no event is counted in two places."""
+        return partial(PersistenceMetrics, unsupported=tuple(self._unsupported)), ()
+
+    def increment(self, name: CounterName, n: int = 1) -> None:
         """
         Raise the counter *name* by *n*; a counter that is not supported stays at 0.
 
         Raises:
-            ValueError: for a name that is none of the ten, or a negative *n*.
-            TypeError: if *n* is no integer.
+            ValueError: for a name that is not one of the ten, or a negative *n*.
+            TypeError: if *n* is not an integer.
         """
         n = operator.index(n)
         index = _INDEX.get(name)
         if index is None:
-            raise ValueError(f"{name!r} is no counter; the ten are {', '.join(NAMES)}")
+            raise ValueError(not_a_counter(name))
         if n < 0:
             raise ValueError(f"{name} cannot rise by {n}: a total never falls")
         if name in self._unsupported:
@@ -264,11 +261,29 @@ class BookMaker(Protocol):
         ...
 
 
+class _OnFirstUse:
+    """
+    Gives counters to an object whose `__new__` was passed over, or whose state was replaced.
+
+    As by another base that makes it with ``object.__new__``. The object's own attribute hides it.
+    """
+
+    def __get__(
+        self, instance: "PersistenceMetricsMixin | None", owner: "type[PersistenceMetricsMixin]"
+    ) -> object:
+        """Return the counters of *instance*, the same for all threads."""
+        if instance is None:
+            return self
+        made = PersistenceMetrics(unsupported=owner.unsupported)
+        return vars(instance).setdefault("metrics", made)
+
+
 class PersistenceMetricsMixin:
     """
     Gives any class that stores records the ten counters, as `metrics`.
 
-    It needs no `__init__` call. A class that brings its own operations counts them with
+    It needs no `__init__` call, and works in frozen dataclasses and with slots. A copy of an
+    object, and what is unpickled, counts from zero. A class that brings its own operations counts them with
     ``self.metrics.increment("records_written")``; one that derives from
     `papyra.PersistenceBackend` has everything counted and increments nothing.
 
@@ -281,12 +296,39 @@ class PersistenceMetricsMixin:
     #: The counters that this class never moves; exporters leave them out.
     unsupported: ClassVar[frozenset[str]] = frozenset()
 
-    metrics: PersistenceMetrics
+    if TYPE_CHECKING:
+        metrics: PersistenceMetrics
+    else:
+        metrics = _OnFirstUse()
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  object's own signature
+        """Refuse a class whose *unsupported* names what is not a counter."""
+        super().__init_subclass__(**kwargs)
+        checked(cls.unsupported, f"{cls.__name__}.unsupported")
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
         """Make the object and its counters."""
         make = super().__new__
         # object's own refuses arguments; another base's may need them.
         self = make(cls) if make is object.__new__ else make(cls, *args, **kwargs)
-        self.metrics = PersistenceMetrics(unsupported=cls.unsupported)
+        # The class may be frozen, and refuse to be assigned to.
+        object.__setattr__(self, "metrics", PersistenceMetrics(unsupported=cls.unsupported))
         return self
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        """Let the object be pickled and copied, with counters of its own that begin at zero."""
+        # The oldest protocols make objects without calling __new__.
+        reduced = super().__reduce_ex__(max(2, operator.index(protocol)))
+        if isinstance(reduced, str) or len(reduced) < 3 or reduced[2] is None:  # noqa: PLR2004  it begins with callable, arguments, state
+            return reduced
+        return (*reduced[:2], self._renewed(reduced[2]), *reduced[3:])
+
+    def _renewed(self, state: object) -> object:
+        """Return *state* with new counters in place of the object's own."""
+        mine = self.metrics
+        if isinstance(state, tuple):  # the __dict__, and what stands in slots
+            return tuple(self._renewed(part) for part in state)
+        if isinstance(state, dict) and any(value is mine for value in state.values()):
+            new = PersistenceMetrics(unsupported=mine._unsupported)
+            return {name: new if value is mine else value for name, value in state.items()}
+        return state

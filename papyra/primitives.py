@@ -7,7 +7,7 @@ What a store implements: five primitives that know bytes only, and the state tha
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
 from papyra.anomaly import Anomaly
 from papyra.calls import NOW, MustWait
@@ -32,7 +32,10 @@ __all__ = [
     "Sync",
 ]  # fmt: skip
 
-Sync = Literal["none", "interval", "always"]
+#: When written records are brought to the disk. A program that reads it from its settings has a
+#: str: which ones are meant is checked when the store is made.
+Sync: TypeAlias = Literal["none", "interval", "always"] | str  # noqa: PYI051  for completion
+_SYNCS: Final = ("none", "interval", "always")
 
 
 class Primitives(PersistenceMetricsMixin, ABC):
@@ -79,8 +82,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
         sync: Sync = "interval",
         lock_timeout: float = 5.0,
     ) -> None:
-        if sync not in get_args(Sync):
-            raise ValueError(f"sync is {sync!r}: one of {', '.join(get_args(Sync))} is needed")
+        if sync not in _SYNCS:
+            raise ValueError(f"sync is {sync!r}: one of {', '.join(_SYNCS)} is needed")
         is_number = isinstance(lock_timeout, (int, float)) and not isinstance(lock_timeout, bool)
         if not is_number or not 0 <= lock_timeout < float("inf"):
             raise ValueError(f"lock_timeout is {lock_timeout!r}: seconds from 0 on are needed")

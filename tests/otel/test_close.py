@@ -14,7 +14,7 @@ from otel.test_guarded_reader import guarded
 from prometheus_client import generate_latest
 from stores import event
 
-from papyra import MemoryBackend, PersistenceMetricsMixin
+from papyra import COUNTERS, MemoryBackend, PersistenceMetricsMixin
 from papyra.exposition import exposition
 from papyra.metrics import NAMES
 from papyra_otel import BridgeError, MetricsBridge
@@ -36,8 +36,8 @@ def test_a_second_bridge_goes_on_from_what_the_first_exported(
             bridge.add(store)
             bridge.add(ledger)
             store.append_many([event(1), event(2)])
-            for n, name in enumerate(NAMES):
-                ledger.metrics.increment(name, n)
+            for n, counter in enumerate(COUNTERS):
+                ledger.metrics.increment(counter.name, n)
             if turn == 2:  # otherwise it is closed before anybody has asked
                 exported(cumulative)
         expected = {
