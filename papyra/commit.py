@@ -43,7 +43,8 @@ class CommitQueue:
 
     Attributes:
         writer: The first half of the ids that are given here: 64 random bits. A store whose last
-            batch may yet be stored by somebody takes another, since its numbers come again.
+            batch may yet be stored by somebody takes another, since its numbers come again. One
+            that takes another and stores nothing is given the batch again, numbered anew.
         lock: Held while a batch is written, and by whoever must not meet one.
     """
 
@@ -220,6 +221,10 @@ class CommitQueue:
             deadline = calls[0].deadline
         findings = store._append(lines, deadline=deadline)
         if store._stored == before:  # else it would be written again and again
+            if (
+                self.writer != writer
+            ):  # the store gave it another, since its numbers are used already
+                return self._write(store, deadline)
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"
                 " it must add the number of lines to self._stored"

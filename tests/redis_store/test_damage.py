@@ -10,7 +10,8 @@ from stores import counts, event, numbers
 
 from papyra import CorruptRecordError, PapyraError, Retention, UnsupportedError
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.scripts import FORGET, MOVE
+from papyra.backends.redis.scripts import FORGET
+from papyra.backends.redis.writing import MOVE
 from papyra.record import MAX_LINE, encode, seal
 from papyra.selection import Lines, Sorter
 

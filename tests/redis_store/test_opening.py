@@ -304,7 +304,7 @@ def test_the_command_line_works(kind: Redis) -> None:
         assert papyra_cli("recover", url=kind.url).stdout.endswith("the store is clean now\n")
         assert (
             "1 record kept, 2 dropped"
-            in papyra_cli("compact", url=f"{kind.url}&max_records=1").stdout
+            in papyra_cli("compact", "--yes", url=f"{kind.url}&max_records=1").stdout
         )
         papyra_cli("metrics", "reset", url=kind.url)
         again = papyra_cli("metrics", "persistence", "--json", url=kind.url)

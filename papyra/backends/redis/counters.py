@@ -11,7 +11,8 @@ import os
 from typing import Final
 
 from papyra.backends.redis.link import Link
-from papyra.backends.redis.scripts import REPORT, RESET, TOLD
+from papyra.backends.redis.scripts import RESET, TOLD
+from papyra.backends.redis.writing import REPORT
 from papyra.errors import NotPublishedError, StoreIOError, StoreNotFoundError
 from papyra.metrics import NAMES, PersistenceMetrics
 from papyra.retired import Tally
@@ -33,6 +34,10 @@ class Told:
         self._metrics = metrics
         self._object = os.urandom(8).hex()
         self._known = _NOTHING
+
+    def rename(self) -> None:
+        """Tell under another name from now on; what is known to have been taken in stays known."""
+        self._object = os.urandom(8).hex()
 
     def report(self) -> "Report":
         """Return what is to be told now."""
@@ -122,9 +127,7 @@ class SharedCounters:
                 float(fields.get(b"since", 0)),
             )
         except ValueError as error:
-            raise NotPublishedError(
-                f"{self._link.keys.counters}: damaged ({error}); remove it to count from zero"
-            ) from error
+            raise self._damaged(str(error)) from error
         return tally
 
     def reset(self) -> dict[str, int]:
@@ -137,7 +140,14 @@ class SharedCounters:
         ended = self._link.run(RESET, os.urandom(8).hex())
         if ended is None:
             raise self._nothing()
+        if isinstance(ended, list):
+            raise self._damaged(f"{ended[0].decode()} is not a number")
         return dict(zip(NAMES, map(int, ended.split()), strict=True))
+
+    def _damaged(self, how: str) -> NotPublishedError:
+        return NotPublishedError(
+            f"{self._link.keys.counters}: damaged ({how}); remove it to count from zero"
+        )
 
     def _nothing(self) -> Exception:
         keys = self._link.keys

@@ -43,14 +43,16 @@ class Message:
 
     Attributes:
         doubtful: It may have been done, or may be yet: it was sent, and no reply said otherwise.
+        was_doubtful: It was doubtful already before the try that brought the reply.
     """
 
-    __slots__ = ("doubtful", "script", "words")
+    __slots__ = ("doubtful", "script", "was_doubtful", "words")
 
     def __init__(self, words: Sequence[str | bytes | int], script: Script | None = None) -> None:
         self.words = words
         self.script = script
         self.doubtful = False
+        self.was_doubtful = False
 
 
 class Link:
@@ -152,7 +154,8 @@ class Link:
             if asking:  # a cluster moves the store, and this node has it already
                 connection.send_command("ASKING")
                 connection.read_response()
-            doubtful, message.doubtful = message.doubtful, True
+            doubtful = message.was_doubtful = message.doubtful
+            message.doubtful = True
             try:
                 connection.send_packed_command(packed)
             except RedisError:  # its last byte was not sent, so this one is nowhere done

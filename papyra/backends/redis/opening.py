@@ -3,6 +3,7 @@
 from typing import Final
 
 from papyra.backends.redis.link import Link
+from papyra.backends.redis.refusals import code_of_text, needed
 from papyra.backends.redis.scripts import TYPES
 from papyra.errors import StoreIOError, StoreNotFoundError
 
@@ -19,7 +20,7 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
         StoreNotFoundError: if the store *must_exist* and does not.
     """
     keys = link.keys
-    types = link.run(TYPES, patient=False)
+    types, refused = link.run(TYPES, patient=False)
     names = (keys.records, keys.writers, keys.counters, keys.quarantine)
     wanted = (b"stream", b"hash", b"hash", b"stream")
     for name, type_, expected in zip(names, types, wanted, strict=True):
@@ -42,7 +43,20 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
             f"{link.address.shown}: {why}; name the one server that has the store",
             keys.records,
         )
-    return list(_warnings(link, facts))
+    return _warnings(link, facts) + _lacks(link, refused)
+
+
+def _lacks(link: Link, refused: list[tuple[bytes, bytes]]) -> list[str]:
+    """Return a warning if this user lacks a command that an append needs."""
+    lacking = [
+        command.decode().lower()
+        for command, why in refused
+        if code_of_text(why.decode(errors="replace")) in {"NOPERM", "UNKNOWN"}
+    ]
+    if not lacking:
+        return []
+    what = f"the server refuses {', '.join(lacking)}; {needed(link.keys)}"
+    return [f"{link.address.shown}: appends will fail: {what}"]
 
 
 def _facts(link: Link) -> dict[str, str]:

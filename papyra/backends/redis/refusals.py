@@ -37,13 +37,15 @@ _CLASSES: Final[dict[type[Exception], str]] = {
 }
 # Redis 6.2 hides the code of what a script met in the middle of its message.
 _CODE: Final = re.compile(
-    r"\b(BUSY|CROSSSLOT|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY|WRONGTYPE)\b"
-    r"|(can't run this command or subcommand|has no permissions|can't access at least one)"
+    r"\b(BUSY|CROSSSLOT|DAMAGED|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY|WRONGTYPE)\b"
+    r"|(?P<NOPERM>can't run this command or subcommand|has no permissions|can't access at least one)"
+    r"|(?P<UNKNOWN>[Uu]nknown Redis command|unknown command)"
+    r"|(?P<DAMAGED>hash value is not an integer)"
 )
 #: What a user of the server must be allowed.
 COMMANDS: Final = (
     "+eval +evalsha +select +info +type +exists +time"
-    " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hsetnx +hincrby +hdel +hscan"
+    " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hincrby +hdel +hscan"
 )
 _CURES: Final = {
     "CLUSTERDOWN": "its cluster has lost a part of itself and serves nothing; look at CLUSTER INFO",
@@ -66,10 +68,20 @@ def code_of(error: Exception) -> str:
             return code
     if not isinstance(error, ResponseError):
         return ""
-    found = _CODE.search(str(error))
+    return code_of_text(str(error))
+
+
+def code_of_text(text: str) -> str:
+    """Return the code of an error reply that says *text*, as a script sees it; "ERR" for most."""
+    found = _CODE.search(text)
     if found is None:
         return "ERR"
-    return found[1] or "NOPERM"
+    return found[1] or found.lastgroup or "ERR"
+
+
+def needed(keys: Keys) -> str:
+    """Say what a user of the store needs."""
+    return f"it needs ~{keys.prefix}:* {COMMANDS} (ACL SETUSER), none of them renamed"
 
 
 def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
@@ -82,9 +94,13 @@ def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
         )
         why = f"no reply ({error}); {cure}"
     elif code == "NOPERM":
+        why = f"this user may not do that; {needed(keys)}; the server says: {error}"
+    elif code == "UNKNOWN":
+        why = f"the server does not have a command; {needed(keys)}; the server says: {error}"
+    elif code == "DAMAGED":
         why = (
-            f"this user may not do that; it needs ~{keys.prefix}:* {COMMANDS}"
-            f" (ACL SETUSER); the server says: {error}"
+            f"the store's counters are damaged; remove {keys.counters} to count from zero;"
+            f" the server says: {error}"
         )
     elif code in _CURES:
         why = _CURES[code]

@@ -13,7 +13,8 @@ from typing import Final, NamedTuple
 
 from papyra.backends.redis.link import Link
 from papyra.backends.redis.reading import lines
-from papyra.backends.redis.scripts import DROP, MOVE
+from papyra.backends.redis.scripts import DROP
+from papyra.backends.redis.writing import MOVE
 from papyra.reports import Rewritten
 from papyra.selection import Judge, Part
 

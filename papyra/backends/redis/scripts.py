@@ -1,6 +1,10 @@
 """
 What runs inside the server: each script is one step that happens whole or not at all.
 
+A server takes nothing back of a script that it stops in the middle, and it may refuse any command there: for
+want of a right, or because it was renamed. So a script has read all it needs before it writes, and either
+writes with one command, or notes with each what takes it back, and is refused nothing that this needs.
+
 A script is sent again where its reply was lost, so each does nothing the second time.
 
     :writers   WRITER -> "seconds last"             when it last wrote, and its last number
@@ -44,102 +48,27 @@ class Script:
         return [len(its), *its, *arguments]
 
 
-#: Add what an object's nine totals rose since it told them last. It sends those that it knows to
-#: have been taken in, and those of now; whatever comes twice or late raises nothing.
-_TAKE_IN: Final = (
-    "local told = {"
-    + ", ".join(f"'{name}'" for name in TOLD)
-    + """}
-local function take_in(object, report, now)
-  if report == '' then return end
-  local field, known, sent, line = object .. ':counts', {}, {}, {now}
-  for n in (redis.call('HGET', writers, field) or ''):gmatch('%d+') do known[#known + 1] = tonumber(n) end
-  for n in report:gmatch('%d+') do sent[#sent + 1] = tonumber(n) end
-  for i, name in ipairs(told) do
-    local before = math.max(known[i + 1] or 0, sent[2 * i - 1])
-    local total = math.max(before, sent[2 * i])
-    if total > before then redis.call('HINCRBY', counters, name, total - before) end
-    line[#line + 1] = string.format('%.0f', total)
-  end
-  redis.call('HSET', writers, field, table.concat(line, ' '))
-  redis.call('HSETNX', counters, 'since', now)
-end
-"""
-)
-
-#: ARGV: writer, number of its last line, object, report, lines. The counters come first: once the
-#: lines stand nothing may refuse any more, and what refuses them takes the count back.
-APPEND: Final = Script(
-    "records writers counters",
-    _TAKE_IN,
-    """
-local writer, last, count = ARGV[1], ARGV[2], #ARGV - 4
-local seen = redis.call('HGET', writers, writer)
-if seen and tonumber(seen:match(' (%d+)')) >= tonumber(last) then return 0 end
-local now = redis.call('TIME')[1]
-take_in(ARGV[3], ARGV[4], now)
-redis.call('HINCRBY', counters, 'records_written', count)
-local added = {}
-for i = 5, #ARGV do
-  local id = redis.pcall('XADD', records, '*', 'line', ARGV[i])
-  if type(id) == 'table' then
-    for _, done in ipairs(added) do redis.call('XDEL', records, done) end
-    redis.call('HINCRBY', counters, 'records_written', -count)
-    return id
-  end
-  added[#added + 1] = id
-end
-redis.call('HSET', writers, writer, now .. ' ' .. last)
-redis.call('HSETNX', counters, 'since', now)
-return count
-""",
-)
-
-#: ARGV: object, report. Where there is no store nothing is told: looking makes none.
-REPORT: Final = Script(
-    "records writers counters",
-    _TAKE_IN,
-    """
-if redis.call('EXISTS', records, counters) == 0 then return 0 end
-take_in(ARGV[1], ARGV[2], redis.call('TIME')[1])
-return 1
-""",
-)
-
-#: ARGV: token. The interval that ends is kept, for whoever asks again with the same token.
+#: ARGV: token. The interval that ends is kept, for whoever asks again with the same token. It returns
+#: its counts; or the name of a counter that is damaged, as a list, and nothing was reset.
 RESET: Final = Script(
     "counters",
     "local names = {" + ", ".join(f"'{name}'" for name in NAMES) + "}\n",
     """
 if redis.call('EXISTS', counters) == 0 then return false end
-if redis.call('HGET', counters, 'reset') ~= ARGV[1] then
-  local ended = {}
-  for i, name in ipairs(names) do
-    local total = redis.call('HGET', counters, name) or '0'
-    ended[i] = string.format('%.0f', total - (redis.call('HGET', counters, 'baseline:' .. name) or 0))
-    redis.call('HSET', counters, 'baseline:' .. name, total)
-  end
-  redis.call('HSET', counters, 'since', redis.call('TIME')[1])
-  redis.call('HSET', counters, 'reset', ARGV[1], 'ended', table.concat(ended, ' '))
+if redis.call('HGET', counters, 'reset') == ARGV[1] then return redis.call('HGET', counters, 'ended') end
+local ended, new = {}, {'HSET', counters}
+for i, name in ipairs(names) do
+  local total = redis.call('HGET', counters, name) or '0'
+  local base = redis.call('HGET', counters, 'baseline:' .. name) or '0'
+  if not total:match('^%-?%d+$') or not base:match('^%-?%d+$') then return {name} end
+  ended[i] = string.format('%.0f', total - base)
+  new[#new + 1], new[#new + 2] = 'baseline:' .. name, total
 end
-return redis.call('HGET', counters, 'ended')
-""",
-)
-
-#: ARGV: entry, recovery ("" if nothing is to be saved), anomaly, lines that take its place.
-MOVE: Final = Script(
-    "records quarantine",
-    """
-local entry = redis.call('XRANGE', records, ARGV[1], ARGV[1])[1]
-if not entry then return 0 end
-if ARGV[2] ~= '' then
-  local fields = entry[2]
-  if #fields > 1000 then fields = {'packed', cmsgpack.pack(fields)} end
-  redis.call('XADD', quarantine, '*', 'recovery', ARGV[2], 'entry', ARGV[1], 'anomaly', ARGV[3], unpack(fields))
+for _, word in ipairs({'since', redis.call('TIME')[1], 'reset', ARGV[1], 'ended', table.concat(ended, ' ')}) do
+  new[#new + 1] = word
 end
-for i = 4, #ARGV do redis.call('XADD', records, '*', 'line', ARGV[i]) end
-redis.call('XDEL', records, ARGV[1])
-return 1
+redis.call(unpack(new))
+return table.concat(ended, ' ')
 """,
 )
 
@@ -232,12 +161,21 @@ return page
 """,
 )
 
-#: The types of the four keys: it also shows whether scripts may run.
+#: The types of the four keys, which also shows whether scripts may run; then each command that an append
+#: needs and is refused, and why. None of them changes anything: those that write are malformed, or
+#: delete what is not there.
 TYPES: Final = Script(
     "records writers counters quarantine",
     """
-local types = {}
+local types, refused = {}, {}
 for i, key in ipairs(KEYS) do types[i] = redis.call('TYPE', key).ok end
-return types
+for _, try in ipairs({
+  {'HSET', counters, 'a', '1', 'b'}, {'HINCRBY', counters, 'a', 'x'}, {'XADD', records, '0-0', 'line', ''},
+  {'XDEL', records, '0-0'}, {'HDEL', writers, ''}, {'HGET', writers, ''}, {'TIME'},
+}) do
+  local reply = redis.pcall(unpack(try))
+  if type(reply) == 'table' and reply.err then refused[#refused + 1] = {try[1], reply.err} end
+end
+return {types, refused}
 """,
 )

@@ -16,8 +16,8 @@ from papyra.backends.redis.opening import look
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
 from papyra.backends.redis.reading import lines
 from papyra.backends.redis.rewriting import rewrite
-from papyra.backends.redis.scripts import APPEND
 from papyra.backends.redis.writers import forget
+from papyra.backends.redis.writing import APPEND, HAD, STORED, TAKEN_IN
 from papyra.errors import (
     PapyraError,
     RecordError,
@@ -40,6 +40,10 @@ _TOO_OLD: Final = 6 * 86400
 _MOST: Final = 256 * 1024 * 1024
 #: The most records of one batch; Redis 6.2 takes 1,048,576 words a command.
 _MOST_RECORDS: Final = 1_000_000
+
+
+#: Writer ids that are tried for one batch.
+_MOST_BEGUN: Final = 3
 
 
 class _Flight(NamedTuple):
@@ -123,6 +127,9 @@ class RedisBackend(PersistenceBackend):
             self._find_out(self._in_air)
         return self._number
 
+    # How many writer ids were given up one after the other.
+    _begun = 0
+
     def _set_stored(self, number: int) -> None:
         self._number = number
         self._in_air: _Flight | None = None
@@ -155,20 +162,49 @@ class RedisBackend(PersistenceBackend):
         """
         Have what is in the air stored.
 
+        If the numbers of the batch are those of other records, nothing is, and this writer ends: a
+        second image of the process writes under the same one (a snapshot that was started twice).
+
         Raises:
             StoreIOError: if it was not.
             WriteOutcomeUnknownError: if nobody can say.
         """
         try:
-            self._link.deliver(flight.message)
+            outcome = self._link.deliver(flight.message)
         except StoreIOError as error:
             if flight.message.doubtful:
                 raise self._lost(flight, error) from error
             self._in_air = None
             raise
+        # "I have it" to what was never sent before is said of another's records.
+        if not outcome & (STORED | HAD if flight.message.was_doubtful else STORED):
+            self._begin_anew()
+            return
         self._number = flight.stored
         self._in_air = None
-        self._told.note(flight.report)
+        self._begun = 0
+        if outcome & TAKEN_IN:
+            self._told.note(flight.report)
+
+    def _begin_anew(self) -> None:
+        """
+        Take another writer id, since the numbers of this one are those of other records.
+
+        Raises:
+            StoreIOError: if that did not help: a new id is nobody else's.
+        """
+        self._queue.writer = os.urandom(8).hex()
+        self._told.rename()
+        self._in_air = None
+        self._begun += 1
+        if self._begun > _MOST_BEGUN:
+            self._begun = 0
+            raise StoreIOError(
+                None,
+                f"{self._link.address.shown}: it says of records that nobody sent before that it has"
+                " them; nothing was stored; look at what answers there",
+                self.source,
+            )
 
     def _find_out(self, flight: _Flight) -> None:
         """Finish what an interrupt left in the air: sent once more, it is stored once."""
@@ -202,10 +238,16 @@ class RedisBackend(PersistenceBackend):
             )
         flight = self._flight(error.writer, error.first, error.lines)
         try:
-            self._link.deliver(flight.message)
+            outcome = self._link.deliver(flight.message)
         except StoreIOError as refused:
             raise error from refused  # itself: a second error for one batch would be counted again
-        self._told.note(flight.report)
+        if not outcome & (STORED | HAD):
+            raise UnsupportedError(
+                f"{self.source}: the batch was not stored, and its ids belong to other records: a"
+                " second image of its process wrote under the same writer; append its records anew"
+            )
+        if outcome & TAKEN_IN:
+            self._told.note(flight.report)
         if not error.resent:
             try:
                 self._book(error, flight.stored)
