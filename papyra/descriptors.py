@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import IOBase
 from itertools import chain, compress, repeat
-from typing import Self
+from typing import IO, Self
 
 from papyra.system import (
     LOCK_NONE,
@@ -24,6 +24,13 @@ from papyra.system import (
     monotonic,
     own_like,
 )
+
+
+def open_file(path: str, flags: int, mode: str = "rb", *, buffering: int = -1) -> IO[bytes]:
+    """Return a file object of *path*, opened with the *flags* of `os.open`; a new one has mode 0600."""
+    # One call of C, as below.
+    descriptors = map(os.open, (path,), (flags | OPEN_FLAGS,), (0o600,))
+    return next(map(open, descriptors, (mode,), (buffering,)))
 
 
 class Descriptors(IOBase):
@@ -37,8 +44,9 @@ class Descriptors(IOBase):
             given out again meanwhile.
     """
 
-    __slots__ = ("_opened", "close")
+    __slots__ = ("_opened",)
 
+    # Set by the instance, in its dictionary: an interrupt may free the object before it is.
     close: Callable[[], None]
 
     def __init__(self) -> None:

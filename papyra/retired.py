@@ -11,9 +11,10 @@ import time
 from contextlib import suppress
 from typing import Final
 
+from papyra.descriptors import open_file
 from papyra.errors import NotPublishedError
 from papyra.metrics import NAMES
-from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
+from papyra.system import own_like, sync_data, sync_directory
 
 _FORMAT: Final = 1
 
@@ -95,8 +96,7 @@ class Retired:
         temporary = self._path + ".tmp"  # one at a time: the lock is held
         with suppress(FileNotFoundError):
             os.unlink(temporary)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
+        with open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
             own_like(temporary, self._directory)
             file.write(json.dumps(content).encode() + b"\n")
             file.flush()

@@ -102,17 +102,6 @@ def _holder(descriptor: int) -> str:
     return ""
 
 
-def open_or_create(path: str, mode: int, *, like: str) -> int:
-    """Return a descriptor of *path*; a new file has mode 0600 and the owner of *like*."""
-    while True:
-        with suppress(FileNotFoundError):
-            return os.open(path, mode | OPEN_FLAGS)
-        with suppress(FileExistsError):
-            descriptor = os.open(path, mode | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
-            own_like(path, like)
-            return descriptor
-
-
 def own_like(path: str, model: str) -> None:
     """
     Give what root made at *path* to the owner of *model*; for anybody else do nothing.
@@ -168,14 +157,17 @@ def sync_directory(path: str) -> None:
     """Bring the names in the directory *path* onto the disk; nothing where it cannot be opened."""
     if not hasattr(os, "O_DIRECTORY"):
         return  # Windows: a directory has no descriptor
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS)
+    opened: list[int] = []
     try:
-        os.fsync(descriptor)
+        # One call of C: no interrupt comes between opening it and noting its descriptor.
+        opened.extend(map(os.open, (path,), (os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS,)))
+        os.fsync(opened[0])
     except OSError as error:
         if error.errno != errno.EINVAL:  # some file systems cannot, and so need not
             raise
     finally:
-        os.close(descriptor)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 class Forkable(Protocol):

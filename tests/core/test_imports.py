@@ -35,7 +35,7 @@ ALLOWED = {
     "counter_names": set(),
     "metrics": {"counter_names", "system"},
     "page": {"descriptors", "metrics", "refusal", "system"},
-    "retired": {"errors", "metrics", "system"},
+    "retired": {"descriptors", "errors", "metrics", "system"},
     "published": {
         "descriptors", "errors", "metrics", "page", "refusal", "retired", "system",
     },

@@ -272,7 +272,7 @@ def test_a_quarantine_whose_removal_was_interrupted_is_not_shown_and_goes_with_t
     with file_kind.open() as store:
         with monkeypatch.context() as patch:
             patch.setattr(Replacement, "take_place", raiser(StoreIOError(5, "no", "here")))
-            patch.setattr("shutil.rmtree", raiser(KeyboardInterrupt()))
+            patch.setattr("os.rmdir", raiser(KeyboardInterrupt()))
             with pytest.raises(KeyboardInterrupt):
                 store.recover()
         assert store.quarantined() == []
@@ -321,7 +321,7 @@ def test_an_undo_that_was_interrupted_at_its_very_end_is_done(
             identifier = store.recover().quarantine
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "papyra.backends.files.quarantine.shutil.rmtree", raiser(KeyboardInterrupt())
+                    "papyra.backends.files.quarantine.os.rmdir", raiser(KeyboardInterrupt())
                 )
                 with pytest.raises(KeyboardInterrupt):
                     store.recover(undo=identifier)

@@ -6,9 +6,10 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Final
+from typing import IO, Any, Final
 from unittest import mock
 
+import papyra.descriptors
 import papyra.system
 
 #: What the package calls of the os module, as it is called.
@@ -82,6 +83,7 @@ class FailingCalls:
         replaced: dict[int, Callable[..., Any]] = {
             id(papyra.system.sync_data): self._before("sync", papyra.system.sync_data),
             id(papyra.system.read_at): self._before("read", papyra.system.read_at),
+            id(papyra.descriptors.open_file): self._open_file,
         }
         with ExitStack() as stack:
             for module in [m for name, m in sys.modules.items() if name.startswith("papyra.")]:
@@ -91,7 +93,6 @@ class FailingCalls:
             for name in _CALLS:
                 stand_in = self._before(name, getattr(os, name))
                 stack.enter_context(mock.patch.object(os, name, stand_in))
-            stack.enter_context(mock.patch.object(os, "fdopen", self._fdopen))
             yield
 
     def _before(self, name: str, real: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,8 +101,13 @@ class FailingCalls:
 
         return stand_in
 
-    def _fdopen(self, descriptor: int, mode: str, buffering: int = -1) -> io.BufferedWriter:
+    def _open_file(
+        self, path: str, flags: int, mode: str = "rb", *, buffering: int = -1
+    ) -> IO[bytes]:
         """Open a file whose writes to the disk are calls like the others."""
+        descriptor = os.open(path, flags, 0o600)
+        if mode == "rb":
+            return open(descriptor, mode)
         raw = _Raw(descriptor, mode)
         raw.calls = self
         size = buffering if buffering > 0 else io.DEFAULT_BUFFER_SIZE

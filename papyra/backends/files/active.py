@@ -10,15 +10,14 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import last_line
 from papyra.calls import NOW, MustWait
 from papyra.damage import Flaw
+from papyra.descriptors import Descriptors
 from papyra.errors import StoreIOError
 from papyra.sifting import anomaly_at, pieces_of
 from papyra.system import (
     LOCK_EXCLUSIVE,
-    OPEN_FLAGS,
     flock,
     lock,
     monotonic,
-    open_or_create,
     own_like,
     read_at,
     sync_data,
@@ -47,9 +46,11 @@ class ActiveFile:
     """
 
     __slots__ = (
+        "_file",
         "_generation",
         "_identity",
         "_layout",
+        "_lock_file",
         "_look_at",
         "descriptor",
         "end",
@@ -59,6 +60,8 @@ class ActiveFile:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self.descriptor = self.lock = self.end = self._generation = _NONE
+        # What closes the two descriptors, whatever an interrupt keeps from being noted.
+        self._file = self._lock_file = Descriptors()
         self._identity = (_NONE, _NONE)
         self._look_at = 0.0
 
@@ -80,7 +83,9 @@ class ActiveFile:
                 if now:
                     raise MustWait
                 layout = self._layout
-                self.lock = open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
+                opened = Descriptors()
+                descriptor = opened.open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
+                self._lock_file, self.lock = opened, descriptor
             try:
                 flock(self.lock, LOCK_EXCLUSIVE)
             except BlockingIOError:
@@ -91,8 +96,8 @@ class ActiveFile:
             if not due or _is_at(self.lock, self._layout.lock):
                 break
             # Somebody removed the lock file: what is held keeps nobody out.
-            removed, self.lock = self.lock, _NONE
-            os.close(removed)
+            self.lock = _NONE
+            self._lock_file.close()
         generation = os.lseek(self.lock, 0, os.SEEK_END)
         if due or generation != self._generation:
             self._open(generation, may_wait=not now)
@@ -161,14 +166,15 @@ class ActiveFile:
                 raise MustWait
             self._release_file()
             new = os.O_CREAT | os.O_EXCL if status is None else 0
-            flags = os.O_RDWR | os.O_APPEND | new | OPEN_FLAGS
-            self.descriptor = os.open(self._layout.path, flags, 0o600)
+            opened = Descriptors()
+            descriptor = opened.open(self._layout.path, os.O_RDWR | os.O_APPEND | new)
+            self._file, self.descriptor = opened, descriptor
             if new:
                 self._become_like_the_one_before()
             # A file that is there already may have been made by one who was killed before this.
             sync_directory(self._layout.directory)
-            opened = os.fstat(self.descriptor)
-            self._identity = (opened.st_dev, opened.st_ino)
+            status = os.fstat(self.descriptor)
+            self._identity = (status.st_dev, status.st_ino)
         self._generation = generation
         self._look_at = monotonic() + _LOOK_EVERY
 
@@ -182,18 +188,15 @@ class ActiveFile:
                 os.fchmod(self.descriptor, os.stat(model).st_mode & 0o7777)
 
     def _release_file(self) -> None:
-        descriptor, self.descriptor = self.descriptor, _NONE
-        self.end = _NONE
+        self.descriptor = self.end = _NONE
         self._identity = (_NONE, _NONE)
-        if descriptor != _NONE:
-            os.close(descriptor)
+        self._file.close()
 
     def close(self) -> None:
         """Close both descriptors, which unlocks nothing that another process holds."""
         self._release_file()
-        descriptor, self.lock = self.lock, _NONE
-        if descriptor != _NONE:
-            os.close(descriptor)
+        self.lock = _NONE
+        self._lock_file.close()
 
     def __del__(self) -> None:
         if self.lock != _NONE or self.descriptor != _NONE:

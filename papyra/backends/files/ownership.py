@@ -5,10 +5,11 @@ from io import BytesIO
 from typing import Final
 
 from papyra.backends.files.layout import Layout
+from papyra.descriptors import Descriptors
 from papyra.errors import NotAStoreError
 from papyra.record import Record
 from papyra.sifting import pieces_of
-from papyra.system import OPEN_FLAGS, read_at
+from papyra.system import read_at
 
 #: A file in whose first bytes no record stands is somebody else's.
 _HEAD: Final = 64 * 1024
@@ -30,14 +31,12 @@ def check_ownership(layout: Layout) -> None:
     """
     if layout.stat() is None:
         return
-    try:
-        descriptor = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
-    except FileNotFoundError:  # a rotation has renamed it this moment
-        return
-    try:
+    with Descriptors() as opened:
+        try:
+            descriptor = opened.open(layout.path, os.O_RDONLY)
+        except FileNotFoundError:  # a rotation has renamed it this moment
+            return
         head = read_at(descriptor, _HEAD, 0)
-    finally:
-        os.close(descriptor)
     core = head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
     if any(beginning.startswith(core[: len(beginning)]) for beginning in _BEGINNINGS):
         return

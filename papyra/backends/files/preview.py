@@ -1,6 +1,5 @@
 """What a rewrite would make of a store's files, found out without changing any."""
 
-import os
 from collections.abc import Collection, Iterable, Sequence
 
 from papyra.backends.files.layout import Layout
@@ -33,12 +32,10 @@ def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: 
             opened = view.open(file)
             if opened is None:  # dropped by a rotation
                 continue
-            descriptor, size = opened
-            try:
-                lines = forward(descriptor, size, file.path)
+            size = opened.size
+            with opened.owner:
+                lines = forward(opened.descriptor, size, file.path)
                 kept, saved = _sizes(judged(view, file, lines, marker, judge), size)
-            finally:
-                os.close(descriptor)
             judge.finish(file.path)
             before += size
             after += kept

@@ -14,16 +14,16 @@ bytes, are on the disk before the new file takes the old one's place.
 
 import json
 import os
-import shutil
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any, BinaryIO, Final, Self
+from typing import IO, Any, Final, Self
 from zlib import crc32
 
 from papyra.anomaly import Anomaly
 from papyra.backends.files.layout import Layout
-from papyra.system import OPEN_FLAGS, own_like, sync_data, sync_directory
+from papyra.descriptors import open_file
+from papyra.system import own_like, sync_data, sync_directory
 
 FORMAT: Final = 3
 MANIFEST: Final = "manifest.ndjson"
@@ -45,8 +45,8 @@ class Quarantine:
         self._layout = layout
         self._file = ""
         self._noted_file = ""
-        self._removed: BinaryIO | None = None
-        self._manifest: BinaryIO | None = None
+        self._removed: IO[bytes] | None = None
+        self._manifest: IO[bytes] | None = None
         self._is_needed = self._was_needed = False
         # Of the file that is spoken of: where its bytes begin, and their checksum.
         self._begin = self._checksum = 0
@@ -132,7 +132,7 @@ class Quarantine:
                 remove(self._layout, self.id)
             self.id, self.size = None, 0
 
-    def _open(self) -> tuple[BinaryIO, BinaryIO]:
+    def _open(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._removed is None or self._manifest is None:
             parent = self._layout.quarantine
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
@@ -165,17 +165,20 @@ def remove(layout: Layout, id_: str) -> None:
     """
     directory = os.path.join(layout.quarantine, id_)
     os.rename(directory, f"{directory}{_DONE}")
-    for name in os.listdir(layout.quarantine):
-        if name.endswith(_DONE):
-            shutil.rmtree(os.path.join(layout.quarantine, name))
+    for done in os.listdir(layout.quarantine):
+        if done.endswith(_DONE):
+            # Not shutil.rmtree: interrupted, it closes a descriptor twice.
+            for name in os.listdir(os.path.join(layout.quarantine, done)):
+                os.unlink(os.path.join(layout.quarantine, done, name))
+            os.rmdir(os.path.join(layout.quarantine, done))
 
 
-def _new_file(path: str, *, like: str) -> BinaryIO:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | OPEN_FLAGS, 0o600)
+def _new_file(path: str, *, like: str) -> IO[bytes]:
+    file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
     own_like(path, like)
-    return os.fdopen(descriptor, "wb")
+    return file
 
 
-def _write(to: BinaryIO, /, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
+def _write(to: IO[bytes], /, **fields: Any) -> None:  # noqa: ANN401  whatever JSON holds
     line = json.dumps(fields).encode()[:-1]
     to.write(b'%b,"_crc":"%08x"}\n' % (line, crc32(line)))

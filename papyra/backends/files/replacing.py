@@ -8,12 +8,12 @@ from zlib import crc32
 
 from papyra.backends.files.active import bump_generation, last_number_in
 from papyra.backends.files.layout import Layout
-from papyra.descriptors import FileLock
+from papyra.backends.files.view import OpenedFile
+from papyra.descriptors import FileLock, open_file
 from papyra.errors import PapyraError
 from papyra.system import (
     LOCK_EXCLUSIVE,
     LOCK_SHARED,
-    OPEN_FLAGS,
     read_at,
     sync_data,
     sync_directory,
@@ -33,8 +33,8 @@ class Replacement:
     Args:
         layout: The store's names.
         path: What the old file was called; a rotation may rename it meanwhile.
-        old: A descriptor of the old file, which is closed here.
-        judged: How much of the old file is replaced; what follows is copied as it is.
+        old: The old file, which is closed here, and how much of it is replaced; what follows is
+            copied as it is.
 
     Attributes:
         size: Bytes written in place of the judged part.
@@ -43,22 +43,20 @@ class Replacement:
         ends_line: The last byte written was a newline, or there is none.
     """
 
-    def __init__(self, layout: Layout, path: str, old: int, judged: int) -> None:
+    def __init__(self, layout: Layout, path: str, old: OpenedFile) -> None:
         self.size = self.checksum = 0
         self.ends_line = True
         self._layout = layout
         self._place = path
-        self._old = old
-        self._judged = self._copied = judged
+        self._owner, self._old = old.owner, old.descriptor
+        self._judged = self._copied = old.size
         self._path = layout.new_temporary()
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | OPEN_FLAGS
-        descriptor = os.open(self._path, flags, 0o600)
-        self._file = os.fdopen(descriptor, "wb", buffering=_CHUNK)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
+        self._file = open_file(self._path, flags, "wb", buffering=_CHUNK)
         try:
             self.inode = os.fstat(self._file.fileno()).st_ino
-            self._become_like(os.fstat(old))
+            self._become_like(os.fstat(self._old))
         except BaseException:
-            self._old = -1  # still the caller's
             self.discard()
             raise
 
@@ -182,9 +180,7 @@ class Replacement:
             os.unlink(self._path)
 
     def _close(self) -> None:
-        old, self._old = self._old, -1
-        if old >= 0:
-            os.close(old)
+        self._owner.close()
         self._file.close()
 
 

@@ -5,7 +5,6 @@ A crash leaves each file as it was or as it is to be, whole, and at the most a t
 What is damaged is on the disk a second time, in the quarantine, before it goes.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
@@ -13,7 +12,7 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.quarantine import Quarantine
 from papyra.backends.files.reading import FileLine, forward
 from papyra.backends.files.replacing import Replacement, chunks
-from papyra.backends.files.view import DataFile, View
+from papyra.backends.files.view import DataFile, OpenedFile, View
 from papyra.copies import Marker
 from papyra.reports import Rewritten
 from papyra.selection import Judge, Part
@@ -38,16 +37,17 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
             opened = view.open(file)
             if opened is None:  # dropped by a rotation
                 continue
-            rewriting = _Rewriting(layout, file, *opened, quarantine)
+            rewriting = _Rewriting(layout, file, opened, quarantine)
             try:
-                rewriting.sort(judged(view, file, forward(*opened, file.path), marker, judge))
+                lines = forward(opened.descriptor, opened.size, file.path)
+                rewriting.sort(judged(view, file, lines, marker, judge))
                 judge.finish(file.path)
                 if file is view.files[-1]:
                     view.close()  # Windows replaces no open file
                 rewriting.replace(timeout=timeout)
             finally:
                 rewriting.close()
-            before += opened[1]
+            before += opened.size
             after += rewriting.size
     return Rewritten(before, after, quarantine.size, quarantine.id)
 
@@ -68,20 +68,19 @@ class _Rewriting:
     One file on its way through the judge.
 
     Args:
-        old: A descriptor of the file, which is closed here.
-        old_size: How much of it is judged.
+        opened: The file, which is closed here, and how much of it is judged.
 
     Attributes:
         size: What the judged part has become.
     """
 
     def __init__(
-        self, layout: Layout, file: DataFile, old: int, old_size: int, quarantine: Quarantine
+        self, layout: Layout, file: DataFile, opened: OpenedFile, quarantine: Quarantine
     ) -> None:
         self._layout = layout
         self._file = file
-        self._old = old
-        self._old_size = old_size
+        self._opened = opened
+        self._old, self._old_size = opened.descriptor, opened.size
         # CRC-32 of what is judged; size and CRC-32 of that without what is dropped for good.
         self._old_checksum = self._undone_size = self._undone_checksum = 0
         self._quarantine = quarantine
@@ -122,7 +121,7 @@ class _Rewriting:
     def _begin(self, offset: int) -> Replacement:
         """Make the new file, with all that stands before *offset*."""
         self._quarantine.begin(self._file.path)
-        self._new = new = Replacement(self._layout, self._file.path, self._old, self._old_size)
+        self._new = new = Replacement(self._layout, self._file.path, self._opened)
         for chunk in chunks(self._old, 0, offset):
             new.write(chunk)
         return new
@@ -157,7 +156,7 @@ class _Rewriting:
     def close(self) -> None:
         """Close everything, and remove the new file if it did not take its place."""
         if self._new is None:
-            os.close(self._old)
+            self._opened.owner.close()
             return
         if not self._new.is_in_place:
             self._quarantine.take_back()

@@ -12,15 +12,15 @@ import re
 from calendar import timegm
 from collections.abc import Iterator
 from time import strptime
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 from zlib import crc32
 
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.quarantine import FORMAT, MANIFEST, REMOVED
 from papyra.backends.files.replacing import chunks
+from papyra.descriptors import open_file
 from papyra.errors import UndoError
 from papyra.record import has_checksum
-from papyra.system import OPEN_FLAGS
 
 _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 
@@ -79,11 +79,11 @@ class Saved:
                     )
         self._check_removed()
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> IO[bytes]:
         """Return one of its files."""
         path = os.path.join(self.directory, name)
         try:
-            return open(os.open(path, os.O_RDONLY | OPEN_FLAGS), "rb")
+            return open_file(path, os.O_RDONLY)
         except FileNotFoundError:
             raise UndoError(
                 f"{path}: it is missing, so nothing of {self.id} can be put back"
@@ -111,7 +111,7 @@ class Saved:
                     return
                 yield note
 
-    def _notes(self, manifest: BinaryIO) -> Iterator[tuple[int, dict[str, Any]]]:
+    def _notes(self, manifest: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield each note and where the next one begins; an interrupted one ends them."""
         at = manifest.tell()
         for line in manifest:

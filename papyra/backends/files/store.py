@@ -17,6 +17,7 @@ from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.syncing import sync_soon
 from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
+from papyra.descriptors import Descriptors
 from papyra.errors import PapyraError, StoreFailedError, StoreIOError
 from papyra.log import warn
 from papyra.primitives import NOW, MustWait, Primitives, Sync
@@ -126,21 +127,20 @@ class FileBackend(PersistenceBackend):
 
     def _sync_written(self) -> None:
         self._is_dirty = False
-        try:
-            # No lock: who closes the file, or replaces it, has synced it.
-            descriptor = os.dup(self._active.descriptor)
-        except OSError as error:
-            if error.errno != errno.EBADF:  # no descriptor is to be had: not now
-                sync_soon(self)
-            return
-        try:
-            if self._active.is_open_as(descriptor):
-                sync_data(descriptor)
-        except OSError as error:
-            self._failure = _NOT_SYNCED.format(error)
-            warn("%s: %s; no more is written", self.source, self._failure)
-        finally:
-            os.close(descriptor)
+        with Descriptors() as opened:
+            try:
+                # No lock: who closes the file, or replaces it, has synced it.
+                descriptor = opened.duplicate(self._active.descriptor)
+            except OSError as error:
+                if error.errno != errno.EBADF:  # no descriptor is to be had: not now
+                    sync_soon(self)
+                return
+            try:
+                if self._active.is_open_as(descriptor):
+                    sync_data(descriptor)
+            except OSError as error:
+                self._failure = _NOT_SYNCED.format(error)
+                warn("%s: %s; no more is written", self.source, self._failure)
 
     def _check_ours(self) -> None:
         with refusals(self.source, "nothing was changed"):

@@ -14,9 +14,11 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.quarantine import REMOVED, remove
 from papyra.backends.files.replacing import Replacement, chunks
 from papyra.backends.files.saved import Chapter, Saved, ids, time_of
+from papyra.backends.files.view import OpenedFile
+from papyra.descriptors import Descriptors, open_file
 from papyra.errors import UndoError
 from papyra.reports import Quarantined
-from papyra.system import OPEN_FLAGS, sync_directory
+from papyra.system import sync_directory
 
 
 def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
@@ -95,12 +97,9 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
 def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, timeout: float) -> None:
     end = chapter.end
     # Created where of a sealed file nothing had stayed; its number is nobody else's.
-    old = os.open(path, os.O_RDONLY | os.O_CREAT | OPEN_FLAGS, 0o600)
-    try:
-        new = Replacement(layout, path, old, end["new_size"])
-    except BaseException:
-        os.close(old)
-        raise
+    owner = Descriptors()
+    old = owner.open(path, os.O_RDONLY | os.O_CREAT)
+    new = Replacement(layout, path, OpenedFile(owner, old, end["new_size"]))
     try:
         at = 0
         with saved.open(REMOVED) as removed:
@@ -129,7 +128,7 @@ def _begins_with(path: str, size: int, checksum: int) -> bool:
     if _size(path) < size or not os.path.exists(path):
         return False
     found = 0
-    with open(os.open(path, os.O_RDONLY | OPEN_FLAGS), "rb") as file:
+    with open_file(path, os.O_RDONLY) as file:
         for chunk in chunks(file.fileno(), 0, size):
             found = crc32(chunk, found)
     return found == checksum

@@ -10,8 +10,8 @@ from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import FileLine, backward, forward
 from papyra.backends.files.remains import Remains
 from papyra.copies import Marker
-from papyra.descriptors import FileLock
-from papyra.system import LOCK_SHARED, OPEN_FLAGS
+from papyra.descriptors import Descriptors, FileLock
+from papyra.system import LOCK_SHARED
 
 
 class DataFile(NamedTuple):
@@ -26,6 +26,19 @@ class DataFile(NamedTuple):
     path: str
     size: int
     is_remains: bool
+
+
+class OpenedFile(NamedTuple):
+    """
+    A file that was opened to be read; it is closed with its owner.
+
+    Attributes:
+        size: What is looked at.
+    """
+
+    owner: Descriptors
+    descriptor: int
+    size: int
 
 
 class View:
@@ -61,6 +74,7 @@ class View:
     ) -> None:
         self._without, self._only = without, only
         self.files: list[DataFile] = []
+        self._owner = Descriptors()
         self._active = -1
         self._is_set = False
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
@@ -87,7 +101,8 @@ class View:
         self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
         sealed = [slot for slot in slots if slot.path != layout.path]
         if len(sealed) < len(slots) and layout.stat() is not None:
-            self._active = os.open(layout.path, os.O_RDONLY | OPEN_FLAGS)
+            self._owner = Descriptors()
+            self._active = self._owner.open(layout.path, os.O_RDONLY)
         try:
             for slot in sealed:
                 status = os.stat(slot.path)
@@ -106,15 +121,16 @@ class View:
         """The bytes of all files."""
         return sum(file.size for file in self.files)
 
-    def open(self, file: DataFile) -> tuple[int, int] | None:
-        """Return a descriptor of *file*, for the caller to close, and its size; None if it is gone."""
+    def open(self, file: DataFile) -> OpenedFile | None:
+        """Open *file*; None if it is gone."""
+        owner = Descriptors()
         if self._active >= 0 and file is self.files[-1]:
-            return os.dup(self._active), file.size
+            return OpenedFile(owner, owner.duplicate(self._active), file.size)
         try:
-            descriptor = os.open(file.path, os.O_RDONLY | OPEN_FLAGS)
+            descriptor = owner.open(file.path, os.O_RDONLY)
         except FileNotFoundError:
             return None
-        return descriptor, os.fstat(descriptor).st_size
+        return OpenedFile(owner, descriptor, os.fstat(descriptor).st_size)
 
     def lines(self, *, newest_first: bool) -> Iterator[FileLine]:
         """Iterate over the lines of all files."""
@@ -136,16 +152,14 @@ class View:
     ) -> Generator[FileLine]:
         for file in files:
             if opened := self.open(file):
-                try:
-                    yield from (backward if newest_first else forward)(*opened, file.path)
-                finally:
-                    os.close(opened[0])
+                with opened.owner:
+                    look = backward if newest_first else forward
+                    yield from look(opened.descriptor, opened.size, file.path)
 
     def close(self) -> None:
         """Close the active file."""
-        descriptor, self._active = self._active, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._active = -1
+        self._owner.close()
 
     def __enter__(self) -> Self:
         return self
