@@ -24,16 +24,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 from papyra.backends.files.layout import Layout
 from papyra.backends.redis import load
 from papyra.backends.redis.address import Keys, address_of, without_credentials
-from papyra.bare_path import scheme_at
-from papyra.countable import CounterSource
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
-from papyra.retention import Retention
 from papyra.units import duration, size, whole_number
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a command on published counters is done sooner without these
     from papyra.backend import PersistenceBackend
+    from papyra.countable import CounterSource
     from papyra.primitives import Sync
+    from papyra.retention import Retention
 
 _RETENTION: Final[dict[str, Callable[[str], Any]]] = {
     "max_records": whole_number,
@@ -86,7 +85,7 @@ SCHEMES: Final = tuple(_KINDS)
 def open_store(
     url: str,
     *,
-    retention: Retention | None = None,
+    retention: "Retention | None" = None,
     sync: "Sync | None" = None,
     lock_timeout: float | str | None = None,
     must_exist: bool = False,
@@ -131,13 +130,19 @@ def open_store(
     place = (path,) if kind.place else ()
     try:
         opened: PersistenceBackend = store(
-            *place, retention=Retention(**limits) if limits else retention, **options
+            *place, retention=_retention(limits) if limits else retention, **options
         )
     except ValueError as error:
         if isinstance(error, StoreURLError):
             raise
         raise StoreURLError(f"{shown}: {error}") from None
     return opened
+
+
+def _retention(limits: dict[str, Any]) -> "Retention":
+    from papyra.retention import Retention  # noqa: PLC0415  who only wants counters has none
+
+    return Retention(**limits)
 
 
 def _seconds(shown: str, lock_timeout: float | str | None) -> float | None:
@@ -172,7 +177,7 @@ def _not_found(layout: Layout) -> StoreNotFoundError:
     )
 
 
-def open_counters(url: str) -> CounterSource:
+def open_counters(url: str) -> "CounterSource":
     """
     Return the counters of the store that *url* names, as they are published by its programs.
 
@@ -205,7 +210,7 @@ def open_counters(url: str) -> CounterSource:
     )
 
 
-def _shared_counters(url: str, path: str, options: dict[str, Any]) -> CounterSource:
+def _shared_counters(url: str, path: str, options: dict[str, Any]) -> "CounterSource":
     try:
         keys = Keys(options.get("prefix", "papyra"), options.get("name", "local"))
         files = {name: options.get(name) for name in _TLS}
@@ -237,7 +242,7 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
         known = ", ".join(f"{name}:" for name in _KINDS)
-        hint = f"; did you mean {scheme_at(url)}:{url}?" if url and not colon else ""
+        hint = _hint(url) if url and not colon else ""
         raise StoreURLError(f"{_shown(url)}: a store URL begins with one of {known}{hint}")
     path, _, query = rest.partition("?")
     if kind.place == "server":
@@ -249,6 +254,13 @@ def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
     if not kind.place and path:
         raise StoreURLError(f"{url}: {scheme}: has no path; leave {path!r} out")
     return kind, _unescape(path), _options(url, kind, query)
+
+
+def _hint(path: str) -> str:
+    """Return what to say to a *path* without a scheme."""
+    from papyra.bare_path import scheme_at  # noqa: PLC0415  for a mistake alone
+
+    return f"; did you mean {scheme_at(path)}:{path}?"
 
 
 def _options(url: str, kind: _Kind, query: str) -> dict[str, Any]:

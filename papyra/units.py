@@ -32,8 +32,8 @@ _SIZES: Final = {
 }
 _ANY_CASE: Final = {name.lower(): scale for name, scale in _SIZES.items()}
 #: No bound needs more digits, and the interpreter refuses thousands of them.
-_QUANTITY: Final = re.compile(r"([0-9]{1,30})(?:\.([0-9]{1,30}))?([A-Za-z]*)")
-_WHOLE: Final = re.compile(r"[0-9]{1,30}")
+_QUANTITY: Final = r"([0-9]{1,30})(?:\.([0-9]{1,30}))?([A-Za-z]*)"
+_WHOLE: Final = r"[0-9]{1,30}"
 
 #: What a duration and a size must be, for messages.
 DURATION: Final = (
@@ -52,7 +52,7 @@ def duration(text: str) -> float:
     Raises:
         ValueError: if it is not a duration; the message says what it must be.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     scale = None if match is None else _TIMES.get(match[3] or "s")
     if match is None or scale is None:
         raise ValueError(f"must be {DURATION}")
@@ -68,7 +68,7 @@ def size(text: str) -> int:
     Raises:
         ValueError: if it is not a size; the message says what it must be.
     """
-    match = _QUANTITY.fullmatch(text)
+    match = re.fullmatch(_QUANTITY, text)
     scale = None if match is None else _ANY_CASE.get((match[3] or "B").lower())
     if match is None or scale is None or (scale == 1 and match[2]):
         raise ValueError(f"must be {SIZE}")
@@ -84,6 +84,6 @@ def whole_number(text: str) -> int:
     Raises:
         ValueError: if it is not a whole number; the message says what it must be.
     """
-    if not _WHOLE.fullmatch(text):
+    if not re.fullmatch(_WHOLE, text):
         raise ValueError(f"must be {WHOLE_NUMBER}")
     return int(text)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 import papyra
-from papyra.cli import compacting, help_texts, wording
+from papyra.cli import help_texts, wording
 from papyra.cli.failure import ANOMALY, OK, UsageError
 from papyra.cli.output import emit, json_line, progress_told, warnings_told
 from papyra.cli.store_argument import takes_store, url_of
@@ -185,6 +185,8 @@ def _list(url: str, *, as_json: bool) -> int:
 @_json
 def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str | None) -> int:
     """Drop what the retention does not keep."""
+    from papyra.cli import compacting  # noqa: PLC0415  for this command alone
+
     source, report = compacting.compact(url, limits, dry_run=dry_run, yes=yes, as_json=as_json)
     emit(json_line(_fields(report)) if as_json else wording.compaction(source, report))
     return OK if report.clean else ANOMALY

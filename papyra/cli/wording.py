@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 import papyra
@@ -196,6 +195,8 @@ def imported(source: str, destination: str, report: "ImportReport") -> str:
 
 def _command(command: str, url: str) -> str:
     """Return *command* as it is to be typed for the store *url*."""
+    from shlex import quote  # noqa: PLC0415  most commands advise nothing
+
     store = "" if url == DEFAULT_STORE else f" --store {quote(without_userinfo(url))}"
     return f"'papyra {command}{store}'" if not store else f"papyra {command}{store}"
 

@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from cli.shell import STORE, STRANGE, Shell, everything, intact
@@ -14,6 +18,14 @@ from stores import counts
 from papyra import Record, RotatingBackend, open_store
 
 DAY = 86400.0
+#: The command line, also where Ctrl-C is ignored, as in what a shell runs in the background.
+INTERRUPTIBLE = """
+import signal, sys
+from papyra.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 KEEP_ONE = f"json:{STORE}?max_records=1"
 
 
@@ -212,6 +224,56 @@ def test_with_yes_the_store_is_looked_at_once(shell: Shell) -> None:
     assert records(shell) == 0
 
 
+@contextmanager
+def at_terminal(shell: Shell, *arguments: str) -> Iterator["Terminal"]:
+    """Run `papyra compact` of one record to keep, with a terminal for stdin and stderr."""
+    pty = pytest.importorskip("pty")
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, "compact", "--store", KEEP_ONE, *arguments],
+        cwd=shell.directory,
+        env=shell.environment,
+        stdin=theirs,
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
+    )
+    os.close(theirs)  # so that its end is the end of what is shown
+    try:
+        yield Terminal(ours, process)
+    finally:
+        with process:
+            process.kill()
+        os.close(ours)
+
+
+class Terminal(NamedTuple):
+    """Our end of the terminal of a *process*."""
+
+    descriptor: int
+    process: "subprocess.Popen[str]"
+
+    def read_until(self, end: bytes) -> bytes:
+        """Return what is shown until *end*, or until the process ends."""
+        shown = b""
+        while not shown.endswith(end) or not end:
+            try:
+                shown += os.read(self.descriptor, 1000)
+            except OSError:  # Linux says so once the other end is closed
+                break
+        return shown
+
+    def answer(self, typed: bytes) -> tuple[int, str, bytes]:
+        """Type an answer, and return the exit code, stdout and what is shown until the end."""
+        os.write(self.descriptor, typed)
+        shown = self.read_until(b"")
+        out, _ = self.process.communicate()
+        return self.process.returncode, out, shown
+
+
+QUESTION = b"Drop them? [y/N] "
+
+
 @pytest.mark.parametrize(
     ("typed", "code", "left"),
     [(b"y\n", 0, 1), (b"YES\n", 0, 1), (b"\n", 2, 3), (b"no\n", 2, 3), (b"\x04", 2, 3)],
@@ -220,33 +282,15 @@ def test_with_yes_the_store_is_looked_at_once(shell: Shell) -> None:
 def test_on_a_terminal_it_asks_and_does_what_it_is_told(
     shell: Shell, typed: bytes, code: int, left: int
 ) -> None:
-    pty = pytest.importorskip("pty")
     shell.path.write_bytes(intact(3))
-    ours, theirs = pty.openpty()
-    with open(theirs, "r+b", buffering=0, closefd=True) as terminal:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "papyra", "compact", "--store", KEEP_ONE],
-            cwd=shell.directory,
-            env=shell.environment,
-            stdin=terminal,
-            stdout=subprocess.PIPE,
-            stderr=terminal,
-            text=True,
-        )
-        shown = b""
-        while not shown.endswith(b"Drop them? [y/N] "):
-            shown += os.read(ours, 1000)
-        assert shell.path.read_bytes() == intact(3)
-        os.write(ours, typed)
-        out, _ = process.communicate()
-        # All that it said lies in the terminal already: a mark behind it is where it ends.
-        terminal.write(b"\a")
-    while not shown.endswith(b"\a"):
-        shown += os.read(ours, 1000)
-    os.close(ours)
+    with at_terminal(shell) as terminal:
+        asked = terminal.read_until(QUESTION)
+        assert b"a compaction would drop 2 of 3 records" in asked
+        assert asked.endswith(QUESTION)
+        assert everything(shell.directory) == {STORE: intact(3)}
+        done, out, shown = terminal.answer(typed)
 
-    assert (process.returncode, records(shell)) == (code, left)
-    assert b"a compaction would drop 2 of 3 records" in shown
+    assert (done, records(shell)) == (code, left)
     if code:
         assert out == ""
         assert b"the answer was not yes; nothing was changed" in shown
@@ -255,29 +299,26 @@ def test_on_a_terminal_it_asks_and_does_what_it_is_told(
         assert out.startswith(f"{shell.path}: 1 record kept, 2 dropped")
 
 
+def test_ctrl_c_at_the_question_changes_nothing_and_is_code_130(shell: Shell) -> None:
+    shell.path.write_bytes(intact(3))
+    with at_terminal(shell) as terminal:
+        terminal.read_until(QUESTION)
+        terminal.process.send_signal(signal.SIGINT)
+        done, out, shown = terminal.answer(b"")
+
+    assert (done, out) == (130, "")
+    assert shown.endswith(b"papyra: interrupted\r\n")
+    assert everything(shell.directory) == {STORE: intact(3)}
+
+
 def test_what_is_appended_before_the_answer_is_kept_by_the_same_retention(shell: Shell) -> None:
     """The look is a guard against a mistyped retention; the compaction goes by the retention alone."""
-    pty = pytest.importorskip("pty")
     shell.path.write_bytes(intact(3))
-    ours, theirs = pty.openpty()
-    with open(theirs, "r+b", buffering=0) as terminal:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "papyra", "compact", "--store", KEEP_ONE],
-            cwd=shell.directory,
-            env=shell.environment,
-            stdin=terminal,
-            stdout=subprocess.PIPE,
-            stderr=terminal,
-            text=True,
-        )
-        shown = b""
-        while not shown.endswith(b"[y/N] "):
-            shown += os.read(ours, 1000)
+    with at_terminal(shell) as terminal:
+        terminal.read_until(QUESTION)
         with open_store(f"json:{shell.path}") as store:
             newest = store.append(Record("event", data={"n": 9}))
-        os.write(ours, b"y\n")
-        out, _ = process.communicate()
-    os.close(ours)
+        _, out, _ = terminal.answer(b"y\n")
 
     assert out.startswith(f"{shell.path}: 1 record kept, 3 dropped")
     with open_store(f"json:{shell.path}") as store:
@@ -285,24 +326,10 @@ def test_what_is_appended_before_the_answer_is_kept_by_the_same_retention(shell:
 
 
 def test_with_json_nobody_is_asked(shell: Shell) -> None:
-    pty = pytest.importorskip("pty")
     shell.path.write_bytes(intact(3))
-    ours, theirs = pty.openpty()
-    with open(theirs, "r+b", buffering=0) as terminal:
-        done = subprocess.run(
-            [sys.executable, "-m", "papyra", "compact", "--json", "--store", KEEP_ONE],
-            cwd=shell.directory,
-            env=shell.environment,
-            stdin=terminal,
-            stdout=subprocess.PIPE,
-            stderr=terminal,
-            check=False,
-        )
-        terminal.write(b"\a")
-        shown = b""
-        while not shown.endswith(b"\a"):
-            shown += os.read(ours, 1000)
-    os.close(ours)
+    with at_terminal(shell, "--json") as terminal:
+        done, out, shown = terminal.answer(b"")
 
-    assert (done.returncode, done.stdout) == (2, b"")
-    assert json.loads(shown.rstrip(b"\a"))["error"]["type"] == "ConfirmationError"
+    assert (done, out) == (2, "")
+    assert json.loads(shown)["error"]["type"] == "ConfirmationError"
+    assert everything(shell.directory) == {STORE: intact(3)}

@@ -5,13 +5,15 @@ import os
 import re
 from collections.abc import Iterator
 from stat import S_ISDIR, S_ISREG
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from papyra.anomaly import Anomaly
 from papyra.descriptors import LockedDescriptors
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
 from papyra.system import LOCK_SHARED, monotonic, try_lock
+
+if TYPE_CHECKING:
+    from papyra.anomaly import Anomaly
 
 #: Side files and directories, after the store's path and a dot.
 _OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
@@ -217,8 +219,11 @@ class Layout:
         """Return the paths of temporary files, in use or not."""
         return [path for path, ending in self.siblings() if _is_temporary(path, ending)]
 
-    def strays(self) -> Iterator[Anomaly]:
+    def strays(self) -> "Iterator[Anomaly]":
         """Yield a finding for each file that an interruption left, or that is not papyra's."""
+        # Here, since a command on published counters does without it, and it takes a while to load.
+        from papyra.anomaly import Anomaly  # noqa: PLC0415
+
         for path, ending in self.siblings():
             if ending in _OWN or any(p.fullmatch(ending) for p in (_SEGMENT, _LEGACY, _REMAINS)):
                 continue
