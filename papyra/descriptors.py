@@ -16,9 +16,13 @@ from itertools import chain, compress, repeat
 from typing import IO, Self
 
 from papyra.system import (
+    AT_ONCE,
     LOCK_NONE,
     LOCK_SHARED,
     OPEN_FLAGS,
+    check_odd,
+    check_place,
+    check_regular,
     flock,
     lock,
     monotonic,
@@ -27,9 +31,15 @@ from papyra.system import (
 
 
 def open_file(path: str, flags: int, mode: str = "rb", *, buffering: int = -1) -> IO[bytes]:
-    """Return a file object of *path*, opened with the *flags* of `os.open`; a new one has mode 0600."""
+    """
+    Return a file object of *path*, opened with the *flags* of `os.open`; a new one has mode 0600.
+
+    Raises:
+        StoreIOError: if something else than a regular file stands there, as a FIFO.
+    """
+    check_place(path)
     # One call of C, as below.
-    descriptors = map(os.open, (path,), (flags | OPEN_FLAGS,), (0o600,))
+    descriptors = map(os.open, (path,), (flags | OPEN_FLAGS | AT_ONCE,), (0o600,))
     return next(map(open, descriptors, (mode,), (buffering,)))
 
 
@@ -60,9 +70,22 @@ class Descriptors(IOBase):
         return map(os.close, opened)
 
     def open(self, path: str, flags: int, mode: int = 0o600) -> int:
-        """Open *path* as `os.open` does; links are not followed, programs inherit nothing."""
-        # One call of C: no interrupt comes between opening the file and noting its descriptor.
-        self._opened.extend(map(os.open, (path,), (flags | OPEN_FLAGS,), (mode,)))
+        """
+        Open the regular file *path*, without waiting for anything, and return its descriptor.
+
+        Links are not followed, and programs inherit nothing.
+
+        Raises:
+            StoreIOError: if something else stands there, as a FIFO.
+        """
+        flags |= OPEN_FLAGS | AT_ONCE
+        try:
+            # One call of C: no interrupt comes between opening the file and noting its descriptor.
+            self._opened.extend(map(os.open, (path,), (flags,), (mode,)))
+        except OSError as error:
+            check_odd(path, error)
+            raise
+        check_regular(path, self._opened[-1])
         return self._opened[-1]
 
     def duplicate(self, descriptor: int) -> int:
@@ -130,7 +153,11 @@ class FileLock(LockedDescriptors):
         try:
             self._acquire()
         except BaseException:
-            self.close()  # the traceback keeps this object, and with it the lock
+            # The traceback keeps this object, and with it the lock.
+            try:
+                self.close()
+            except OSError:  # there are no locks here, which is being raised already
+                self.close()  # it goes on behind what failed
             raise
         return self
 

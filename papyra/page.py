@@ -28,6 +28,14 @@ _AT_TOTALS: Final = 8
 _AT_BANKS: Final = (32, 64)
 
 
+#: One more than a word holds; a time before 1970 is kept as this much more than it is.
+_WORD: Final = 1 << 64
+
+
+def _signed(word: int) -> int:
+    return word - _WORD if word >= _WORD // 2 else word
+
+
 class Page:
     """
     A mapped page: a book that its owner counts in, and that others read and reset.
@@ -66,7 +74,7 @@ class Page:
             *baseline, since = words[bank : bank + _COUNT + 1].tolist()
             totals = list(self.cells)
             if words[_AT_RESETS] == resets:  # else a reset came between
-                return totals, baseline, since / 1e9
+                return totals, baseline, _signed(since) / 1e9
 
     def close_interval(self, now: float) -> list[int]:
         """Make the totals the new baseline; return what they rose since the old one."""
@@ -79,7 +87,7 @@ class Page:
     def _fill(self, bank: int, baseline: list[int], since: float) -> None:
         for index, base in enumerate(baseline):
             self._words[bank + index] = base
-        self._words[bank + _COUNT] = int(since * 1e9)
+        self._words[bank + _COUNT] = int(since * 1e9) % _WORD
 
     def release(self) -> None:
         """Unmap the page, which tells everybody that its owner is gone."""

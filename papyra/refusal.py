@@ -24,6 +24,14 @@ _CURES: Final = {
     errno.EEXIST: "something else stands in its place; move that away",
     errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open",
+    errno.EBUSY: "something holds it: a single file that is mounted, as into a container, cannot be"
+    " replaced; mount its directory",
+    errno.ENOLCK: "the file system has no locks (flock), or its server has run out of them; keep the store on"
+    " a local one",
+    errno.ENOSYS: "the file system cannot do that; keep the store on a local one that has flock",
+    errno.EOPNOTSUPP: "the file system cannot do that; keep the store on a local one that has flock",
+    errno.ENOTSUP: "the file system cannot do that; keep the store on a local one that has flock",
+    errno.ENXIO: "it is a socket, or a device that is not there; move it away",
     errno.EIO: "the disk fails; look at the system's log before anything else",
 }
 

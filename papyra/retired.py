@@ -69,7 +69,7 @@ class Retired:
         self.tally = Tally()
         self.folded: list[str] = []
         try:
-            with open(self._path, "rb") as file:
+            with open_file(self._path, os.O_RDONLY) as file:
                 content = json.load(file)
             self.tally.add(content["totals"], content["baseline"], content["since"])
             self.tally.exited = content["exited"]

@@ -12,11 +12,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 from types import ModuleType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from papyra.errors import StoreLockedError
+from papyra.errors import StoreIOError, StoreLockedError
 
 
 def _find_fcntl() -> ModuleType | None:
@@ -45,6 +46,8 @@ LOCK_NONE: Final[int] = 2 if _fcntl is None else _fcntl.LOCK_UN
 OPEN_FLAGS: Final = (
     getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
+#: Flags that keep an open from waiting for the other end of a FIFO, and from taking a terminal.
+AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def _find_clock() -> Callable[[], float]:
@@ -100,6 +103,35 @@ def _holder(descriptor: int) -> str:
                 if fields[1] == "FLOCK" and fields[5] == device:
                     return f"process {fields[4]}"
     return ""
+
+
+def check_place(path: str) -> None:
+    """Raise `StoreIOError` if what stands at *path* is neither a regular file nor a link."""
+    with suppress(FileNotFoundError):
+        kind = os.lstat(path).st_mode
+        if not S_ISLNK(kind):
+            _check_kind(path, kind)
+
+
+def check_regular(path: str, descriptor: int) -> None:
+    """Raise `StoreIOError` unless the open file, which was found at *path*, is a regular one."""
+    _check_kind(path, os.fstat(descriptor).st_mode)
+
+
+def _check_kind(path: str, kind: int) -> None:
+    if not S_ISREG(kind):
+        raise _not_regular(path, errno.EISDIR if S_ISDIR(kind) else errno.EINVAL)
+
+
+def check_odd(path: str, error: OSError) -> None:
+    """Raise `StoreIOError` if *path* could not be opened because it is not a regular file."""
+    if error.errno in {errno.EISDIR, errno.ENXIO}:
+        raise _not_regular(path, error.errno or 0) from error
+
+
+def _not_regular(path: str, number: int) -> StoreIOError:
+    what = "a directory" if number == errno.EISDIR else "not a regular file"
+    return StoreIOError(number, f"it is {what}; move it away, the store needs its place", path)
 
 
 def own_like(path: str, model: str) -> None:

@@ -96,8 +96,7 @@ class ActiveFile:
             if not due or _is_at(self.lock, self._layout.lock):
                 break
             # Somebody removed the lock file: what is held keeps nobody out.
-            self.lock = _NONE
-            self._lock_file.close()
+            self.drop_lock()
         generation = os.lseek(self.lock, 0, os.SEEK_END)
         if due or generation != self._generation:
             self._open(generation, may_wait=not now)
@@ -195,6 +194,10 @@ class ActiveFile:
     def close(self) -> None:
         """Close both descriptors, which unlocks nothing that another process holds."""
         self._release_file()
+        self.drop_lock()
+
+    def drop_lock(self) -> None:
+        """Close the lock file, and with it let go of what is held; the next append opens it anew."""
         self.lock = _NONE
         self._lock_file.close()
 

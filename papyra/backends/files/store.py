@@ -71,7 +71,7 @@ class FileBackend(PersistenceBackend):
         self._appends_now = sync != "always"
 
     # In one piece: an interrupt may strike between any two of its calls.
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901, PLR0912
         if self._failure:
             raise self._failed()
         active = self._active
@@ -105,7 +105,10 @@ class FileBackend(PersistenceBackend):
             raise refusal(error, self.source, "nothing was stored") from error
         finally:
             if active.lock >= 0:
-                flock(active.lock, LOCK_NONE)
+                try:
+                    flock(active.lock, LOCK_NONE)
+                except OSError:  # it says why no lock was had; what was had must not stay
+                    active.drop_lock()
         if self._sync == "interval" and not self._is_dirty:
             sync_soon(self)
         return findings
