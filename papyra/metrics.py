@@ -5,6 +5,7 @@ Totals only rise. A reset moves a baseline, so that people see zero while export
 the totals, never see a fall; OpenTelemetry would report one as a negative delta.
 """
 
+import json
 import operator
 import time
 from collections import deque
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 
+#: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
+RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
@@ -61,8 +64,12 @@ class Book(Protocol):
         """Return totals, baseline and the time of the last reset, all of one moment."""
         ...
 
-    def close_interval(self, now: float) -> list[int]:
-        """Make the totals the new baseline; return what they rose since the old one."""
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        ...
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
         ...
 
     def resetting(self) -> AbstractContextManager[object]:
@@ -82,17 +89,22 @@ class LocalBook:
         self.cells: list[int] | memoryview[int] = list(totals)
         self._baseline = list(baseline)
         self._since = time.time() if since is None else since
+        self._next = self._baseline, self._since
 
     def read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset."""
         return list(self.cells), self._baseline, self._since
 
-    def close_interval(self, now: float) -> list[int]:
-        """Make the totals the new baseline; return what they rose since the old one."""
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
         totals = list(self.cells)
         interval = [new - old for new, old in zip(totals, self._baseline, strict=True)]
-        self._baseline, self._since = totals, now
+        self._next = totals, now
         return interval
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        self._baseline, self._since = self._next
 
     def resetting(self) -> AbstractContextManager[object]:
         """Return nothing to wait for: the lock of `PersistenceMetrics` is enough."""
@@ -183,18 +195,33 @@ class PersistenceMetrics:
         Start a new interval and return the counts of the one that ends.
 
         One lock covers both, so an increment of another thread falls into exactly one
-        interval, and the intervals and the last snapshot add up to `totals`.
+        interval, and the intervals and the last snapshot add up to `totals`. If it is interrupted,
+        nothing was reset, or a note of the exception tells the interval.
 
         Raises:
             StoreLockedError, StoreIOError: if other processes see the counters, and one of them
                 resets them for too long, or the system refuses; nothing was reset then.
         """
-        while True:
-            book = self._book
-            with book.resetting(), self._lock:
-                if book is self._book:  # else it was published, or closed, meanwhile
-                    self._take_in_late()
-                    return dict(zip(NAMES, book.close_interval(time.time()), strict=True))
+        counts: dict[str, int] = {}
+        notes: list[str] = []
+        done = False
+        try:
+            while not done:
+                book = self._book
+                with book.resetting(), self._lock:
+                    if book is self._book:  # else it was published, or closed, meanwhile
+                        self._take_in_late()
+                        interval = book.begin_interval(time.time())
+                        counts = dict(zip(NAMES, interval, strict=True))
+                        notes = [RESET_DONE + json.dumps(counts)]
+                        # Between these two no signal is delivered.
+                        book.end_interval()
+                        done = True
+        except BaseException as error:
+            if done:
+                error.__notes__ = notes
+            raise
+        return counts
 
     def _defer(self, name: str, n: int) -> None:
         """Raise *name* by *n* from where no lock may be taken: the next to look takes it in."""

@@ -9,12 +9,13 @@ for as long as it lives; whoever gets one finds the owner dead.
 
 import mmap
 import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final, Self
 
-from papyra.descriptors import FileLock
+from papyra.descriptors import LockedDescriptors
 from papyra.metrics import NAMES
-from papyra.refusal import refusals
-from papyra.system import LOCK_EXCLUSIVE, forget_in_child
+from papyra.system import LOCK_SHARED, forget_in_child, try_lock
 
 #: Bytes of a page.
 SIZE: Final = 4096
@@ -76,13 +77,24 @@ class Page:
             if words[_AT_RESETS] == resets:  # else a reset came between
                 return totals, baseline, _signed(since) / 1e9
 
-    def close_interval(self, now: float) -> list[int]:
-        """Make the totals the new baseline; return what they rose since the old one."""
+    @property
+    def resets(self) -> int:
+        """How often a baseline was replaced."""
+        return self._words[_AT_RESETS]
+
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
         totals, baseline, _ = self.read()
-        resets = self._words[_AT_RESETS]
-        self._fill(_AT_BANKS[(resets + 1) % 2], totals, now)
-        self._words[_AT_RESETS] = resets + 1
+        self._fill(_AT_BANKS[(self._words[_AT_RESETS] + 1) % 2], totals, now)
         return [new - old for new, old in zip(totals, baseline, strict=True)]
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        self._words[_AT_RESETS] += 1
+
+    def take_back_interval(self) -> None:
+        """Put the baseline before the last one in use again."""
+        self._words[_AT_RESETS] += 1
 
     def _fill(self, bank: int, baseline: list[int], since: float) -> None:
         for index, base in enumerate(baseline):
@@ -107,16 +119,23 @@ class OwnPage(Page):
         timeout: Seconds that a reset waits for others.
     """
 
-    def __init__(self, descriptor: int, directory: str, *, timeout: float) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        directory: str,
+        *,
+        timeout: float,
+        lock: Callable[[], AbstractContextManager[object]],
+    ) -> None:
         super().__init__(descriptor, writable=True)
         self.directory = directory
         self.timeout = timeout
+        self._lock = lock
         forget_in_child(self)
 
-    def resetting(self) -> "_ResetLock":
+    def resetting(self) -> AbstractContextManager[object]:
         """Keep everybody else who may reset the page out."""
-        path = os.path.join(self.directory, "lock")
-        return _ResetLock(path, LOCK_EXCLUSIVE, timeout=self.timeout)
+        return self._lock()
 
     def show(self) -> None:
         """Let others see the page; once more does no harm."""
@@ -127,11 +146,12 @@ class OwnPage(Page):
         self.release()
 
 
-class _ResetLock(FileLock):
-    """The lock that a reset of a page holds."""
-
-    __slots__ = ()
-
-    def _acquire(self) -> None:
-        with refusals(self._path, "nothing was reset"):
-            super()._acquire()
+def open_page(path: str, *, writable: bool) -> tuple[Page | None, bool]:
+    """Return the page at *path*, None if it was never finished, and whether its owner lives."""
+    with LockedDescriptors() as opened:
+        descriptor = opened.open(path, os.O_RDWR if writable else os.O_RDONLY)
+        alive = not try_lock(descriptor, LOCK_SHARED)
+        page = None
+        if os.fstat(descriptor).st_size == SIZE:
+            page = Page(descriptor, writable=writable)
+        return page if page is not None and page.shown else None, alive

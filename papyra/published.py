@@ -5,29 +5,34 @@ Counters of a file store that other processes can read and reset.
         lock              exclusive for reset, creation and folding, shared for a sum
         <pid>-<random>    the page of one open store object (see `papyra.page`)
         retired           what the pages of closed and dead owners came to, as JSON
+        reset             while a reset of all is under way (see `papyra.resets`)
 
 Folding adds the pages without an owner to `retired`, which names them until they are removed:
 interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
 """
 
+import json
 import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 
-from papyra.descriptors import Descriptors, FileLock, LockedDescriptors
+from papyra.descriptors import Descriptors
 from papyra.errors import NotPublishedError, PapyraError
-from papyra.metrics import NAMES, LocalBook, PersistenceMetrics
-from papyra.page import SIZE, OwnPage, Page
+from papyra.metrics import NAMES, RESET_DONE, LocalBook, PersistenceMetrics
+from papyra.page import SIZE, OwnPage, Page, open_page
 from papyra.refusal import refusals
+from papyra.resets import CountersLock, announce, is_under_way
 from papyra.retired import Retired, Tally
 from papyra.system import (
     HAS_FLOCK,
     LOCK_EXCLUSIVE,
     LOCK_SHARED,
     own_like,
+    sync_directory,
     try_lock,
     write_all,
 )
@@ -75,47 +80,79 @@ class PublishedCounters:
             StoreLockedError: if a reset is under way and does not end.
             StoreIOError: if the system refuses.
         """
-        with refusals(self.directory, _REFUSED), self._locked(LOCK_SHARED):
-            return self._sum()
+        with refusals(self.directory, _REFUSED):
+            with self._locked(LOCK_SHARED):
+                if not is_under_way(self.directory):
+                    return self._sum()
+            with self._locked(LOCK_EXCLUSIVE):  # takes it back
+                return self._sum()
 
     def reset(self) -> dict[str, int]:
         """
         Reset all of them and return the counts of the interval that ends.
 
-        The owners go on meanwhile, and see zero in their own `snapshot` from now on.
+        The owners go on meanwhile, and see zero in their own `snapshot` from now on. One that is
+        interrupted has reset nothing, or tells the interval in a note of the exception; one that is
+        killed has reset nothing once somebody looks.
 
         Raises:
             NotPublishedError: if nothing was ever published here.
             StoreLockedError: if another reset is under way and does not end.
             StoreIOError: if the system refuses.
         """
-        ended = [0] * len(NAMES)
-        with refusals(self.directory, _REFUSED), self._locked(LOCK_EXCLUSIVE):
-            fold(self.directory)
-            self._sum()  # raises where there is nothing to reset
-            now = time.time()
-            retired = Retired(self.directory)
-            rest = retired.tally.snapshot().values()
-            retired.tally.baseline, retired.tally.since = list(retired.tally.amounts), now
-            if retired.tally.exited:
-                retired.save()  # first: it alone can fail, and the pages would be reset for nothing
-            for page, _, _ in self._pages(writable=True):
-                interval = page.close_interval(now)
-                ended = [a + b for a, b in zip(ended, interval, strict=True)]
-        return dict(zip(NAMES, map(sum, zip(ended, rest, strict=True)), strict=True))
+        begun: list[str] = []
+        done: list[None] = []
+        notes: list[str] = []
+        try:
+            with refusals(self.directory, _REFUSED), self._locked(LOCK_EXCLUSIVE):
+                fold(self.directory)
+                self._sum()  # raises where there is nothing to reset
+                counts = self._reset_each(begun)
+                notes = [RESET_DONE + json.dumps(counts)]
+                # One call of C: no interrupt comes between doing it and noting that.
+                done.extend(map(os.unlink, begun))
+                sync_directory(self.directory)
+        except BaseException as error:
+            if done:
+                error.__notes__ = notes
+            elif begun:
+                with suppress(PapyraError), self._locked(LOCK_EXCLUSIVE):
+                    pass  # takes it back; else whoever looks next does
+            raise
+        return counts
 
-    def _locked(self, operation: int) -> FileLock:
+    def _reset_each(self, begun: list[str]) -> dict[str, int]:
+        """
+        Reset all pages and `retired`, and return the interval; the lock is held.
+
+        It can be taken back until the file is removed that is put into *begun*.
+        """
+        now = time.time()
+        pages = {name: page.resets for name, page, _ in self._pages(writable=False)}
+        retired = Retired(self.directory)
+        ended = list(retired.tally.snapshot().values())
+        begun.append(announce(self.directory, pages, retired))
+        retired.tally.baseline, retired.tally.since = list(retired.tally.amounts), now
+        if retired.tally.exited:
+            retired.save()
+        for _, page, _ in self._pages(writable=True):
+            interval = page.begin_interval(now)
+            page.end_interval()
+            ended = [a + b for a, b in zip(ended, interval, strict=True)]
+        return dict(zip(NAMES, ended, strict=True))
+
+    def _locked(self, operation: int) -> CountersLock:
         if not os.path.isdir(self.directory):
             raise self._nothing()
-        return _lock(self.directory, operation, timeout=self._timeout)
+        return CountersLock(self.directory, operation, timeout=self._timeout)
 
     def _sum(self) -> Tally:
         """Return the counts of all; an error where there are none, since zeros would be a lie."""
         tally = Retired(self.directory).tally
-        for page, alive, pid in self._pages(writable=False):
+        for name, page, alive in self._pages(writable=False):
             tally.add(*page.read())
             if alive:
-                tally.live.add(pid)
+                tally.live.add(int(name.partition("-")[0]))
             else:
                 tally.exited += 1
         if tally.since == float("inf"):
@@ -133,12 +170,12 @@ class PublishedCounters:
             " with its first append, recover or compact"
         )
 
-    def _pages(self, *, writable: bool) -> Iterator[tuple[Page, bool, int]]:
-        """Yield the pages, whether their owners live, and these owners' process ids."""
+    def _pages(self, *, writable: bool) -> Iterator[tuple[str, Page, bool]]:
+        """Yield the pages, each with its name before it and whether its owner lives behind it."""
         for name in _page_names(self.directory, Retired(self.directory).folded):
-            page, alive = _page(os.path.join(self.directory, name), writable=writable)
+            page, alive = open_page(os.path.join(self.directory, name), writable=writable)
             if page is not None:
-                yield page, alive, int(name.partition("-")[0])
+                yield name, page, alive
 
 
 def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout: float) -> None:
@@ -166,7 +203,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
     with suppress(FileExistsError):
         os.mkdir(directory, 0o700)
         own_like(directory, model)
-    with _lock(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
+    with CountersLock(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
         fold(directory)
         path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
         # Closed and not unlocked: the map has a descriptor of its own, and the lock with it.
@@ -177,7 +214,8 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
                 # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
                 write_all(descriptor, bytes(SIZE))
                 try_lock(descriptor, LOCK_EXCLUSIVE)
-                page = OwnPage(descriptor, directory, timeout=timeout)
+                lock = partial(_OwnResetLock, directory, LOCK_EXCLUSIVE, timeout=timeout)
+                page = OwnPage(descriptor, directory, timeout=timeout, lock=lock)
             except BaseException:
                 os.unlink(path)
                 raise
@@ -191,7 +229,7 @@ def unpublish(metrics: PersistenceMetrics) -> None:
     if not isinstance(page, OwnPage):
         return
     try:
-        with _lock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
+        with CountersLock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
             metrics._move(LocalBook)
             page.release()
             fold(page.directory)
@@ -207,7 +245,7 @@ def fold(directory: str) -> None:
     gone = [name for name in retired.folded if os.path.exists(os.path.join(directory, name))]
     dead = []
     for name in _page_names(directory, retired.folded):
-        page, alive = _page(os.path.join(directory, name), writable=False)
+        page, alive = open_page(os.path.join(directory, name), writable=False)
         if alive:
             continue
         if page is None:
@@ -223,20 +261,14 @@ def fold(directory: str) -> None:
         os.unlink(os.path.join(directory, name))
 
 
-def _lock(directory: str, operation: int, *, timeout: float, create: bool = False) -> FileLock:
-    path = os.path.join(directory, "lock")
-    return FileLock(path, operation, timeout=timeout, create_like=directory if create else "")
+class _OwnResetLock(CountersLock):
+    """The lock that a program holds while it resets its own page."""
 
+    __slots__ = ()
 
-def _page(path: str, *, writable: bool) -> tuple[Page | None, bool]:
-    """Return the page at *path*, None if it was never finished, and whether its owner lives."""
-    with LockedDescriptors() as opened:
-        descriptor = opened.open(path, os.O_RDWR if writable else os.O_RDONLY)
-        alive = not try_lock(descriptor, LOCK_SHARED)
-        page = None
-        if os.fstat(descriptor).st_size == SIZE:
-            page = Page(descriptor, writable=writable)
-        return page if page is not None and page.shown else None, alive
+    def _acquire(self) -> None:
+        with refusals(self._path, "nothing was reset"):
+            super()._acquire()
 
 
 def _page_names(directory: str, folded: list[str]) -> list[str]:

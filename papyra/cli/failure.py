@@ -96,8 +96,8 @@ def _exit_code(error: BaseException) -> int:
 
 def _message(error: BaseException) -> str:
     match error:
-        case KeyboardInterrupt():
-            return "interrupted"
+        case KeyboardInterrupt():  # the note is a reset's that was done
+            return "; ".join(["interrupted", *getattr(error, "__notes__", ())])
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
         case (

@@ -34,10 +34,11 @@ ALLOWED = {
     },
     "counter_names": set(),
     "metrics": {"counter_names", "system"},
-    "page": {"descriptors", "metrics", "refusal", "system"},
+    "page": {"descriptors", "metrics", "system"},
     "retired": {"descriptors", "errors", "metrics", "system"},
+    "resets": {"descriptors", "errors", "page", "retired", "system"},
     "published": {
-        "descriptors", "errors", "metrics", "page", "refusal", "retired", "system",
+        "descriptors", "errors", "metrics", "page", "refusal", "resets", "retired", "system",
     },
     "calls": {"anomaly", "metrics", "system"},
     "commit": {"anomaly", "calls", "errors", "metrics", "record", "system"},

@@ -19,7 +19,7 @@ from papyra import (
     open_counters,
 )
 from papyra.descriptors import FileLock
-from papyra.metrics import BookMaker, PersistenceMetrics
+from papyra.metrics import RESET_DONE, BookMaker, PersistenceMetrics
 from papyra.system import LOCK_EXCLUSIVE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
@@ -194,6 +194,69 @@ def test_a_resetter_killed_before_the_flip_changes_nothing(file_kind: FileKind) 
         assert store.metrics.snapshot() == counts(records_written=2)
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=2)
         assert open_counters(file_kind.url).reset() == counts(records_written=2)
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [("page.Page", "end_interval"), ("retired.Retired", "save"), ("resets", "sync_directory")],
+)
+def test_a_resetter_killed_anywhere_has_reset_nothing_once_somebody_looks(
+    file_kind: FileKind, place: str, name: str
+) -> None:
+    """Not once the last step is done: then it has reset everything."""
+    with file_kind.open() as gone:
+        gone.append(event(0))
+    with file_kind.open() as store, file_kind.open() as other:
+        store.append_many([event(1), event(2)])
+        other.append(event(3))
+        with Child() as child:
+            child.do(f"import papyra.{place.split('.', maxsplit=1)[0]}")
+            child.do(f"place, name = papyra.{place}, {name!r}; real = getattr(place, name)")
+            child.do("kill = lambda *a: (real(*a), os.kill(os.getpid(), signal.SIGKILL))")
+            child.do("setattr(place, name, kill)")
+            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child._process.wait()
+        assert os.path.exists(f"{file_kind.path}.metrics/reset")
+
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=4)
+        assert store.metrics.snapshot() == counts(records_written=2)
+        assert open_counters(file_kind.url).reset() == counts(records_written=4)
+        assert open_counters(file_kind.url).read().snapshot() == counts()
+
+
+def test_a_programs_own_reset_takes_back_one_of_all_that_was_killed(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        with Child() as child:
+            child.do("from papyra.page import Page; end = Page.end_interval")
+            child.do("Page.end_interval = lambda *a: (end(*a), os.kill(os.getpid(), 9))")
+            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child._process.wait()
+        store.append(event(2))
+        assert store.metrics.reset() == counts(records_written=2)
+        assert open_counters(file_kind.url).read().snapshot() == counts()
+
+
+def test_a_damaged_note_of_a_reset_is_named(file_kind: FileKind) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        Path(f"{file_kind.path}.metrics/reset").write_bytes(b"{}")
+        with pytest.raises(NotPublishedError, match=r"metrics/reset: damaged .*; remove it"):
+            open_counters(file_kind.url).read()
+        os.unlink(f"{file_kind.path}.metrics/reset")
+
+
+def test_a_reset_that_was_done_before_an_interrupt_tells_the_interval(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        monkeypatch.setattr("papyra.published.sync_directory", raiser(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt) as caught:
+            open_counters(file_kind.url).reset()
+        (note,) = caught.value.__notes__
+        assert json.loads(note.removeprefix(RESET_DONE)) == counts(records_written=1)
+        assert open_counters(file_kind.url).read().snapshot() == counts()
 
 
 @pytest.mark.parametrize("step", ["save", "unlink"])
