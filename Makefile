@@ -30,6 +30,7 @@ lint: $(VENV)/.installed-dev
 types: $(VENV)/.installed-dev
 	$(VENV)/bin/mypy
 	$(VENV)/bin/pyright
+	$(PY) tests/typed/completeness.py papyra papyra_otel
 
 # The interpreter is checked first: a venv made by another Python, or moved, is made anew.
 $(VENV)/.pip: Makefile

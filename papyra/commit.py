@@ -51,8 +51,8 @@ class CommitQueue:
     __slots__ = ("_before", "_door", "_error", "_pending", "_taken", "lock", "writer")
 
     def __init__(self) -> None:
-        self.writer = os.urandom(8).hex()
-        self.lock = Lock()
+        self.writer: str = os.urandom(8).hex()
+        self.lock: Final = Lock()
         self._pending: deque[Call] = deque()
         # Guards which calls wait and which are taken; held for a few instructions only.
         self._door = Lock()

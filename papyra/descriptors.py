@@ -57,7 +57,7 @@ class Descriptors(IOBase):
     __slots__ = ("_opened",)
 
     # Set by the instance, in its dictionary: an interrupt may free the object before it is.
-    close: Callable[[], None]
+    close: Callable[[], None]  # pyright: ignore[reportIncompatibleMethodOverride]  C alone runs it
 
     def __init__(self) -> None:
         self._opened: list[int] = []

@@ -25,8 +25,8 @@ class Dropped:
     __slots__ = ("by_kind", "bytes", "newest", "oldest", "records")
 
     def __init__(self) -> None:
-        self.records = 0
-        self.bytes = 0
+        self.records: int = 0
+        self.bytes: int = 0
         self.by_kind: dict[str, int] = {}
         self.oldest: float | None = None
         self.newest: float | None = None

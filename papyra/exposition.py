@@ -29,16 +29,15 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 
 @runtime_checkable
 class Named(Protocol):
-    """A store that says itself what it is called, as all of papyra's do, also for asyncio."""
+    """
+    A store that says itself what it is called, as all of papyra's do, also for asyncio.
+
+    Its kind is taken from `kind`, of the object or its class, if it has one.
+    """
 
     @property
     def metrics(self) -> Totals | Snapshots:
         """The counters."""
-        ...
-
-    @property
-    def kind(self) -> str:
-        """The kind of store."""
         ...
 
     @property

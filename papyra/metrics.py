@@ -126,7 +126,9 @@ class PersistenceMetrics:
 
     def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
         self._unsupported = checked(unsupported, "unsupported")
-        self.supported = tuple(name for name in NAMES if name not in self._unsupported)
+        self.supported: tuple[str, ...] = tuple(
+            name for name in NAMES if name not in self._unsupported
+        )
         # A leaf lock: whoever holds it takes no other and calls nobody.
         self._lock = Lock()
         # Counts of what the garbage collector ended: it may run in a thread that holds the lock.

@@ -222,8 +222,8 @@ class Findings:
 
     def __init__(self) -> None:
         self.listed: list[Anomaly] = []
-        self.found = 0
-        self.bytes_removable = 0
+        self.found: int = 0
+        self.bytes_removable: int = 0
         self._identities: set[tuple[str, str, int | str]] = set()
 
     def add(self, anomaly: Anomaly) -> None:

@@ -102,7 +102,7 @@ class Admission:
         self._now = now
         self._records = retention.max_records
         self._bytes = retention.max_total_bytes
-        self.full = self._records == 0
+        self.full: bool = self._records == 0
 
     def admit(self, timestamp: float, size: int) -> bool:
         """Tell whether the next older record, a line of *size* bytes, stays."""

@@ -32,9 +32,9 @@ class Tally:
     """
 
     def __init__(self) -> None:
-        self.amounts = [0] * len(NAMES)
-        self.baseline = [0] * len(NAMES)
-        self.since = float("inf")
+        self.amounts: list[int] = [0] * len(NAMES)
+        self.baseline: list[int] = [0] * len(NAMES)
+        self.since: float = float("inf")
         self.live: set[int] = set()
         self.exited = 0
 
@@ -66,7 +66,7 @@ class Retired:
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._path = os.path.join(directory, "retired")
-        self.tally = Tally()
+        self.tally: Tally = Tally()
         self.folded: list[str] = []
         try:
             with open_file(self._path, os.O_RDONLY) as file:

@@ -215,9 +215,9 @@ class Sorter:
     """
 
     def __init__(self, retention: Retention | None, now: float) -> None:
-        self.kept = 0
-        self.dropped = Dropped()
-        self.findings = Findings()
+        self.kept: int = 0
+        self.dropped: Dropped = Dropped()
+        self.findings: Findings = Findings()
         self._retention = _KEEP_ALL if retention is None else retention
         self._now = now
         self._seen = Seen()

@@ -122,7 +122,7 @@ class Listener(TCPServer):
 
     request_queue_size = BACKLOG
     # A port whose connections have just ended is free; on Windows any port would be.
-    allow_reuse_address = os.name != "nt"
+    allow_reuse_address: bool = os.name != "nt"
 
     def __init__(
         self,
@@ -131,7 +131,7 @@ class Listener(TCPServer):
         registry: CollectorRegistry,
         patience: float,
     ) -> None:
-        self.address_family = family
+        self.address_family: int = family
         self.registry = registry
         self.patience = patience
         self._lock = Lock()

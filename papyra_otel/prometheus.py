@@ -149,10 +149,10 @@ class PrometheusServer:
         registry = CollectorRegistry()
         reader = _OwnReader(registry=registry, disable_target_info=True, scope_info_enabled=False)
         self._provider = _OwnProvider(reader)
-        self.bridge = MetricsBridge(self._provider)
+        self.bridge: MetricsBridge = MetricsBridge(self._provider)
         self._listener = _listen(host, port, registry)
         self.port: int = self._listener.server_address[1]
-        self.url = _url(host, self.port)
+        self.url: str = _url(host, self.port)
         self._closed = False
         self._thread = Thread(
             target=self._listener.serve_forever,

@@ -39,7 +39,7 @@ class Series:
     __slots__ = ("attributes", "totals")
 
     def __init__(self, attributes: dict[str, str]) -> None:
-        self.attributes = attributes
+        self.attributes: dict[str, str] = attributes
         self.totals: dict[str, int] = {}
 
 
@@ -83,17 +83,18 @@ class Source:
 
     def __init__(self, store: Countable, name: str | None) -> None:
         kind, its_name = labels_of(store, name)
-        self.kind, self.name = encodable(kind), encodable(its_name)
-        self.is_named = name is not None
-        self.counters = counters_of(store)
-        self.scope = scope_of(self.counters)
-        self.identity = identity_of(self.counters)
+        self.kind: str = encodable(kind)
+        self.name: str = encodable(its_name)
+        self.is_named: bool = name is not None
+        self.counters: Counters = counters_of(store)
+        self.scope: str = scope_of(self.counters)
+        self.identity: object = identity_of(self.counters)
         self._read = _reader(self.counters)
         self._store = _weak(store) if store is not self.counters else None
         self._seen: dict[str, int] = {}
-        self.failing = False
+        self.failing: bool = False
         if isinstance(self.counters, PersistenceMetrics):
-            self.counted = self.counters.supported
+            self.counted: tuple[str, ...] = self.counters.supported
         elif self.scope:
             self.counted = NAMES  # it may not be there to be read yet
         else:
@@ -176,7 +177,7 @@ class Left:
         self._is_sum = scope_of(counters) != ""
         reference = None if self._is_sum else _weak(counters)
         self._counters = (lambda: counters) if reference is None else reference
-        self.seen = seen
+        self.seen: dict[str, int] = seen
 
     @property
     def is_lost(self) -> bool:

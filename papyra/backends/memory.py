@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from typing import ClassVar
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
@@ -27,7 +28,9 @@ class MemoryBackend(PersistenceBackend):
     """
 
     kind = "memory"
-    unsupported = frozenset({"compactions_triggered", "compaction_errors"})
+    unsupported: ClassVar[frozenset[str]] = frozenset(
+        {"compactions_triggered", "compaction_errors"}
+    )
     _appends_now = True
 
     def __init__(

@@ -59,7 +59,10 @@ class ActiveFile:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self.descriptor = self.lock = self.end = self._generation = _NONE
+        self.descriptor: int = _NONE
+        self.lock: int = _NONE
+        self.end: int = _NONE
+        self._generation = _NONE
         # What closes the two descriptors, whatever an interrupt keeps from being noted.
         self._file = self._lock_file = Descriptors()
         self._identity = (_NONE, _NONE)

@@ -82,15 +82,15 @@ class Layout:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         try:
-            self.path = os.path.realpath(os.fspath(path))
+            self.path: str = os.path.realpath(os.fspath(path))
         except FileNotFoundError:
             reason = "the working directory is gone; give the whole path"
             raise StoreIOError(errno.ENOENT, reason, os.fspath(path)) from None
-        self.directory = os.path.dirname(self.path)
-        self.lock = self.path + ".lock"
-        self.maintenance_lock = self.path + ".maint.lock"
-        self.quarantine = self.path + ".quarantine"
-        self.metrics = self.path + ".metrics"
+        self.directory: str = os.path.dirname(self.path)
+        self.lock: str = self.path + ".lock"
+        self.maintenance_lock: str = self.path + ".maint.lock"
+        self.quarantine: str = self.path + ".quarantine"
+        self.metrics: str = self.path + ".metrics"
         # The state in which the directory was last seen, and when that was first.
         self._changed: tuple[_State, float] = (), 0.0
         # The state in which it was listed, and what was found.

@@ -51,7 +51,7 @@ class Quarantine:
         # Of the file that is spoken of: where its bytes begin, and their checksum.
         self._begin = self._checksum = 0
         self.id: str | None = None
-        self.size = 0
+        self.size: int = 0
 
     def begin(self, path: str) -> None:
         """Say that what follows is of the file at *path*."""

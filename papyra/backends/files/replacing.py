@@ -44,8 +44,9 @@ class Replacement:
     """
 
     def __init__(self, layout: Layout, path: str, old: OpenedFile) -> None:
-        self.size = self.checksum = 0
-        self.ends_line = True
+        self.size: int = 0
+        self.checksum: int = 0
+        self.ends_line: bool = True
         self._layout = layout
         self._place = path
         self._owner, self._old = old.owner, old.descriptor
@@ -54,7 +55,7 @@ class Replacement:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._file = open_file(self._path, flags, "wb", buffering=_CHUNK)
         try:
-            self.inode = os.fstat(self._file.fileno()).st_ino
+            self.inode: int = os.fstat(self._file.fileno()).st_ino
             self._become_like(os.fstat(self._old))
         except BaseException:
             self.discard()

@@ -59,7 +59,7 @@ class Saved:
 
     def __init__(self, layout: Layout, id_: str) -> None:
         self.id = id_
-        self.directory = os.path.join(layout.quarantine, id_)
+        self.directory: str = os.path.join(layout.quarantine, id_)
         if not _ID.fullmatch(id_) or not os.path.isdir(self.directory):
             raise UndoError(f"{layout.quarantine}: nothing is saved under the id {id_!r}")
         self.chapters: list[Chapter] = []

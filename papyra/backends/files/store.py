@@ -61,8 +61,8 @@ class FileBackend(PersistenceBackend):
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
         self._layout = Layout(path)
         self._layout.check_place()
-        self.source = self._layout.path
-        self.name = self._layout.name
+        self.source: str = self._layout.path
+        self.name: str = self._layout.name
         self._active = ActiveFile(self._layout)
         self._failure = ""
         self._is_failure_told = False

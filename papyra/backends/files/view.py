@@ -92,7 +92,7 @@ class View:
             self.close()
         remains = {f.path: partial(self._lines_of, [f]) for f in self.files if f.is_remains}
         others = [file for file in self.files if not file.is_remains]
-        self.remains = Remains(partial(self._lines_of, others), remains)
+        self.remains: Remains = Remains(partial(self._lines_of, others), remains)
 
     def _look_at(self, layout: Layout) -> None:
         """Note all files, and open the active one."""

@@ -159,7 +159,7 @@ class Keys:
         stem = f"{prefix}:{{{name}}}"
         self.prefix = prefix
         self.name = name
-        self.records = f"{stem}:records"
-        self.writers = f"{stem}:writers"
-        self.counters = f"{stem}:counters"
-        self.quarantine = f"{stem}:quarantine"
+        self.records: str = f"{stem}:records"
+        self.writers: str = f"{stem}:writers"
+        self.counters: str = f"{stem}:counters"
+        self.quarantine: str = f"{stem}:quarantine"

@@ -75,10 +75,10 @@ class Report:
     __slots__ = ("object", "text", "totals")
 
     def __init__(self, object_: str, known: tuple[int, ...], totals: tuple[int, ...]) -> None:
-        self.object = object_
-        self.totals = totals
+        self.object: str = object_
+        self.totals: tuple[int, ...] = totals
         pairs = zip(known, totals, strict=True)
-        self.text = "" if known == totals else " ".join(f"{old} {new}" for old, new in pairs)
+        self.text: str = "" if known == totals else " ".join(f"{old} {new}" for old, new in pairs)
 
 
 class SharedCounters:
@@ -91,11 +91,10 @@ class SharedCounters:
         name: What exporters call the store.
     """
 
-    kind: Final = "redis"
-
     def __init__(self, link: Link) -> None:
-        self.source = link.keys.records
-        self.name = link.keys.name
+        self.source: str = link.keys.records
+        self.kind: str = "redis"
+        self.name: str = link.keys.name
         self._link = link
         self._place = link.address.shown, link.keys.records
 

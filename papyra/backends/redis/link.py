@@ -49,10 +49,10 @@ class Message:
     __slots__ = ("doubtful", "script", "was_doubtful", "words")
 
     def __init__(self, words: Sequence[str | bytes | int], script: Script | None = None) -> None:
-        self.words = words
-        self.script = script
-        self.doubtful = False
-        self.was_doubtful = False
+        self.words: Sequence[str | bytes | int] = words
+        self.script: Script | None = script
+        self.doubtful: bool = False
+        self.was_doubtful: bool = False
 
 
 class Link:

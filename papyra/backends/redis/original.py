@@ -64,7 +64,7 @@ class OriginalStreams(PersistenceBackend):
         address = address_of(url, **files)
         self._prepared = False
         self.name = name
-        self.source = f"{prefix}:{name}"
+        self.source: str = f"{prefix}:{name}"
         self._links = [
             Link(address, _Stream(prefix, name, stream), timeout=timeout) for stream in _STREAMS
         ]

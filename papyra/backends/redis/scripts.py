@@ -39,8 +39,8 @@ class Script:
     def __init__(self, keys: str, *texts: str) -> None:
         self._keys = keys.split()
         names = (f"local {name} = KEYS[{n}]\n" for n, name in enumerate(self._keys, 1))
-        self.text = "".join((*names, *texts))
-        self.sha = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        self.text: str = "".join((*names, *texts))
+        self.sha: str = sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def words(self, keys: Keys, arguments: Sequence[str | bytes | int]) -> list[str | bytes | int]:
         """Return the command's words after the script: its keys, then *arguments*."""

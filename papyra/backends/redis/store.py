@@ -116,7 +116,7 @@ class RedisBackend(PersistenceBackend):
             )
         keys = Keys(prefix, name)
         self.name = name
-        self.source = keys.records
+        self.source: str = keys.records
         self._told = Told(self.metrics)
         self._link = Link(address_of(url, db=db, ca=ca, cert=cert, key=key), keys, timeout=timeout)
         for warning in look(self._link, must_exist=must_exist):
