@@ -1,11 +1,13 @@
 """What a compaction drops for good, counted as it goes."""
 
+import sys
 from typing import Final
 
 from papyra.record import Record
 
 #: The most kinds that are counted apart: a kind is any text that a program gave.
 MOST_KINDS: Final = 1000
+_LARGEST: Final = sys.float_info.max
 #: What stands for all further kinds.
 OTHER: Final = "_other"
 
@@ -18,7 +20,8 @@ class Dropped:
         records: Their number.
         bytes: The bytes of their lines.
         by_kind: The number of each kind; beyond 1,000 kinds the others are counted as "_other".
-        oldest: The smallest timestamp among them; None if there are none.
+        oldest: The smallest timestamp among them; None if there are none. One that no float holds
+            counts as the largest float of its sign.
         newest: The largest one.
     """
 
@@ -53,6 +56,14 @@ class Dropped:
 
     def _widen(self, oldest: float, newest: float) -> None:
         if self.oldest is None or oldest < self.oldest:
-            self.oldest = oldest
+            self.oldest = _within_floats(oldest)
         if self.newest is None or newest > self.newest:
-            self.newest = newest
+            self.newest = _within_floats(newest)
+
+
+def _within_floats(timestamp: float) -> float:
+    """Return *timestamp*, which JSON may have had as an integer of any size, as a finite float."""
+    try:
+        return min(max(float(timestamp), -_LARGEST), _LARGEST)
+    except OverflowError:
+        return _LARGEST if timestamp > 0 else -_LARGEST

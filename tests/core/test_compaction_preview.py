@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -15,7 +16,7 @@ import pytest
 from cli.shell import STRANGE, TORN, everything, intact
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from stores import KINDS, Kind, Rotating, counts, event
+from stores import KINDS, Kind, Rotating, counts, event, numbers
 
 import papyra
 from papyra import (
@@ -31,6 +32,7 @@ from papyra import (
 )
 from papyra.aio import AsyncBackend
 from papyra.dropped import MOST_KINDS, Dropped
+from papyra.record import _restore
 from papyra.sifting import Line
 
 LEGACY = Path(__file__).parent.parent / "data" / "papyra-0.3.0"
@@ -272,6 +274,31 @@ def test_files_that_another_process_dropped_meanwhile_are_not_counted(
         assert (report.kept, report.dropped) == (2, 1)
 
 
+def test_a_file_that_a_rotation_put_beyond_the_bound_meanwhile_is_left_to_the_next_rotation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise records would be dropped that the report does not have."""
+    kind = Rotating(tmp_path)
+    with kind.open(max_bytes=100) as store:
+        for n in range(4):
+            store.append(event(n))
+    with kind.open(max_bytes=100, max_files=2) as store, kind.open(max_bytes=100) as other:
+        assert isinstance(store, RotatingBackend)
+        counted, trim = [*store._excess()], store._trim
+
+        def rotated_first(excess: Any) -> Any:
+            other.append(event(4))
+            return trim(excess)
+
+        monkeypatch.setattr(store, "_trim", rotated_first)
+        report = store.compact()
+
+        assert report.files_dropped == tuple(counted)
+        assert (report.kept, report.dropped) == (3, 2)
+        store.append(event(5))
+        assert numbers(store.read()) == [4, 5]
+
+
 def test_many_kinds_are_counted_in_bounded_memory() -> None:
     dropped, more = Dropped(), Dropped()
     for n in range(MOST_KINDS + 5):
@@ -283,6 +310,15 @@ def test_many_kinds_are_counted_in_bounded_memory() -> None:
     assert dropped.by_kind["_other"] == 6
     assert (dropped.records, dropped.bytes) == (MOST_KINDS + 6, 10 * (MOST_KINDS + 5) + 7)
     assert (dropped.oldest, dropped.newest) == (-1.0, MOST_KINDS + 4.0)
+
+
+@pytest.mark.parametrize("beyond", [10**400, float("inf")])
+def test_times_that_no_float_holds_are_told_as_the_largest_float(beyond: float) -> None:
+    dropped = Dropped()
+    for timestamp in (3, beyond, -beyond):
+        dropped.add(_restore("event", timestamp, {}, None), 1)
+
+    assert (dropped.oldest, dropped.newest) == (-sys.float_info.max, sys.float_info.max)
 
 
 def test_asyncio_has_the_dry_run_too() -> None:
