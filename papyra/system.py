@@ -134,17 +134,47 @@ def _not_regular(path: str, number: int) -> StoreIOError:
     return StoreIOError(number, f"it is {what}; move it away, the store needs its place", path)
 
 
-def own_like(path: str, model: str) -> None:
+#: What a system answers that does not have, or not allow, what it is asked for.
+_LACKS: Final = frozenset(
+    {
+        errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY,
+        errno.EOPNOTSUPP, errno.EPERM,
+    }
+)  # fmt: skip
+
+
+def lacking(do: Callable[..., object], *arguments: object) -> str:
+    """
+    Do what no record depends on; return "", or why the file system does not have or allow it.
+
+    Raises:
+        OSError: for any other reason, as a disk that fails.
+    """
+    try:
+        do(*arguments)
+    except OSError as error:
+        if error.errno not in _LACKS:
+            raise
+        return error.strerror or str(error)
+    return ""
+
+
+def own_like(path: str, model: str) -> str:
     """
     Give what root made at *path* to the owner of *model*; for anybody else do nothing.
 
-    Else a look that root takes at a store would lock its own program out.
+    Otherwise a look that root takes at a store would leave files that its program cannot open.
+    Returns why it cannot be done, as in a container, or "".
     """
     if hasattr(os, "geteuid") and os.geteuid() == 0:
-        # Not allowed, in a container, it is as for anybody else.
-        with suppress(FileNotFoundError, PermissionError):
-            status = os.stat(model)
-            os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
+        with suppress(FileNotFoundError):
+            return lacking(_give_to_owner_of, path, model)
+    return ""
+
+
+def _give_to_owner_of(path: str, model: str) -> None:
+    status = os.stat(model)
+    os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
 
 
 def _read_at(descriptor: int, count: int, offset: int, /) -> bytes:
@@ -185,21 +215,19 @@ def _find_sync() -> Callable[[int], object]:
 sync_data: Final = _find_sync()
 
 
-def sync_directory(path: str) -> None:
-    """Bring the names in the directory *path* onto the disk; nothing where it cannot be opened."""
+def sync_directory(path: str) -> str:
+    """Bring the names in the directory *path* onto the disk; return "", or why that is impossible."""
     if not hasattr(os, "O_DIRECTORY"):
-        return  # Windows: a directory has no descriptor
-    opened: list[int] = []
+        return ""  # Windows: a directory has no descriptor, which README says
+    return lacking(_sync_directory, path)
+
+
+def _sync_directory(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS)
     try:
-        # One call of C: no interrupt comes between opening it and noting its descriptor.
-        opened.extend(map(os.open, (path,), (os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS,)))
-        os.fsync(opened[0])
-    except OSError as error:
-        if error.errno != errno.EINVAL:  # some file systems cannot, and so need not
-            raise
+        os.fsync(descriptor)
     finally:
-        for descriptor in opened:
-            os.close(descriptor)
+        os.close(descriptor)
 
 
 class Forkable(Protocol):

@@ -6,7 +6,7 @@ from typing import Final
 from warnings import warn
 
 from papyra.anomaly import Anomaly
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.layout import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
 from papyra.backends.files.reading import last_line
 from papyra.calls import NOW, MustWait
 from papyra.damage import Flaw
@@ -16,6 +16,7 @@ from papyra.sifting import anomaly_at, pieces_of
 from papyra.system import (
     LOCK_EXCLUSIVE,
     flock,
+    lacking,
     lock,
     monotonic,
     own_like,
@@ -148,7 +149,7 @@ class ActiveFile:
         self._release_file()  # Windows renames no open file
         os.rename(layout.path, segment)
         # Else a power cut could keep the new file and lose the new name of the old one.
-        sync_directory(layout.directory)
+        layout.miss(sync_directory(layout.directory), NAMES_UNSYNCED)
         self._open(os.lseek(self.lock, 0, os.SEEK_END), may_wait=True)
 
     def is_open_as(self, descriptor: int) -> bool:
@@ -174,7 +175,7 @@ class ActiveFile:
             if new:
                 self._become_like_the_one_before()
             # A file that is there already may have been made by one who was killed before this.
-            sync_directory(self._layout.directory)
+            self._layout.miss(sync_directory(self._layout.directory), NAMES_UNSYNCED)
             status = os.fstat(self.descriptor)
             self._identity = (status.st_dev, status.st_ino)
         self._generation = generation
@@ -185,9 +186,10 @@ class ActiveFile:
         *before, _ = self._layout.slots()
         if before:
             model = before[-1].path
-            own_like(self._layout.path, model)
+            self._layout.miss(own_like(self._layout.path, model), NOT_LIKE_THE_OLD)
             if hasattr(os, "fchmod"):
-                os.fchmod(self.descriptor, os.stat(model).st_mode & 0o7777)
+                mode = os.stat(model).st_mode & 0o7777
+                self._layout.miss(lacking(os.fchmod, self.descriptor, mode), NOT_LIKE_THE_OLD)
 
     def _release_file(self) -> None:
         self.descriptor = self.end = _NONE

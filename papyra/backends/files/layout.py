@@ -29,6 +29,16 @@ _REMAINS: Final = re.compile(
 
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
+#: What it means that a directory cannot be synced.
+NAMES_UNSYNCED: Final = (
+    "this file system does not sync directories: after a power cut a file that was new or renamed"
+    ' may be missing, with sync="always", too'
+)
+#: What it means that mode or owner of a file cannot be set.
+NOT_LIKE_THE_OLD: Final = (
+    "this file system does not let a new file have the mode and owner of the one before:"
+    " see to it that all who use the store may use the new ones"
+)
 #: Seconds in which a directory may change twice and show it once; FAT tells the time in steps of two.
 _STEP: Final = 2.0
 #: Nanoseconds of the steps in which FAT and exFAT tell the time, or a divisor of them. Where every time
@@ -67,17 +77,20 @@ class Layout:
         maintenance_lock: Held by a compaction or recovery from beginning to end.
         quarantine: The directory of what was removed.
         metrics: The directory of the published counters.
+        untold: What is to be logged once no lock is held.
     """
 
     __slots__ = (
         "_changed",
         "_listed",
+        "_missed",
         "directory",
         "lock",
         "maintenance_lock",
         "metrics",
         "path",
         "quarantine",
+        "untold",
     )
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -91,6 +104,9 @@ class Layout:
         self.maintenance_lock: str = self.path + ".maint.lock"
         self.quarantine: str = self.path + ".quarantine"
         self.metrics: str = self.path + ".metrics"
+        # What the file system was found not to have, and what of that is still to be logged.
+        self._missed: set[str] = set()
+        self.untold: list[str] = []
         # The state in which the directory was last seen, and when that was first.
         self._changed: tuple[_State, float] = (), 0.0
         # The state in which it was listed, and what was found.
@@ -144,6 +160,12 @@ class Layout:
             if hasattr(os, "pathconf") and longest > os.pathconf(self.directory, "PC_NAME_MAX"):
                 raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), self.path)
         self.stat()
+
+    def miss(self, reason: str | None, consequence: str) -> None:
+        """Have it logged, once, that the file system lacks something; no *reason* is no lack."""
+        if reason and consequence not in self._missed:
+            self._missed.add(consequence)
+            self.untold.append(f"{self.path}: {consequence} ({reason})")
 
     def siblings(self) -> list[tuple[str, str]]:
         """Return path and ending of everything named like the store and a dot more, sorted."""

@@ -21,7 +21,7 @@ from typing import IO, Any, Final, Self
 from zlib import crc32
 
 from papyra.anomaly import Anomaly
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.layout import NAMES_UNSYNCED, Layout
 from papyra.descriptors import open_file
 from papyra.system import own_like, sync_data, sync_directory
 
@@ -104,7 +104,7 @@ class Quarantine:
             sync_data(file.fileno())
         parent = self._layout.quarantine
         for directory in (os.path.join(parent, self.id or ""), parent, self._layout.directory):
-            sync_directory(directory)
+            self._layout.miss(sync_directory(directory), NAMES_UNSYNCED)
 
     def keep(self) -> None:
         """
@@ -175,7 +175,11 @@ def remove(layout: Layout, id_: str) -> None:
 
 def _new_file(path: str, *, like: str) -> IO[bytes]:
     file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
-    own_like(path, like)
+    try:
+        own_like(path, like)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

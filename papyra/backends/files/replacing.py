@@ -3,17 +3,19 @@
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Final
 from zlib import crc32
 
 from papyra.backends.files.active import bump_generation, last_number_in
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.layout import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
 from papyra.backends.files.view import OpenedFile
 from papyra.descriptors import FileLock, open_file
 from papyra.errors import PapyraError
 from papyra.system import (
     LOCK_EXCLUSIVE,
     LOCK_SHARED,
+    lacking,
     read_at,
     sync_data,
     sync_directory,
@@ -64,9 +66,12 @@ class Replacement:
     def _become_like(self, old: os.stat_result) -> None:
         mine = os.fstat(self._file.fileno())
         if (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
-            os.chown(self._path, old.st_uid, old.st_gid, follow_symlinks=False)
+            chown = partial(os.chown, follow_symlinks=False)
+            lack = lacking(chown, self._path, old.st_uid, old.st_gid)
+            self._layout.miss(lack, NOT_LIKE_THE_OLD)
         if hasattr(os, "fchmod"):
-            os.fchmod(self._file.fileno(), old.st_mode & 0o7777)
+            lack = lacking(os.fchmod, self._file.fileno(), old.st_mode & 0o7777)
+            self._layout.miss(lack, NOT_LIKE_THE_OLD)
 
     @property
     def is_in_place(self) -> bool:
@@ -125,7 +130,7 @@ class Replacement:
         os.replace(self._path, target)
         if is_empty and target != self._layout.path:
             os.unlink(target)
-        sync_directory(self._layout.directory)
+        self._layout.miss(sync_directory(self._layout.directory), NAMES_UNSYNCED)
 
     def _find_old(self, lock: int) -> str:
         """Return what the old file is called now; "" if a rotation dropped it."""

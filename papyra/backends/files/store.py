@@ -60,6 +60,7 @@ class FileBackend(PersistenceBackend):
     ) -> None:
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
         self._layout = Layout(path)
+        self._layout.untold = self._untold
         self._layout.check_place()
         self.source: str = self._layout.path
         self.name: str = self._layout.name
@@ -182,7 +183,9 @@ class FileBackend(PersistenceBackend):
                 return Rewritten(0, 0)
             with self._maintained(), self._writers_out():
                 self._release_file()
-                return rewrite(layout, judge, timeout=timeout)
+                done = rewrite(layout, judge, timeout=timeout)
+        self._tell()
+        return done
 
     def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
         with refusals(self.source, "nothing was changed"):
@@ -195,7 +198,9 @@ class FileBackend(PersistenceBackend):
                 return undo(layout, id_, dry_run=True, timeout=timeout)
             with self._maintained(), self._writers_out():
                 self._release_file()
-                return undo(layout, id_, dry_run=False, timeout=timeout)
+                restored = undo(layout, id_, dry_run=False, timeout=timeout)
+        self._tell()
+        return restored
 
     def _quarantined(self) -> Iterable[Quarantined]:
         with refusals(self.source, "looking into the quarantine"):

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from zlib import crc32
 
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.layout import NAMES_UNSYNCED, Layout
 from papyra.backends.files.quarantine import REMOVED, remove
 from papyra.backends.files.replacing import Replacement, chunks
 from papyra.backends.files.saved import Chapter, Saved, ids, time_of
@@ -41,7 +41,7 @@ def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
             _put_back(layout, saved, chapter, path, timeout=timeout)
     if saved.is_whole:
         remove(layout, id_)
-        sync_directory(layout.quarantine)
+        layout.miss(sync_directory(layout.quarantine), NAMES_UNSYNCED)
     return size
 
 
