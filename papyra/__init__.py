@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         StoreNotFoundError,
         StoreURLError,
         UndoError,
+        UnreadableRecordError,
         UnsupportedError,
         WriteOutcomeUnknownError,
     )
@@ -80,6 +81,7 @@ __all__ = [
     "StoreNotFoundError",
     "StoreURLError",
     "UndoError",
+    "UnreadableRecordError",
     "UnsupportedError",
     "WriteOutcomeUnknownError",
     "import_store",

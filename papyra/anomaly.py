@@ -7,7 +7,7 @@ ANOMALY_TYPES = {
     "truncated_line": "a line ends before its record does",
     "corrupted_line": "a line is no record",
     "checksum_mismatch": "a line's bytes are not those that were written",
-    "missing_checksum": "a line has an _id or _crc, but does not end with its checksum",
+    "missing_checksum": "a line does not end with its checksum, and is not one of Papyra 0.3.0's records",
     "invalid_utf8": "a line holds bytes that are no text",
     "nul_bytes": "a line holds NUL bytes where its record should be",
     "oversized_line": "a line is longer than any record may be",

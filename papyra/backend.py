@@ -197,6 +197,7 @@ class PersistenceBackend(Primitives):
 
         Raises:
             CorruptRecordError: if *strict* and a line is damaged.
+            UnreadableRecordError: if a line is intact, by its checksum, and is not JSON.
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
         findings = Findings()
@@ -255,7 +256,7 @@ class PersistenceBackend(Primitives):
         return self._handed_over(
             lambda: (
                 (found.record, found.bytes)
-                for found in intact(self._lines(newest_first=False), findings)
+                for found in intact(self._lines(newest_first=False), findings, places_only=True)
             ),
             findings,
         )

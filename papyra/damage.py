@@ -1,5 +1,5 @@
 """
-What is in a line that is no intact, checksummed record.
+Work out what a line contains that is not an intact, checksummed record.
 
 Three kinds of such lines are whole all the same: those of Papyra 0.3.0, which has no checksums;
 those with blanks, a carriage return, NUL bytes or a byte order mark around them; and those that
@@ -7,23 +7,33 @@ several records share. 0.3.0 appends to a torn line as if it were whole, and so 
 record to it: that record is there, and is read.
 """
 
+import re
 from collections.abc import Iterator
-from json import JSONDecoder
 from typing import Final, NamedTuple
 
-from papyra.record import MAX_LINE, Record, has_checksum, parse, record_of
+from papyra.record import BEGINNING, END, MAX_LINE, Record, has_checksum, parse, record_of
+from papyra.unlimited_json import value_at
 
 _BLANK: Final = b" \t\r\n\0"
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
-#: How a record can begin: papyra's and most of 0.3.0's, and those of 0.3.0 with kind at the end.
-_BEGINNINGS: Final = (b'{"kind"', b'{"system_id"')
-#: Beginnings that are tried in one line: damage must not cost the square of its length.
-_MOST_BEGINNINGS: Final = 1000
-#: What every record of 0.3.0 is called, and the key that all of them have.
-_LEGACY_KINDS: Final = frozenset({"event", "audit", "dead_letter"})
-_LEGACY_KEY: Final = "system_id"
-
-_raw_decode = JSONDecoder().raw_decode
+#: How a record begins: papyra's, and those of 0.3.0, which wrote kind first or last. 0.3.0 put blanks
+#: behind its colons. papyra puts none, so nothing within a line of papyra's begins like one of 0.3.0's.
+_ORIGINAL_BEGINNINGS: Final = (b'{"kind": ', b'{"system_id": ')
+_BEGINNINGS: Final = re.compile(rb'\{"(?:kind":"|kind": |system_id": )')
+#: What a line of papyra's begins with, whatever of it is missing.
+_OWN_BEGINNING: Final = re.compile(rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":')
+#: The keys that each of 0.3.0's three kinds always has.
+_ORIGINAL_KEYS: Final = {
+    "event": {"system_id", "actor_address", "event_type", "payload", "timestamp"},
+    "dead_letter": {"system_id", "target", "message_type", "payload", "timestamp"},
+    "audit": {
+        "system_id", "timestamp", "total_actors", "alive_actors", "stopping_actors",
+        "restarting_actors", "registry_size", "registry_orphans", "registry_dead",
+        "dead_letters_count",
+    },
+}  # fmt: skip
+_CHECKSUM: Final = b',"_crc":"'
+_GOES_ON: Final = re.compile(rb"[ \t\r\n\0]*+[,\]}]")
 
 
 class Flaw(NamedTuple):
@@ -41,6 +51,12 @@ class Piece(NamedTuple):
     content: Record | Flaw
 
 
+#: The detail goes with the flaw wherever a line has neither id nor checksum.
+_UNVOUCHED: Final = Flaw(
+    "missing_checksum",
+    "it has no _id and no _crc, and is not one of Papyra 0.3.0's records;"
+    " if another tool wrote it, import it with --seal",
+)
 _SHARED: Final = Flaw("corrupted_line", "two records share the line")
 
 
@@ -80,6 +96,22 @@ def dissect(line: bytes) -> list[Piece]:
     return [Piece(0, len(line), whole)]
 
 
+def foreign_record(line: bytes) -> Record | None:
+    """
+    Return the record that another tool wrote as *line*; None for every other line.
+
+    Such a line is a JSON object with a string kind and a finite timestamp, and without _id and _crc.
+    """
+    core = line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
+    try:
+        value = parse(core)
+        if not isinstance(value, dict) or "_id" in value or "_crc" in value:
+            return None
+        return record_of(value)
+    except ValueError:
+        return None
+
+
 def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
     """Return the record that *core* is, or what is wrong with it as a whole."""
     torn = core.startswith(b"{") and not core.endswith(b"}")
@@ -87,12 +119,14 @@ def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
         value = parse(core)
         if isinstance(value, dict) and ("_id" in value or "_crc" in value):
             if has_checksum(core + b"\n"):
-                return record_of(value)
+                return record_of(value, is_vouched_for=True)
             flaw = _checksum_flaw(core)
         else:
-            return record_of(value)
+            is_original = _is_original(core, value)
+            record = record_of(value)
+            return record if is_original else _UNVOUCHED
     except UnicodeDecodeError as error:
-        flaw = Flaw("invalid_utf8", f"byte {error.start} of the line is no UTF-8")
+        flaw = Flaw("invalid_utf8", f"byte {error.start} of the line is not UTF-8")
     except ValueError as error:
         flaw = Flaw("nul_bytes", "NUL bytes within") if b"\0" in core else _text_flaw(core, error)
     if torn or not terminated:
@@ -100,65 +134,117 @@ def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
     return flaw
 
 
+def _is_original(core: bytes, value: object) -> bool:
+    """
+    Tell whether the *value* of *core*, which has no checksum, has the whole shape of one of 0.3.0's.
+
+    A line that begins as papyra's do is never one: its id and checksum were cut off.
+    """
+    if not isinstance(value, dict) or not isinstance(value.get("system_id"), str):
+        return False
+    kind = value.get("kind")
+    keys = _ORIGINAL_KEYS.get(kind) if isinstance(kind, str) else None
+    return keys is not None and keys <= value.keys() and not _OWN_BEGINNING.match(core)
+
+
 def _text_flaw(core: bytes, error: ValueError) -> Flaw:
-    if core[-19:-10] == b',"_crc":"' and not has_checksum(core + b"\n"):
+    if core[-19:-10] == _CHECKSUM and not has_checksum(core + b"\n"):
         return _checksum_flaw(core)
     return Flaw("corrupted_line", f"{error}")
 
 
 def _checksum_flaw(core: bytes) -> Flaw:
-    if core[-19:-10] == b',"_crc":"' and core.endswith(b'"}'):
+    if core[-19:-10] == _CHECKSUM and core.endswith(b'"}'):
         return Flaw("checksum_mismatch", "its checksum is that of other bytes")
     return Flaw("missing_checksum", "it has an _id or _crc, but no checksum at its end")
 
 
+def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
+    """Return what is wrong with bytes beside a record of the same line."""
+    flaw = _judge(core, terminated=terminated)
+    return _UNVOUCHED if isinstance(flaw, Record) else flaw
+
+
 def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
     """
-    Yield the records that share the line, and the damage between them.
+    Yield the records that share the line, and the damage between them; in linear time.
 
-    A record with a checksum proves itself. One of 0.3.0's is taken only if it has what all of
-    0.3.0's have, and not where an outer object could go on behind it: the one nested in a torn
-    line is no record, however much it looks like one.
+    A record with a checksum proves itself. One of 0.3.0's is taken only if it has the whole shape of
+    those, to the blanks behind its colons. Neither is taken where an outer object goes on behind it:
+    what is nested in a damaged line is not a record, however much it looks like one.
     """
     text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
-    begin = damaged = 0
-    for _ in range(_MOST_BEGINNINGS):
-        end = _record_end(core, text, begin)
-        if end:
-            if damaged < begin:
-                between = _judge(core[damaged:begin], terminated=True)
-                yield Piece(offset + damaged, offset + begin, between)
-            yield Piece(offset + begin, offset + end, record_of(parse(core[begin:end])))
-            begin = damaged = end
-        if not end or not core.startswith(b"{", begin):
-            begin = _next_beginning(core, begin + 1)
-            if begin < 0:
-                break
+    damaged = 0
+    begin = 0 if core.startswith(b"{") else _next_beginning(core, 0)
+    while begin >= 0:
+        at, end, record = _record_at(core, text, begin, damaged)
+        if record is not None:
+            if damaged < at:
+                between = _flaw_of(core[damaged:at], terminated=True)
+                yield Piece(offset + damaged, offset + at, between)
+            yield Piece(offset + at, offset + end, record)
+            damaged = end
+        begin = end if record and core.startswith(b"{", end) else _next_beginning(core, end)
     if damaged < len(core):
-        rest = _judge(core[damaged:], terminated=terminated)
+        rest = _flaw_of(core[damaged:], terminated=terminated)
         yield Piece(offset + damaged, offset + len(core), rest)
 
 
 def _next_beginning(core: bytes, start: int) -> int:
-    places = [core.find(beginning, start) for beginning in _BEGINNINGS]
-    return min((place for place in places if place >= 0), default=-1)
+    found = _BEGINNINGS.search(core, start)
+    return found.start() if found else -1
 
 
-def _record_end(core: bytes, text: str, begin: int) -> int:
-    """Return where the record that begins at *begin* ends; 0 if none does begin there."""
+def _record_at(core: bytes, text: str, begin: int, damaged: int) -> tuple[int, int, Record | None]:
+    """
+    Look for a record that begins at *begin*, or that is the last thing whole in what begins there.
+
+    Returns:
+        Where it begins and ends. If there is none, where the next look begins: everything before
+        breaks at the same byte, or is nested.
+    """
+    if begin == damaged and core.startswith(BEGINNING, begin):
+        # Where nothing is damaged the next checksum is the record's own.
+        end = core.find(_CHECKSUM, begin) + END - 1
+        if end >= END - 1 and (record := _proven(core[begin:end])):
+            return begin, end, record
+    _, end, is_whole, closed = value_at(text, begin)
+    at = begin if is_whole else closed
+    if at >= 0:
+        stop = end if is_whole else at + len(core[at:end].rstrip(_BLANK))
+        record = _proven(core[at:stop]) or _original(core[at:stop])
+        if record and not _is_nested(core, damaged, at, stop):
+            return at, stop, record
+    # A string that ends with the quote of the next beginning: `"torn{"kind"`.
+    return begin, max(begin + 1, end - 2), None
+
+
+def _proven(core: bytes) -> Record | None:
+    """Return the record that *core* is by its checksum."""
+    if not has_checksum(core + b"\n"):
+        return None
     try:
-        value, end = _raw_decode(text, begin)
-    except (ValueError, RecursionError):
-        return 0
-    if not isinstance(value, dict):
-        return 0
-    try:
-        record_of(parse(core[begin:end]))
+        return record_of(parse(core), is_vouched_for=True)
     except ValueError:
-        return 0
-    if has_checksum(core[begin:end] + b"\n"):
-        return end
-    unclaimed = "_id" not in value and "_crc" not in value
-    legacy = value.get("kind") in _LEGACY_KINDS and _LEGACY_KEY in value and unclaimed
-    nested = core[end:].lstrip(_BLANK).startswith((b",", b"]", b"}"))
-    return end if legacy and not nested else 0
+        return None
+
+
+def _original(core: bytes) -> Record | None:
+    """Return the record of 0.3.0's that *core* is, as that wrote it."""
+    if not core.startswith(_ORIGINAL_BEGINNINGS):
+        return None
+    try:
+        value = parse(core)
+        is_one = _is_original(core, value) and "_id" not in value and "_crc" not in value
+        return record_of(value) if is_one else None
+    except ValueError:
+        return None
+
+
+def _is_nested(core: bytes, damaged: int, at: int, stop: int) -> bool:
+    """Tell whether an object around the one at *at* goes on behind it."""
+    before = core[damaged:at]
+    if not _GOES_ON.match(core, stop):
+        return False
+    # Without any of an object before it, that is what somebody put between records.
+    return b"{" in before or b'"' in before or core.startswith(_ORIGINAL_BEGINNINGS, at)

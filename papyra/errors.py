@@ -4,6 +4,7 @@ Every error that papyra raises of its own accord.
     PapyraError
     ├── RecordError (ValueError)        a record that cannot be stored
     ├── CorruptRecordError              a strict read met a damaged line
+    ├── UnreadableRecordError           an intact line whose record cannot be read
     ├── StoreURLError (ValueError)      a store URL that names no store
     ├── StoreNotFoundError              there is no store where one was asked for
     ├── NotPublishedError               no counters can be seen from outside
@@ -63,6 +64,31 @@ class CorruptRecordError(PapyraError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type["CorruptRecordError"], tuple[str, int | str, str]]:
+        return type(self), (self.source, self.offset, self.reason)
+
+
+class UnreadableRecordError(PapyraError):
+    """
+    A line is intact, by its checksum, and its record cannot be read all the same.
+
+    Every read that comes to it raises this and counts as one read error: what was acknowledged is never
+    left out. Scans count the line as a record; recoveries and compactions keep it byte for byte.
+
+    Attributes:
+        source: File path or stream key that holds the line.
+        offset: First byte of the line in *source*, or the id of the stream's entry.
+    """
+
+    def __init__(self, source: str, offset: int | str, reason: str) -> None:
+        super().__init__(
+            f"{source}, {_at(offset)}: its checksum is right, and it cannot be read: {reason};"
+            " nothing was left out or changed; look at the line, and take it out by hand if it is forged"
+        )
+        self.source = source
+        self.offset = offset
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type["UnreadableRecordError"], tuple[str, int | str, str]]:
         return type(self), (self.source, self.offset, self.reason)
 
 

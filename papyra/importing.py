@@ -85,7 +85,7 @@ class _Present:
     def __init__(self, lines: Iterable[Line]) -> None:
         self._ids = Seen()
         self._contents: Counter[int] = Counter()
-        for found in intact(lines, Findings()):
+        for found in intact(lines, Findings(), places_only=True):
             if found.record.id is None or number_in(found.record.id) is None:
                 self._contents[fingerprint(found.record)] += 1
             else:

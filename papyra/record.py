@@ -6,18 +6,31 @@ A record, the line it is stored as, and the way back.
 `encode` makes what does not depend on the place in the store, outside any lock; `seal` adds the
 id, which the commit queue gives under its lock, and the checksum of all bytes before its comma.
 `decode` takes intact lines only; what is wrong with the others is told by `papyra.damage`.
+A line whose checksum is right was acknowledged once: it is read whatever this interpreter's limits of
+digits and depth are.
 """
 
+import re
 import time
 from collections.abc import Callable
-from json import JSONDecoder
+from json import JSONDecodeError, JSONDecoder
 from json.encoder import encode_basestring_ascii as quoted
 from json.scanner import make_scanner
+from math import isfinite
 from typing import Any, Final, cast
 from zlib import crc32
 
 from papyra.errors import RecordError
-from papyra.strict_json import MAX_DEPTH, are_plain, find_fault, members
+from papyra.strict_json import (
+    MAX_DEPTH,
+    MAX_DIGITS,
+    are_plain,
+    characters,
+    find_fault,
+    members,
+    members_by_character,
+)
+from papyra.unlimited_json import parse_unlimited
 
 try:
     import orjson
@@ -32,7 +45,14 @@ _SEAL: Final = 80
 #: Names at the top level of a line that are not the data's.
 RESERVED: Final = frozenset({"kind", "timestamp", "_id", "_crc"})
 _MAX_KIND: Final = 255
+#: The first integer that `float` refuses.
+_BEYOND_FLOATS: Final = 2**1024 - 2**970
 
+#: What a line of papyra's begins with.
+BEGINNING: Final = b'{"kind":"'
+_STAMP: Final = re.compile(
+    rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":(-?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)[,}]'
+)
 #: What stands before a record's id.
 ID: Final = b',"_id":"'
 #: Length of the end of a checksummed line, newline included.
@@ -72,12 +92,13 @@ class Record:
         if timestamp is None:
             timestamp = time.time()
         elif not _is_time(timestamp):
-            raise RecordError("timestamp", f"a finite number of seconds, not {timestamp!r:.80}")
+            raise RecordError(
+                "timestamp", f"must be a finite number of seconds, got {_shown(timestamp)}"
+            )
         if data is None:
             data = {}
         elif isinstance(data, dict) and not RESERVED.isdisjoint(data):
-            taken = ", ".join(sorted(RESERVED.intersection(data)))
-            raise RecordError("data", f"reserved at its top level: {taken}; use another key")
+            _refuse_reserved(data)
         if not isinstance(kind, str) or not 0 < len(kind) <= _MAX_KIND:
             raise RecordError("kind", f"a string of 1 to {_MAX_KIND} characters, not {kind!r:.80}")
         _set_kind(self, kind)
@@ -124,10 +145,29 @@ def _restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None)
 
 
 def _is_time(value: object) -> bool:
-    """Tell whether *value* is a finite number; a bool is none."""
-    if type(value) is not float and (not isinstance(value, (int, float)) or value is True):
+    """Tell whether *value* is a number that a float can hold, and finite; a bool is not one."""
+    if type(value) is float:
+        return value - value == 0
+    if isinstance(value, bool):
         return False
-    return value is not False and value - value == 0
+    # A subclass is taken by its value: its own methods may say anything.
+    if isinstance(value, float):
+        return isfinite(float.__pos__(value))
+    return isinstance(value, int) and int.__abs__(value) < _BEYOND_FLOATS
+
+
+def _shown(value: object) -> str:
+    """Return *value* for a message; an integer may have more digits than Python shows."""
+    if isinstance(value, int) and not int.__abs__(value) < _BEYOND_FLOATS:
+        return "an integer beyond the largest float"
+    return f"{value!r:.80}"
+
+
+def _refuse_reserved(data: dict[str, Any]) -> None:
+    """Raise if a name that lines need for themselves is a key of *data*, by its characters."""
+    keys = {characters(key) for key in data if isinstance(key, str)}
+    if taken := ", ".join(sorted(RESERVED & keys)):
+        raise RecordError("data", f"reserved at its top level: {taken}; use another key")
 
 
 def encode(record: Record) -> bytes:
@@ -140,7 +180,10 @@ def encode(record: Record) -> bytes:
     if not isinstance(record, Record):
         raise RecordError("record", f"a papyra.Record is needed, not {type(record).__name__}")
     body = _encode_fast(record) or _encode(record)
-    if len(body) > 2 * MAX_DEPTH and body.count(b"{") + body.count(b"[") > MAX_DEPTH:
+    if len(body) > 2 * MAX_DEPTH and (
+        body.count(b"{") + body.count(b"[") > MAX_DEPTH
+        or (len(body) > MAX_DIGITS and _LONG_NUMBER in body.translate(_DIGITS))
+    ):
         _raise_fault(record)
     if len(body) > MAX_LINE - _SEAL:
         raise RecordError(
@@ -156,7 +199,10 @@ def _encode(record: Record) -> bytes:
         number = float.__repr__(stamp) if isinstance(stamp, float) else int.__repr__(stamp)
     except (AttributeError, TypeError, ValueError, RecursionError):
         _raise_fault(record)
-        raise
+        # Nothing is wrong with it: a key is of a subclass, or Python's limit of digits is low.
+        text = members_by_character(record.data)
+        stamp = record.timestamp
+        number = float.__repr__(stamp) if isinstance(stamp, float) else int.__repr__(stamp)
     body = f'{{"kind":{quoted(record.kind)},"timestamp":{number}{"," if text else ""}{text}'
     # The escape of a surrogate; a lone one is no text. One character is looked for faster than three.
     if "\\" in body and "\\ud" in body:
@@ -173,6 +219,8 @@ def _encode_fast(record: Record) -> bytes | None:
         if type(data) is not dict or not are_plain(data.values()):
             return None
         line = {"kind": record.kind, "timestamp": record.timestamp, **data}
+        if len(line) != len(data) + 2:  # a key of a subclass that says it equals "kind"
+            return None
         return orjson.dumps(line, option=_NO_SUBCLASSES)[:-1]
     except (orjson.JSONEncodeError, RecursionError):
         return None
@@ -184,6 +232,7 @@ def _raise_fault(record: Record) -> None:
         raise RecordError(
             "data", f"a JSON object (a dict) is needed, not {type(record.data).__name__}"
         )
+    _refuse_reserved(record.data)
     for value, path in (
         (record.kind, "kind"),
         (record.timestamp, "timestamp"),
@@ -212,19 +261,58 @@ def has_checksum(line: bytes) -> bool:
 def id_in(line: bytes) -> str:
     """Return the id of a checksummed *line*; "" for a line that `seal` did not make."""
     start = line.rfind(ID, -_SEAL - len(ID), -END)
-    if start < 0 or not line.startswith(b'{"kind":"'):
+    if start < 0 or not line.startswith(BEGINNING):
         return ""
-    return line[start + len(ID) : -END - 1].decode("ascii", "replace")
+    id_ = line[start + len(ID) : -END]
+    if not id_.endswith(b'"') or id_.find(b'"') < len(id_) - 1 or b"\\" in id_:
+        return ""
+    return id_[:-1].decode("ascii", "replace")
+
+
+class StandIn(Record):
+    """
+    Stands for the record of a line that `decode` could not read, where only its place matters.
+
+    Attributes:
+        reason: Why it could not be read.
+    """
+
+    __slots__ = ("reason",)
+
+    reason: str
+
+
+def stand_in(line: bytes, reason: str) -> StandIn:
+    """Return what stands for the record of *line*; its timestamp is infinite if it shows none."""
+    stamp = _STAMP.match(line)
+    record = object.__new__(StandIn)
+    _set_kind(record, "")
+    _set_timestamp(record, float(stamp.group(1)) if stamp else float("inf"))
+    _set_data(record, {})
+    _set_id(record, id_in(line))
+    object.__setattr__(record, "reason", reason)
+    return record
+
+
+class NotParsedError(ValueError):
+    """A line that `seal` made, by its checksum and its form, is not JSON: nobody can read it."""
 
 
 def decode(line: bytes) -> Record | None:
-    """Return the record of an intact, checksummed *line*; None for every other line."""
+    """
+    Return the record of an intact, checksummed *line*; None for every other line.
+
+    Raises:
+        NotParsedError: if the line is intact and papyra's, and its record cannot be read.
+    """
     body = line[:-END]
     if not line.endswith(_end_of(body)):
         return None
     try:
-        return record_of(parse(body + b"}"))
-    except ValueError:
+        return record_of(parse(body + b"}"), is_vouched_for=True)
+    except ValueError as error:
+        if id_in(line):
+            raise NotParsedError(str(error)) from error
         return None
 
 
@@ -232,14 +320,16 @@ def decode(line: bytes) -> Record | None:
 _scan = cast("Callable[[str, int], tuple[Any, int]]", make_scanner(cast("Any", JSONDecoder())))
 #: Every digit becomes a 0, so that a run of digits is found by one search.
 _DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else 1 for byte in range(256))
+_LONG_NUMBER: Final = b"0" * (MAX_DIGITS + 1)
 
 
 def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
     """
-    Return the JSON value that *text* is.
+    Return the JSON value that *text* is, however deep it nests and long its integers are.
 
     Raises:
-        ValueError: when it is none.
+        ValueError: when it is not one.
+        RecursionError: when the caller has used up the stack.
     """
     # orjson turns integers over 64 bit into floats and refuses NaN, which 0.3.0 wrote.
     if orjson is not None and b"0000000000000000000" not in text.translate(_DIGITS):
@@ -252,30 +342,42 @@ def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
         value, end = _scan(string, 0)
     except StopIteration as stop:
         raise ValueError(f"a JSON value is expected at character {stop.value}") from None
-    except RecursionError:
-        raise ValueError("it nests too deep") from None
+    except JSONDecodeError:
+        raise
+    except (ValueError, RecursionError):  # more digits or levels than this interpreter takes
+        return parse_unlimited(string)
     if end != len(string):
         raise ValueError(f"something follows the JSON value at character {end}")
     return value
 
 
-def record_of(value: Any) -> Record:  # noqa: ANN401  JSON is whatever it says
+def record_of(value: Any, *, is_vouched_for: bool = False) -> Record:  # noqa: ANN401  JSON is whatever it says
     """
     Return the record that a parsed line is; its dict becomes the record's data.
 
+    Args:
+        value: What the line says.
+        is_vouched_for: Its checksum is right, so it was acknowledged: a timestamp may be beyond the
+            floats, as earlier versions took it, and compares as infinite.
+
     Raises:
-        ValueError: when it is no object with a string kind and a finite timestamp.
+        ValueError: when it is not an object with a string kind and a finite timestamp.
     """
     if not isinstance(value, dict):
-        raise ValueError("it is no JSON object")  # noqa: TRY004  what is wrong is the line
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  what is wrong is the line
     kind = value.pop("kind", None)
     timestamp = value.pop("timestamp", None)
     id_ = value.pop("_id", None)
     if not isinstance(kind, str):
         raise ValueError("it has no string kind")  # noqa: TRY004  likewise
-    if not _is_time(timestamp):
+    if not _is_time(timestamp) and not (is_vouched_for and _is_beyond(timestamp)):
         raise ValueError("it has no finite timestamp")
     if id_ is not None and not isinstance(id_, str):
-        raise ValueError("its _id is no string")
+        raise ValueError("its _id is not a string")
     value.pop("_crc", None)
     return _restore(kind, timestamp, value, id_)
+
+
+def _is_beyond(value: object) -> bool:
+    """Tell whether *value* is a number beyond the floats."""
+    return type(value) is int or (type(value) is float and value - value != 0 and value == value)  # noqa: PLR0124  NaN is not

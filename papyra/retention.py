@@ -80,7 +80,10 @@ class Retention:
 
     def is_young(self, timestamp: float, now: float) -> bool:
         """Tell whether a record of *timestamp* is young enough at *now*."""
-        return self.max_age is None or timestamp < _EARLIEST or now - timestamp <= self.max_age
+        if self.max_age is None or not _EARLIEST <= timestamp <= now:
+            return True
+        # Only now can it be subtracted: an integer that an earlier version took may be beyond the floats.
+        return now - timestamp <= self.max_age
 
     def from_newest(self, now: float) -> "Admission":
         """Return what admits records one by one, the newest first."""

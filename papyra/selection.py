@@ -139,7 +139,9 @@ def _find_cut(lines: Lines, retention: Retention, now: float) -> Found | None:
     admission = retention.from_newest(now)
     cut = None
     if not admission.full:
-        for found in intact(lines(newest_first=True), Findings(), newest_first=True):
+        for found in intact(
+            lines(newest_first=True), Findings(), newest_first=True, places_only=True
+        ):
             if admission.admit(found.record.timestamp, found.size):
                 cut = found
             if admission.full:

@@ -11,9 +11,18 @@ from typing import Final, NamedTuple
 
 from papyra.anomaly import Anomaly, Place
 from papyra.damage import Flaw, Piece, dissect, oversized
-from papyra.errors import CorruptRecordError
+from papyra.errors import CorruptRecordError, UnreadableRecordError
 from papyra.identity import Seen
-from papyra.record import END, Record, decode, has_checksum, id_in
+from papyra.record import (
+    END,
+    NotParsedError,
+    Record,
+    StandIn,
+    decode,
+    has_checksum,
+    id_in,
+    stand_in,
+)
 from papyra.reports import Findings
 
 #: What a store's `_lines` yields.
@@ -52,21 +61,24 @@ class Found(NamedTuple):
 _found = partial(tuple.__new__, Found)
 
 
-def intact(
+def intact(  # noqa: PLR0913  each says how it looks
     lines: Iterable[Line],
     findings: Findings,
     *,
     newest_first: bool = False,
     strict: bool = False,
     start: int = 0,
+    places_only: bool = False,
 ) -> Iterator[Found]:
     """
     Yield the records in *lines*, where they stand, and add the damage to *findings*.
 
-    What stands before byte *start* of the first line is passed over.
+    What stands before byte *start* of the first line is passed over. For a caller that wants
+    *places_only*, something stands for an intact record that cannot be read.
 
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
+        UnreadableRecordError: at an intact record that cannot be read.
     """
     seen = Seen()
     for place, line in lines:
@@ -76,7 +88,10 @@ def intact(
         pieces = [piece for piece in pieces_of(line) if piece.start >= start]
         if newest_first:
             pieces.reverse()
-        yield from _sifted((place, line), pieces, seen, findings, strict=strict)
+        for found in _sifted((place, line), pieces, seen, findings, strict=strict):
+            if not places_only:
+                _check_read(found)
+            yield found
         start = 0
 
 
@@ -85,7 +100,7 @@ def records_in(lines: Iterable[Line], findings: Findings, *, strict: bool) -> It
     Yield the records in *lines*, as `intact` does, but not where they stand.
 
     Raises:
-        CorruptRecordError: at the first damage, if *strict*.
+        CorruptRecordError, UnreadableRecordError: as `intact`.
     """
     seen = Seen()
     for place, line in lines:
@@ -93,7 +108,14 @@ def records_in(lines: Iterable[Line], findings: Findings, *, strict: bool) -> It
             yield record
             continue
         for found in _sifted((place, line), pieces_of(line), seen, findings, strict=strict):
+            _check_read(found)
             yield found.record
+
+
+def _check_read(found: Found) -> None:
+    """Raise if the record of an intact line could not be read."""
+    if isinstance(found.record, StandIn):
+        raise UnreadableRecordError(*found.place, found.record.reason)
 
 
 def _sifted(
@@ -120,7 +142,10 @@ def _new_record(line: bytes, seen: Seen) -> Record | None:
 
     None for every other line, and where the record may have been met before; nothing is taken in.
     """
-    record = decode(line)
+    try:
+        record = decode(line)
+    except NotParsedError:
+        return None
     if record is None:
         return None
     if line.endswith(seen.next_end, 0, -END):
@@ -173,7 +198,10 @@ def pieces_of(line: bytes | int) -> list[Piece]:
     """Return what a line consists of, be it intact, damaged or too long to be held."""
     if isinstance(line, int):
         return [Piece(0, line, oversized(line))]
-    record = decode(line)
+    try:
+        record = decode(line)
+    except NotParsedError as error:
+        record = stand_in(line, str(error))
     return dissect(line) if record is None else [Piece(0, len(line), record)]
 
 

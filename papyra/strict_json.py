@@ -4,7 +4,8 @@ JSON without exceptions to the rule: what is accepted, and where what is not sta
 `json.dumps` turns the key 1 into "1" and writes NaN, which is no JSON; some encoders write null
 for it, or take UUIDs. A store whose contents depend on the encoder that was installed is no
 store, so these walks over the types decide, whichever encoder then writes the bytes.
-Subclasses count as what they subclass, tuples as lists, as `json.dumps` has it.
+Subclasses count as what they subclass, by the characters or digits that they hold and not by what
+their own methods say; tuples count as lists.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,7 +17,12 @@ from papyra.errors import RecordError
 
 #: How deep objects and lists may nest, the data itself included: every parser can follow that.
 MAX_DEPTH: Final = 200
+#: The most digits of an integer: what every supported Python reads unless it was told otherwise.
+MAX_DIGITS: Final = 4300
 
+_BEYOND: Final = 10**MAX_DIGITS
+#: Digits that every Python converts, whatever sys.set_int_max_str_digits was given.
+_PIECE: Final = 512
 _ENOUGH_KEYS: Final = 1024
 #: From so many items on the encoder of a list pays for its start.
 _LONG_LIST: Final = 9
@@ -25,16 +31,23 @@ _SCALARS: Final = _SAME_EVERYWHERE | {float}
 _encode_list = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
-class _Keys(dict[Any, str]):
+class _Keys(dict[str, str]):
     """Keys as they stand in the text, colon included; kept, since records repeat them."""
 
-    def __missing__(self, key: object) -> str:
-        if not isinstance(key, str):
-            raise TypeError(key)
+    def __missing__(self, key: str) -> str:
         text = quoted(key) + ":"
         if len(self) < _ENOUGH_KEYS:
-            self[str(key)] = text
+            self[key] = text
         return text
+
+
+def _odd(key: object) -> str:
+    """
+    Refuse a key whose type is not `str` itself.
+
+    A subclass may compare equal to other texts, so a look into the kept keys could return theirs.
+    """
+    raise TypeError(key)
 
 
 class _Encoders(dict[type, Callable[[Any], str]]):
@@ -52,9 +65,43 @@ def members(data: dict[str, Any]) -> str:
     Return the members of *data* as they stand between the braces, in ASCII.
 
     Raises:
-        TypeError, ValueError, RecursionError: when it is no JSON; `find_fault` tells where.
+        TypeError, ValueError, RecursionError: when it is not JSON, which `find_fault` tells, or when
+            only `members_by_character` can write it.
     """
-    return ",".join([_keys[key] + _encoders[type(value)](value) for key, value in data.items()])
+    return ",".join(
+        [
+            (_keys[key] if type(key) is str else _odd(key)) + _encoders[type(value)](value)
+            for key, value in data.items()
+        ]
+    )
+
+
+def members_by_character(data: dict[str, Any]) -> str:
+    """Return what `members` does, also for keys of subclasses and integers over Python's limit."""
+    return _written(data)[1:-1]
+
+
+def _written(value: Any) -> str:  # noqa: ANN401  JSON is whatever it says
+    if isinstance(value, dict):
+        return (
+            "{" + ",".join(f"{quoted(key)}:{_written(item)}" for key, item in value.items()) + "}"
+        )
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(map(_written, value)) + "]"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _digits(value)
+    return _encoders[type(value)](value)
+
+
+def _digits(value: int) -> str:
+    """Return an integer as text, however low this interpreter's limit of digits is."""
+    rest = int.__abs__(value)
+    pieces = []
+    while rest:
+        rest, piece = divmod(rest, 10**_PIECE)
+        pieces.append(f"{piece:0{_PIECE}d}")
+    text = "".join(reversed(pieces)).lstrip("0") or "0"
+    return text if int.__ge__(value, 0) else f"-{text}"
 
 
 def _object(value: dict[str, Any]) -> str:
@@ -138,11 +185,21 @@ def _container_fault(
                 return RecordError(path, f"the key {key!r:.80} is {kind}; JSON has string keys")
             if fault := _text_fault(key, f"the key {key!r:.80} of {path}"):
                 return fault
+        texts = {characters(key) for key in value}
+        if len(texts) < len(value):
+            return RecordError(
+                path, "two of its keys have the same characters; a reader would see one"
+            )
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         if fault := find_fault(item, f"{path}[{key!r:.80}]", depth + 1):
             return fault
     return None
+
+
+def characters(text: str) -> str:
+    """Return the characters of *text*, whatever a subclass's own methods say."""
+    return str.__str__(text)
 
 
 def _text_fault(text: str, path: str) -> RecordError | None:
@@ -154,8 +211,10 @@ def _text_fault(text: str, path: str) -> RecordError | None:
 
 
 def _integer_fault(value: int, path: str) -> RecordError | None:
-    try:
-        int.__repr__(value)
-    except ValueError:  # more digits than sys.get_int_max_str_digits()
-        return RecordError(path, "an integer of so many digits cannot be read back")
-    return None
+    if int.__abs__(value) < _BEYOND:
+        return None
+    return RecordError(
+        path,
+        f"must be an integer of at most {MAX_DIGITS} digits, got more; so many digits are not read by"
+        " Python as it comes; store it as a string",
+    )

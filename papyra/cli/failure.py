@@ -126,7 +126,7 @@ def _place(error: BaseException) -> dict[str, str | int]:
                 "dropped": report.dropped,
                 "dropped_bytes": report.dropped_bytes,
             }
-        case papyra.CorruptRecordError():
+        case papyra.CorruptRecordError() | papyra.UnreadableRecordError():
             return {"source": error.source, "offset": error.offset}
         case papyra.StoreNotFoundError() | papyra.NotAStoreError() | papyra.StoreLockedError():
             return {"source": error.source}

@@ -18,10 +18,12 @@ from papyra import (
     RecordError,
     Retention,
     StoreClosedError,
+    UnreadableRecordError,
     UnsupportedError,
     WriteOutcomeUnknownError,
+    import_store,
 )
-from papyra.record import MAX_LINE
+from papyra.record import MAX_LINE, seal
 
 VALUES: list[Any] = [
     None,
@@ -409,3 +411,52 @@ def test_a_query_that_can_find_nothing_is_an_error(
         with pytest.raises(ValueError, match=next(iter(wrong))):
             read(**wrong)
     assert backend.metrics.snapshot() == counts(read_errors=2)
+
+
+def test_what_this_interpreter_cannot_parse_is_a_record_for_every_operation(kind: Kind) -> None:
+    """An integer over the limit of digits, a deep value, and a timestamp beyond the floats."""
+    text = '{"d":' * 3000 + '{"n":2}' + "}" * 3000
+    bodies = [
+        b'{"kind":"event","timestamp":1.0,"n":%b' % (b"7" * 5000),
+        b'{"kind":"event","timestamp":1.0,"deep":%b' % text.encode(),
+        b'{"kind":"event","timestamp":1%b' % (b"0" * 400),
+        b'{"kind":"event","timestamp":-1%b' % (b"0" * 400),
+    ]
+    lines = [seal(body, "0" * 16, n) for n, body in enumerate(bodies)]
+    for retention in (Retention(), Retention(max_age=60), Retention(max_records=9, max_age=60)):
+        with kind.open(retention=retention) as store:
+            store.compact()
+            if not store.scan().records:
+                for line in lines:
+                    kind.put(store, line)
+            ids = [f"{'0' * 16}-{n}" for n in range(4)]
+            assert [record.id for record in store.read()] == ids
+            assert [record.id for record in store.read(limit=9, strict=True)] == ids
+            assert [record.id for record in store.records(since=1.0)] == ids[:3]
+            assert (store.scan().records, store.scan().clean) == (4, True)
+            assert store.recover().clean
+            assert (store.compact().kept, store.scan().records) == (4, 4)
+            with MemoryBackend() as copy:
+                assert import_store(store, copy).copied == 4
+                assert copy.scan().clean
+    with kind.open(retention=Retention(max_records=1)) as store:
+        if store.scan().records:
+            assert store.compact().kept == 1
+
+
+def test_an_intact_line_that_is_not_json_is_an_error_of_reads_and_stays(kind: Kind) -> None:
+    forged = seal(b'{"kind":"event","timestamp":1700000000.0,"n":x', "0" * 16, 1)
+    with kind.open(retention=Retention(max_total_bytes=10**6)) as store:
+        store.append(event(1))
+        kind.put(store, forged)
+        for strict in (False, True):
+            for read in (store.read, lambda **asked: list(store.records(**asked))):
+                with pytest.raises(UnreadableRecordError, match="its checksum is right") as raised:
+                    read(strict=strict)
+                assert raised.value.source == store.source
+        assert store.metrics.snapshot()["read_errors"] == 4
+        assert (store.scan().records, store.scan().clean) == (2, True)
+        assert store.recover().clean
+        assert (store.compact().kept, store.scan().records) == (2, 2)
+        with MemoryBackend() as copy:
+            assert import_store(store, copy).copied == 2

@@ -92,7 +92,10 @@ from pathlib import Path
 from papyra import open_store
 
 path = Path(sys.argv[1])
-line = '{"system_id": "local", "payload": "%s", "timestamp": %d, "kind": "event"}\\n'
+line = (
+    '{"system_id": "local", "actor_address": "a", "event_type": "t", "payload": "%s",'
+    ' "timestamp": %d, "kind": "event"}\\n'
+)
 for number in range(4):
     with open(f"{path}.{number + 1}" if number else path, "w") as file:
         for n in range(2_000):

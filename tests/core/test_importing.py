@@ -120,7 +120,10 @@ def test_a_store_of_0_3_0_is_copied_once_however_often(
 def test_equal_records_without_ids_are_as_many_as_there_were(
     file_kind: FileKind, tmp_path: Path
 ) -> None:
-    line = b'{"kind": "event", "timestamp": 1.0, "n": 1}\n'
+    line = (
+        b'{"kind": "event", "system_id": "s", "actor_address": "a", "event_type": "t",'
+        b' "payload": 1, "timestamp": 1.0}\n'
+    )
     path = tmp_path / "old.ndjson"
     path.write_bytes(3 * line)
     file_kind.path.write_bytes(line)

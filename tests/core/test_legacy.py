@@ -199,7 +199,10 @@ def test_a_retention_cuts_what_0_3_0_moved_away_alike_from_both_ends(
     keep: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.log"
-    line = '{"system_id": "local", "n": %d, "timestamp": %d, "kind": "event"}\n'
+    line = (
+        '{"system_id": "local", "actor_address": "a", "event_type": "t", "payload": {}, "n": %d,'
+        ' "timestamp": %d, "kind": "event"}\n'
+    )
     moved = [line % (n, 1_700_000_000 + n) for n in (0, 1, 2, 1, 3)]
     path.with_name("a.log.quarantine.1795450896086").write_text("".join(moved))
     path.write_text(line % (4, 1_700_000_004))

@@ -105,7 +105,10 @@ def test_an_entry_that_no_record_can_be_is_not_held(kind: Redis) -> None:
 def test_an_entry_with_a_newline_in_it_is_one_line(kind: Redis) -> None:
     one, other = (seal(encode(event(n)), "w", n)[:-1] for n in (2, 3))
     with kind.open() as mixed:
-        kind.put_entry({"line": b'{"kind": "event",\n "timestamp": 1.0,\n "n": 1}\n'})
+        original = b'"system_id": "s", "actor_address": "a", "event_type": "t", "payload": {}'
+        kind.put_entry(
+            {"line": b'{"kind": "event",\n "timestamp": 1.0,\n "n": 1,\n%b}\n' % original}
+        )
         kind.put_entry({"line": one + b"\n" + other})
         assert numbers(mixed.read()) == [1, 2, 3]
         assert mixed.recover().clean
