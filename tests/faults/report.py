@@ -56,6 +56,9 @@ _PROMISES: Final = {
         "interrupted.fork",
         "interrupted.stopped",
     ),
+    "an interrupt (Ctrl-C), or a second one while the first is dealt with, anywhere in any operation: no record"
+    " is lost or doubled, damage is in the store or the quarantine, counters and resets are exact, and no lock or"
+    " descriptor is kept": ("interrupt_points.run",),
     "an append that raised left nothing half-written; the next one works as soon as it can": (
         "full_disk.disk",
         "full_disk.limit",

@@ -1,0 +1,260 @@
+"""Every operation interrupted at every point where Python delivers a signal, and what is left then."""
+
+import gc
+import json
+import random
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Final, NamedTuple
+from unittest import mock
+
+from faults.account import Account
+from faults.interrupt_world import OPERATIONS, PRECIOUS, Operation, World, descriptors
+from faults.outcome import Outcome
+from faults.places import data_files, scratch
+from faults.striking import Strike, Struck, armed
+
+from papyra import NotPublishedError, open_counters
+from papyra.backends.files import syncing
+from papyra.metrics import NAMES, RESET_DONE
+
+#: How far apart two interrupts are at most, in ticks.
+_FARTHEST: Final = 2000
+
+
+class Tried(NamedTuple):
+    """
+    What came of interrupting one operation.
+
+    Attributes:
+        points: How often it was interrupted.
+        failures: What was wrong, and where the interrupt had struck.
+    """
+
+    points: int
+    failures: list[str]
+
+
+def each_point(
+    name: str,
+    kind: str,
+    place: Path,
+    *,
+    step: int = 1,
+    seed: str = "",
+    until_wrong: bool = False,
+) -> Tried:
+    """Interrupt the operation at each point, or at one of *step* points, about."""
+    chance = random.Random(f"{seed}/{name}/{kind}")
+    tick, tried, failures = 1 + chance.randrange(7 * step - 6), 0, []
+    with _ready() as strike:
+        while True:
+            struck, found = _interrupted(name, kind, place, strike, tick, 0)
+            failures += found
+            if not struck or (failures and until_wrong):
+                return Tried(tried, failures)
+            tried += 1
+            tick = struck[0] + 1 + chance.randrange(2 * 7 * (step - 1) + 1)
+
+
+def pairs(name: str, kind: str, place: Path, *, n: int, seed: str = "") -> Tried:
+    """Interrupt the operation *n* times at two points that are drawn at random."""
+    chance = random.Random(f"{seed}/{name}/{kind}/pairs")
+    failures = []
+    with _ready() as strike:
+        length = _length(name, kind, place, strike)
+        for _ in range(n):
+            gap = int(_FARTHEST ** chance.random())
+            failures += _interrupted(name, kind, place, strike, chance.randint(1, length), gap)[1]
+    return Tried(n, failures)
+
+
+class _ready:  # noqa: N801  it is used like a function
+    """Arm the striker, with no sync in the background meanwhile."""
+
+    def __enter__(self) -> Strike:
+        self._armed = armed()
+        self._still = mock.patch.object(syncing, "INTERVAL", 3600.0)
+        self._still.start()
+        return self._armed.__enter__()
+
+    def __exit__(self, *_: object) -> None:
+        self._armed.__exit__(None, None, None)
+        self._still.stop()
+
+
+def _length(name: str, kind: str, place: Path, strike: Strike) -> int:
+    world = _prepared(name, kind, place)
+    length = strike(partial(OPERATIONS[name].act, world), 0).length
+    _close(world)
+    return length
+
+
+def _prepared(name: str, kind: str, place: Path) -> World:
+    shutil.rmtree(place, ignore_errors=True)
+    place.mkdir()
+    world = World(kind, place)
+    OPERATIONS[name].prepare(world)
+    return world
+
+
+def _interrupted(
+    name: str, kind: str, place: Path, strike: Strike, tick: int, gap: int
+) -> tuple[tuple[int, ...], list[str]]:
+    """Return the ticks at which it was interrupted, and what was wrong then."""
+    shutil.rmtree(place, ignore_errors=True)
+    before = descriptors()
+    where, ticks, found = _left_behind(
+        OPERATIONS[name], _prepared(name, kind, place), strike, tick, gap
+    )
+    if left := descriptors() - before:
+        gc.collect()
+        if left := descriptors() - before:
+            found.append(f"they stay open: {', '.join(sorted(left))}")
+    return ticks, [f"{what}: {kind}, {name}, ticks {ticks}, at {where}" for what in found]
+
+
+def _left_behind(
+    operation: Operation, world: World, strike: Strike, tick: int, gap: int
+) -> tuple[str, tuple[int, ...], list[str]]:
+    """Interrupt it; return where, and what was wrong while the traceback was alive."""
+    counted = world.store.metrics.totals()
+    struck = strike(partial(operation.act, world), tick, gap)
+    found = list(_wrongs(operation, world, struck, counted))
+    _close(world)
+    return str(struck), struck.ticks, found
+
+
+def _close(world: World) -> None:
+    for store in world.opened:
+        store.close()
+
+
+def _wrongs(
+    operation: Operation, world: World, struck: Struck, before: dict[str, int]
+) -> Iterator[str]:
+    """Yield what is wrong, with the traceback of the interrupt alive."""
+    if struck.error is not None and not isinstance(struck.error, KeyboardInterrupt):
+        yield f"it raised {struck.error!r}"
+    yield from _moved(operation, before, world.store.metrics.totals())
+    _note_resets(world, struck.error)
+    if world.kind != "memory":
+        yield from _damage_gone(world)
+    was_closed = world.store.closed
+    try:
+        if not was_closed:
+            world.append()
+        if world.kind != "memory":
+            yield from _used_by_others(world)
+        _close(world)
+    except Exception as error:  # noqa: BLE001  that is the finding
+        yield f"then it raised {error!r}"
+    else:
+        yield from _records(world)
+
+
+def _moved(operation: Operation, before: dict[str, int], after: dict[str, int]) -> Iterator[str]:
+    """Yield what was counted too much, or as two outcomes."""
+    moved = {name: after[name] - before[name] for name in NAMES}
+    written = moved.pop("records_written")
+    holds = (
+        all(0 <= moved[name] <= operation.counts.get(name, 0) for name in moved)
+        and not (written and moved["write_errors"])
+        and not (moved["records_read"] and moved["read_errors"])
+        and moved["recovery_failures"] <= moved["recovery_attempts"]
+        and moved["compaction_errors"] <= moved["compactions_triggered"]
+    )
+    if not holds:
+        yield f"it counted {_nonzero(moved | {'records_written': written})}"
+
+
+def _note_resets(world: World, error: BaseException | None) -> None:
+    for note in getattr(error, "__notes__", ()):
+        if note.startswith(RESET_DONE):
+            world.resets.append(json.loads(note.removeprefix(RESET_DONE)))
+
+
+def _damage_gone(world: World) -> Iterator[str]:
+    files = [*data_files(world.path), *Path(f"{world.path}.quarantine").rglob("removed")]
+    there = b"".join(file.read_bytes() for file in files if file.exists())
+    if world.is_damaged and PRECIOUS not in there:
+        yield "the damaged bytes are gone"
+
+
+def _used_by_others(world: World) -> Iterator[str]:
+    """Use the store, and everything of it, by another object that waits for nobody."""
+    other = world.open()
+    world.append(other)
+    other.read()
+    for saved in other.quarantined():
+        if not saved.obstacle:
+            other.recover(undo=saved.id)
+        elif "all that it says was removed is there" not in saved.obstacle:
+            yield f"the quarantine: {saved.obstacle}"
+    data = b"".join(file.read_bytes() for file in data_files(world.path))
+    if world.is_damaged and PRECIOUS not in data:
+        yield "the damaged bytes cannot be put back"
+    other.compact()
+    with suppress(NotPublishedError):
+        world.resets.append(open_counters(world.url).reset())
+
+
+def _records(world: World) -> Iterator[str]:
+    """Yield what is wrong with records and counters once all is closed."""
+    totals = Counter(dict.fromkeys(NAMES, 0))
+    for store in world.opened:
+        totals.update(store.metrics.totals())
+    if world.kind == "memory":
+        yield from _told(world, world.store.metrics.snapshot(), world.store.metrics.totals())
+        return
+    last = world.open()
+    stored = Counter(record.id for record in last.read(strict=True))
+    last.close()
+    lost = set(world.acknowledged[-world.kept :] if world.kept else world.acknowledged)
+    if lost - set(stored):
+        yield f"lost: {sorted(lost - set(stored))}"
+    if twice := [id_ for id_, n in stored.items() if n > 1]:
+        yield f"twice: {twice}"
+    if world.kept is None and stored.total() != totals["records_written"]:
+        yield f"{stored.total()} stored, {totals['records_written']} counted"
+    with suppress(NotPublishedError):
+        shown = open_counters(world.url).read()
+        if (published := shown.totals()) != dict(totals):
+            yield f"published {_nonzero(published)}, counted {_nonzero(totals)}"
+        # A store's own reset is of its own counters: they add up all the same.
+        yield from _told(world, shown.snapshot(), published)
+
+
+def _told(world: World, snapshot: dict[str, int], totals: dict[str, int]) -> Iterator[str]:
+    """Yield what resets did not tell."""
+    told = Counter[str]()
+    for counts in (*world.resets, snapshot):
+        told.update(counts)
+    if _nonzero(told) != _nonzero(totals):
+        yield f"resets and snapshot: {_nonzero(told)}, totals: {_nonzero(totals)}"
+
+
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: n for name, n in counts.items() if n}
+
+
+def run(*, long: bool) -> Outcome:
+    """Interrupt every operation of every store at each point, and at pairs of points."""
+    account = Account()
+    singles = doubles = 0
+    seed = str(random.random())
+    with scratch() as directory:
+        for name, operation in OPERATIONS.items():
+            for kind in operation.kinds:
+                place = directory / "place"
+                one = each_point(name, kind, place, step=1 if long else 40, seed=seed)
+                two = pairs(name, kind, place, n=500 if long else 5, seed=seed)
+                singles += one.points
+                doubles += two.points
+                for failure in (*one.failures, *two.failures):
+                    account.note("broken", failure)
+    return account.outcome("interrupts", f"{singles:,} points, {doubles:,} pairs")
