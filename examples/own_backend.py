@@ -18,6 +18,7 @@ import sqlite3
 import tempfile
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from time import monotonic
 
 import papyra
@@ -90,6 +91,10 @@ class SqliteBackend(papyra.PersistenceBackend):
             ]
 
     def _rewrite(self, judge: Judge) -> Rewritten:
+        # An append of this very thread, from a finalizer, would wait for it: so it is refused.
+        return self._queue.alone(self, partial(self._rewrite_alone, judge))
+
+    def _rewrite_alone(self, judge: Judge) -> Rewritten:
         before, after, removed, saved = 0, 0, 0, os.urandom(4).hex()
         with self._connection() as db:  # closing it takes back what is not committed
             db.execute("BEGIN IMMEDIATE")

@@ -141,6 +141,10 @@ class AsyncBackend:
         await self._write(lane, call, now)
         return call.ids
 
+    def append_soon(self, record: Record) -> None:
+        """Do what `PersistenceBackend.append_soon` does: `aclose` writes it, if no append comes."""
+        self.store.append_soon(record)
+
     async def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
         """Do what `PersistenceBackend.resend` does."""
         return await self._in_thread(partial(self.store.resend, error))

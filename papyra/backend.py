@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
-from papyra.calls import Call
+from papyra.calls import Call, lost_records
 from papyra.errors import WriteOutcomeUnknownError
 from papyra.log import warn
 from papyra.primitives import Primitives
@@ -34,6 +34,7 @@ from papyra.system import monotonic
 _FINAL: Final = {
     "append": "_append",
     "append_many": "_append",
+    "append_soon": "_append",
     "resend": "_send_again",
     "read": "_lines",
     "records": "_lines",
@@ -132,6 +133,29 @@ class PersistenceBackend(Primitives):
         return call.ids
 
     @final
+    def append_soon(self, record: Record) -> None:
+        """
+        Take *record*, to be stored with the next append, before what that brings, or by `close`.
+
+        It waits for nothing and raises nothing, so it may be called from finalizers, weak reference
+        callbacks and signal handlers, also where they interrupt a call on this store. Records are
+        stored in the order in which they were taken. Until then they are in memory alone, and
+        their number has no bound; what ends the program ends them.
+
+        A record is counted when it is written; one that cannot be stored, or comes after `close`, is
+        one write error, and logged with the next append.
+        """
+        try:
+            self._check_usable()
+            call = Call((encode(record),), float("inf"))
+        except Exception as error:  # noqa: BLE001  counted; there is nobody to raise it to
+            self.metrics._defer("write_errors", 1)
+            self._untold.append(lost_records(self, 1, error))
+            return
+        call.is_soon = True
+        self._queue.append_soon(self, call)
+
+    @final
     def resend(self, error: WriteOutcomeUnknownError) -> list[str]:
         """
         Store the batch of *error* once, whatever became of it, and return the ids of its records.
@@ -145,14 +169,16 @@ class PersistenceBackend(Primitives):
             WriteOutcomeUnknownError: if nobody can say, again.
             StoreClosedError, ForkedStoreError: as `append`.
         """
-        with self._queue.alone(self):
-            try:
-                self._check_usable()
-                self._check_lost_here(error)
-                self._send_again(error)
-            except Exception as refused:  # noqa: BLE001  counted, and raised on
-                self._turn_away(refused)
+        try:
+            self._queue.alone(self, partial(self._resend, error))
+        except Exception as refused:  # noqa: BLE001  counted, and raised on
+            self._turn_away(refused)
         return error.ids
+
+    def _resend(self, error: WriteOutcomeUnknownError) -> None:
+        self._check_usable()
+        self._check_lost_here(error)
+        self._send_again(error)
 
     def _encode(self, records: Iterable[Record]) -> list[bytes]:
         """Return what is written of *records*; one that cannot be stored is a write error."""
@@ -367,21 +393,47 @@ class PersistenceBackend(Primitives):
     @final
     def close(self) -> None:
         """
-        Write out what *sync* asks for and let go of everything; closing again does nothing.
+        Write out what `append_soon` took and *sync* asks for, and let go of everything.
+
+        Closing again does nothing.
 
         Raises:
             StoreIOError: if the last sync failed; everything is let go of all the same.
+            StoreBusyError: if it interrupts another call in this very thread; it stays open then.
         """
-        with self._queue.lock:
-            self._closed = True
-            if self._released:
-                return
-            try:
-                self._close()
-            except Exception:
-                self._released = True
-                raise
+        queue = self._queue
+        queue.refuse_reentry(self)
+        if queue.soon and not self._closed:
+            self._write_soon()
+        try:
+            queue.alone(self, self._release)
+        finally:
+            if self._closed:
+                queue.refuse_soon(self)
+            self._tell()
+
+    def _write_soon(self) -> None:
+        """Write what `append_soon` took; whatever cannot be stored is counted and to be logged."""
+        try:
+            if not self._prepared:
+                self._prepare()
+        except Exception as error:  # noqa: BLE001  that of each record
+            calls = self._queue.soon
+            self._queue.fail(self, calls, error)
+            self._untold.append(lost_records(self, len(calls), error))
+        else:
+            self._queue.commit_soon(self)
+
+    def _release(self) -> None:
+        self._closed = True
+        if self._released:
+            return
+        try:
+            self._close()
+        except Exception:
             self._released = True
+            raise
+        self._released = True
 
     def _look(self, findings: Findings) -> ScanReport:
         self._check_usable()

@@ -35,6 +35,7 @@ class Store(Protocol):
     #: What is to be logged once no lock is held.
     _untold: list[str]
     _lock_timeout: float
+    _closed: bool
 
     def _check_usable(self) -> None: ...
 
@@ -59,6 +60,7 @@ class Call:
         first: The number of its first record, likewise.
         gate: What its caller waits at, if it does.
         is_sealed: Its bodies are whole lines of another store, and stay as they are.
+        is_soon: Nobody waits for it: whoever leads next writes it (see `append_soon`).
     """
 
     # Defaults of the class, which cost a call nothing: most are never set.
@@ -69,6 +71,7 @@ class Call:
     first = 0
     gate: "Lock | None" = None
     is_sealed = False
+    is_soon = False
 
     def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
         self.bodies = bodies
@@ -104,6 +107,17 @@ def first_of(waiting: Iterable[Call], own: Collection[Call]) -> list[Call]:
         calls.append(call)
         size += call.size
     return calls
+
+
+def soon_of(waiting: Iterable[Call]) -> list[Call]:
+    """Return those of the calls that wait without a caller, and have no outcome yet."""
+    return [call for call in waiting if call.is_soon and not call.done]
+
+
+def lost_records(store: Store, number: int, error: BaseException) -> str:
+    """Say that records of `append_soon` are not stored: nobody else is told."""
+    what = "a record" if number == 1 else f"{number} records"
+    return f"{store.source}: {what} given to append_soon() could not be stored: {error}"
 
 
 def wake(call: Call) -> None:

@@ -14,27 +14,32 @@ Three rules make the outcome exact all the same:
   still in its place. Settling can be repeated, and whoever leads next does what was left.
 - Nobody depends on being woken: who waits looks again now and then. A wake-up that an
   interrupt swallowed costs a twentieth of a second, not a hang.
+
+A finalizer, a weak reference callback or a signal's handler may call the store from within one of its own
+calls, in the same thread. Both locks let their own thread in again, and note who holds them with no
+byte code in between at which such a thing could begin. A call that finds its own thread there is refused
+at once: it would wait for itself, or for another leader, who waits for the door.
 """
 
 import os
-from collections import deque
-from collections.abc import Collection, Generator, Sequence
-from contextlib import contextmanager
-from threading import Lock
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from threading import Lock, RLock, get_ident
+from typing import Final, TypeVar
 
 from papyra.anomaly import Anomaly
-from papyra.calls import NOW, Call, MustWait, Store, drop_done, first_of, missing, wake
-from papyra.errors import StoreLockedError
-from papyra.metrics import PersistenceMetrics
+from papyra.calls import NOW, Call, MustWait, Store, lost_records, soon_of, wake
+from papyra.errors import StoreBusyError, StoreLockedError
 from papyra.record import seal
 from papyra.system import monotonic
+from papyra.waiting_calls import NOBODY, WaitingCalls
 
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05
+_Result = TypeVar("_Result")
 
 
-class CommitQueue:
+class CommitQueue(WaitingCalls):
     """
     The write calls of one store object, in order.
 
@@ -45,20 +50,24 @@ class CommitQueue:
         writer: The first half of the ids that are given here: 64 random bits. A store whose last
             batch may yet be stored by somebody takes another, since its numbers come again. One
             that takes another and stores nothing is given the batch again, numbered anew.
-        lock: Held while a batch is written, and by whoever must not meet one.
+        leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
     """
 
-    __slots__ = ("_before", "_door", "_error", "_pending", "_taken", "lock", "writer")
+    __slots__ = (
+        "_before",
+        "_error",
+        "_lock",
+        "leader",
+        "writer",
+    )
 
     def __init__(self) -> None:
+        super().__init__()
         self.writer: str = os.urandom(8).hex()
-        self.lock: Final = Lock()
-        self._pending: deque[Call] = deque()
-        # Guards which calls wait and which are taken; held for a few instructions only.
-        self._door = Lock()
-        # The batch that was taken last: its calls, none once they are settled; how many records
-        # stood before it; why it failed.
-        self._taken: Sequence[Call] = ()
+        # Held by the leader.
+        self._lock = RLock()
+        self.leader: int = NOBODY
+        # How many records stood before the batch that was taken last; why it failed.
         self._before = 0
         self._error: Exception | None = None
 
@@ -68,15 +77,22 @@ class CommitQueue:
 
         Raises:
             StoreLockedError: when its deadline passed before it could be written.
+            StoreBusyError: if this very thread is in the middle of such a call.
             Exception: whatever the store could not write it for; it is counted by then.
         """
+        me = get_ident()
         try:
-            if self._pending or self.lock.locked():
+            if self._pending or self.leader:
+                self.refuse_reentry(store)
                 self._pending.append(call)
                 self._see_through(store, call, (call,))
             else:  # who finds nobody there need not line up: two locks and a look cheaper
-                with self.lock:
-                    findings = self._lead(store, (call,), queued=False)
+                with self._lock:
+                    self.leader = me
+                    try:
+                        findings = self._lead(store, (), (call,))
+                    finally:
+                        self.leader = NOBODY
                 if self._pending or findings or store._untold:
                     self._follow_up(store, findings)
         except BaseException as interrupt:
@@ -92,8 +108,7 @@ class CommitQueue:
         An interrupt ends it and fails one call. Repeated with the same calls, it sees to the rest.
         """
         own = set(calls)
-        with self._door:
-            self._pending.extend(missing(calls, self._pending.copy()))
+        self._line_up(calls)
         for call in calls:
             if call.done:
                 continue
@@ -103,24 +118,44 @@ class CommitQueue:
                 self._give_up(store, call, interrupt)
                 raise
 
+    def commit_soon(self, store: Store) -> None:
+        """
+        Have all calls written that wait without a caller; the outcome of each stands then.
+
+        An interrupt leaves them where they are.
+        """
+        calls = self.soon
+        deadline = monotonic() + store._lock_timeout
+        for call in calls:
+            call.deadline = deadline
+        for call in calls:
+            self._see_through(store, call, set(calls))
+
     def commit_now(self, store: Store, call: Call) -> bool:
         """
         Have *call* written if that takes no waiting; if it does, return False: nothing was done.
 
         Raises:
+            StoreBusyError: if this very thread is in the middle of such a call.
             Exception: whatever the store could not write it for; it is counted by then.
         """
+        me = get_ident()
         held: list[bool] = []
         try:
+            if self._pending or self.leader:
+                self.refuse_reentry(store)
+                return False
             try:
                 # One call of C: no interrupt comes between getting the lock and noting it.
-                held.extend(map(self.lock.acquire, (False,)))
+                held.extend(map(self._lock.acquire, (False,)))
                 if True not in held or self._pending:
                     return False
-                findings = self._lead(store, (call,), queued=False, deadline=NOW)
+                self.leader = me
+                findings = self._lead(store, (), (call,), NOW)
             finally:
                 if True in held:
-                    self.lock.release()
+                    self.leader = NOBODY
+                    self._lock.release()
             if self._pending or findings or store._untold:
                 self._follow_up(store, findings)
         except MustWait:
@@ -133,27 +168,28 @@ class CommitQueue:
             raise call.error.with_traceback(call.traceback)
         return True
 
-    def cancel(self, call: Call) -> None:
-        """Take *call* out uncounted, unless it is taken: then it is written, and counts."""
-        with self._door:
-            if self._leave(call):
-                call.done = True
-        wake(call)
+    def alone(self, store: Store, do: Callable[[], _Result]) -> _Result:
+        """
+        Return what *do* returns, with all batches kept out; what became of the last one stands.
 
-    def fail(self, store: Store, calls: Sequence[Call], error: Exception) -> None:
-        """Count *error* as that of each of *calls* whose outcome does not stand."""
-        with self._door:
-            for call in calls:
-                call.fail(error)
-            store.metrics._settle_failed(calls)
+        Raises:
+            StoreBusyError: if this very thread is in the middle of a call; *do* is not called then.
+        """
+        self.refuse_reentry(store)
+        me = get_ident()
+        with self._lock:
+            self.leader = me
+            try:
+                if self._taken:
+                    self._settle_left(store)
+                return do()
+            finally:
+                self.leader = NOBODY
 
-    @contextmanager
-    def alone(self, store: Store) -> Generator[None]:
-        """Keep all batches out; what became of the last one stands."""
-        with self.lock:
-            if self._taken:
-                self._settle_left(store)
-            yield
+    def refuse_reentry(self, store: Store) -> None:
+        """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""
+        if get_ident() in {self.leader, self._at_door, store.metrics._holder}:
+            raise StoreBusyError(store.source)
 
     def blame(self, error: Exception) -> None:
         """Let *error* be what the batch that is taken failed for, if it was not stored."""
@@ -161,12 +197,20 @@ class CommitQueue:
 
     def _see_through(self, store: Store, call: Call, own: Collection[Call]) -> None:
         """Lead or wait until the outcome of *call* stands; *own* are all that this thread has."""
+        me = get_ident()
         while not call.done:
-            if self.lock.locked():
+            if self.leader:
                 self._wait(store, call)
                 continue
-            with self.lock:
-                findings = () if call.done else self._lead(store, own, queued=True)
+            with self._lock:
+                self.leader = me
+                try:
+                    findings = () if call.done else self._lead(store, own)
+                except StoreLockedError as error:
+                    findings = ()
+                    self._give_up(store, call, error)
+                finally:
+                    self.leader = NOBODY
             self._follow_up(store, findings)
 
     def _follow_up(self, store: Store, findings: Sequence[Anomaly]) -> None:
@@ -180,26 +224,37 @@ class CommitQueue:
         self,
         store: Store,
         own: Collection[Call],
-        *,
-        queued: bool,
+        lone: Sequence[Call] = (),
         deadline: float | None = None,
     ) -> Sequence[Anomaly]:
-        """Write one batch and settle its calls; the leader's *own* may have to wait for the next."""
+        """
+        Write one batch and settle its calls; the leader's *own* may have to wait for the next.
+
+        A *lone* call that never lined up is a batch of its own.
+        """
         if self._taken:  # an interrupt kept their leader from settling them
             self._settle_left(store)
         try:
-            if queued:
-                self._take(store, own)
+            if lone:
+                self._taken, self._before, self._error = lone, store._stored, None
             else:
-                self._taken, self._before, self._error = tuple(own), store._stored, None
+                self._before, self._error = store._stored, None
+                self._take(own)
             if not self._taken:
                 return ()  # they were settled just now
             store._check_usable()
+            if deadline is None:
+                first = self._taken[0]
+                deadline = first.deadline
+                if first.is_soon:  # it has all the time, and those who lead for it do not
+                    deadline = min(call.deadline for call in (*self._taken, *own) if not call.done)
             return self._write(store, deadline)
         except Exception as error:
             if not self._taken:
                 raise
             self._error = error
+            if isinstance(error, StoreLockedError) and all(call.is_soon for call in self._taken):
+                raise  # they can wait, and the leader's own call, which is behind them, cannot
         finally:
             try:
                 self._settle(store)
@@ -208,7 +263,7 @@ class CommitQueue:
                 raise
         return ()
 
-    def _write(self, store: Store, deadline: float | None) -> Sequence[Anomaly]:
+    def _write(self, store: Store, deadline: float) -> Sequence[Anomaly]:
         """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
         calls, before, writer = self._taken, self._before, self.writer
         lines, number = [], before
@@ -217,8 +272,6 @@ class CommitQueue:
             for body in call.bodies:
                 number += 1
                 lines.append(body if call.is_sealed else seal(body, writer, number))
-        if deadline is None:
-            deadline = calls[0].deadline
         findings = store._append(lines, deadline=deadline)
         if store._stored == before:  # else it would be written again and again
             if (
@@ -230,12 +283,6 @@ class CommitQueue:
                 " it must add the number of lines to self._stored"
             )
         return findings
-
-    def _take(self, store: Store, own: Collection[Call]) -> None:
-        """Take the calls that wait, oldest first, as many as a batch holds."""
-        with self._door:
-            calls = first_of(self._pending.copy(), own)
-            self._taken, self._before, self._error = calls, store._stored, None
 
     def _settle(self, store: Store) -> None:
         """
@@ -252,34 +299,34 @@ class CommitQueue:
             for call in calls:
                 call.done = True
         elif self._error is not None:
-            self._fail(store.metrics, self._error)
+            self._fail(store, self._error)
         if not self._pending:  # nobody to be told, and none who could withdraw meanwhile
             self._taken = ()
             return
-        with self._door:
-            self._taken = ()
-            drop_done(self._pending)
+        self._let_go()
         for call in calls:
             if call.done and call.gate is not None:
                 wake(call)
 
-    def _fail(self, metrics: PersistenceMetrics, error: Exception) -> None:
+    def _fail(self, store: Store, error: Exception) -> None:
         """Count *error* as that of every call that it ends."""
         calls = self._taken
         if isinstance(error, StoreLockedError):  # who has time left waits on
             now = monotonic()
-            calls = [call for call in calls if call.deadline <= now] or calls[:1]
+            late = [call for call in calls if call.deadline <= now]
+            calls = late or [call for call in calls if not call.is_soon][:1]
+        lost = len(soon_of(calls))
         for call in calls:
             call.fail(error)
-        metrics._settle_failed(calls)
+        store.metrics._settle_failed(calls)
+        if lost:
+            store._untold.append(lost_records(store, lost, error))
 
     def _settle_left(self, store: Store) -> None:
         """Settle the batch of a leader that was interrupted even while it settled."""
         calls = self._taken
         self._settle(store)
-        with self._door:
-            # One that never lined up has nobody left: its caller was the leader.
-            store.metrics._settle_failed(missing(calls, self._pending.copy()))
+        self._guarded(partial(self._fail_abandoned, store, calls))
 
     def _wait(self, store: Store, call: Call) -> None:
         """Wait until somebody settles *call*, or until it is time to look again."""
@@ -293,25 +340,3 @@ class CommitQueue:
             self._give_up(store, call, error)
         if not call.done:
             call.gate.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))
-
-    def _give_up(self, store: Store, call: Call, error: BaseException) -> None:
-        """Take *call* out of the queue as one write error, unless it is taken, or settled."""
-        with self._door:
-            if self._leave(call):
-                call.fail(error)
-                store.metrics._settle_failed((call,))
-        self._wake_next()
-
-    def _leave(self, call: Call) -> bool:
-        """Take *call* out of the queue; False if it is taken, or settled. The door is held."""
-        if call.done or call in self._taken:
-            return False
-        if call in self._pending:
-            self._pending.remove(call)
-        return True
-
-    def _wake_next(self) -> None:
-        try:
-            wake(self._pending[0])
-        except IndexError:  # it has withdrawn meanwhile
-            return

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import IOBase
 from itertools import chain, compress, repeat
+from threading import get_ident
 from typing import IO, Self
 
+from papyra import own_locks
 from papyra.system import (
     AT_ONCE,
     LOCK_NONE,
@@ -149,6 +151,10 @@ class FileLock(LockedDescriptors):
         self._create_like = create_like
         self.descriptor: int | None = None
 
+    def _closing(self, opened: list[int]) -> Iterator[None]:
+        forgetting = map(own_locks.held.discard, zip(opened, repeat(get_ident()), strict=False))
+        return chain(forgetting, super()._closing(opened))
+
     def __enter__(self) -> Self:
         try:
             self._acquire()
@@ -170,6 +176,7 @@ class FileLock(LockedDescriptors):
                 descriptor = self.open(self._path, flags)
             except FileNotFoundError:
                 return
+        own_locks.held.add((descriptor, get_ident()))
         deadline = monotonic() + self._timeout
         lock(
             descriptor, self._operation, deadline=deadline, timeout=self._timeout, source=self._path

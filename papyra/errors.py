@@ -14,6 +14,7 @@ Every error that papyra raises of its own accord.
     ├── StoreClosedError                used after close()
     ├── ForkedStoreError                opened before a fork, used after it
     ├── StoreLockedError                somebody else held the store for too long
+    ├── StoreBusyError                  this very thread is in the middle of a call on the store
     ├── StoreFailedError                an earlier failure made the store read-only
     ├── WriteOutcomeUnknownError        a server was lost before it said what became of a write
     └── StoreIOError (OSError)          the operating system refused
@@ -176,6 +177,29 @@ class StoreLockedError(PapyraError):
 
     def __reduce__(self) -> tuple[type["StoreLockedError"], tuple[str, float, str]]:
         return type(self), (self.source, self.waited, self.holder)
+
+
+class StoreBusyError(PapyraError):
+    """
+    A store was called from within one of its own calls, in the same thread: it would wait for itself.
+
+    A finalizer, a weak reference callback or a signal's handler does that when it interrupts such a
+    call. Nothing of the call was stored or changed. `append_soon` of the store never raises this.
+
+    Attributes:
+        source: What is in use.
+    """
+
+    def __init__(self, source: str) -> None:
+        super().__init__(
+            f"{source}: this very thread is in the middle of a call on it, which a finalizer, a weak"
+            " reference callback or a signal handler interrupted; nothing was changed;"
+            " append with append_soon() there"
+        )
+        self.source = source
+
+    def __reduce__(self) -> tuple[type["StoreBusyError"], tuple[str]]:
+        return type(self), (self.source,)
 
 
 class StoreFailedError(PapyraError):

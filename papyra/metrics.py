@@ -9,10 +9,9 @@ import json
 import operator
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from threading import Lock
+from threading import RLock, get_ident
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -21,9 +20,12 @@ from typing import (
     Protocol,
     Self,
     SupportsIndex,
+    TypeVar,
 )
 
 from papyra.counter_names import COUNTERS, NAMES, CounterName, checked, not_a_counter
+from papyra.counter_storage import Book, BookMaker, LocalBook
+from papyra.errors import StoreBusyError
 from papyra.system import forget_in_child
 
 # Also found here: what is counted, beside what counts it.
@@ -39,13 +41,13 @@ __all__ = [
     "WriteCall",
 ]
 
+_Result = TypeVar("_Result")
 
 #: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
 RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 _WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
-_ANOMALIES: Final = _INDEX["anomaly_detected"]
 
 
 class WriteCall(Protocol):
@@ -54,66 +56,16 @@ class WriteCall(Protocol):
     done: bool
 
 
-class Book(Protocol):
-    """Where the ten totals and their baseline are kept."""
-
-    #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
-    cells: "list[int] | memoryview[int]"
-
-    def read(self) -> tuple[list[int], list[int], float]:
-        """Return totals, baseline and the time of the last reset, all of one moment."""
-        ...
-
-    def begin_interval(self, now: float) -> list[int]:
-        """Note the totals as a baseline to come; return what they rose since the one in use."""
-        ...
-
-    def end_interval(self) -> None:
-        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
-        ...
-
-    def resetting(self) -> AbstractContextManager[object]:
-        """Keep everybody else who may reset this book out."""
-        ...
-
-
-class LocalBook:
-    """A book that nobody else sees."""
-
-    def __init__(
-        self,
-        totals: Iterable[int] = (0,) * len(NAMES),
-        baseline: Iterable[int] = (0,) * len(NAMES),
-        since: float | None = None,
-    ) -> None:
-        self.cells: list[int] | memoryview[int] = list(totals)
-        self._baseline = list(baseline)
-        self._since = time.time() if since is None else since
-        self._next = self._baseline, self._since
-
-    def read(self) -> tuple[list[int], list[int], float]:
-        """Return totals, baseline and the time of the last reset."""
-        return list(self.cells), self._baseline, self._since
-
-    def begin_interval(self, now: float) -> list[int]:
-        """Note the totals as a baseline to come; return what they rose since the one in use."""
-        totals = list(self.cells)
-        interval = [new - old for new, old in zip(totals, self._baseline, strict=True)]
-        self._next = totals, now
-        return interval
-
-    def end_interval(self) -> None:
-        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
-        self._baseline, self._since = self._next
-
-    def resetting(self) -> AbstractContextManager[object]:
-        """Return nothing to wait for: the lock of `PersistenceMetrics` is enough."""
-        return nullcontext()
+def _nothing() -> None:
+    """Stand in for a look, where what is late is to be taken in."""
 
 
 class PersistenceMetrics:
     """
-    Ten counters of one store; safe to use from any thread, but not from a signal handler.
+    Ten counters of one store; safe to use from any thread, finalizer and signal handler.
+
+    One that interrupts a look at the counters, in the same thread, is never lost: what it counts waits
+    until that look has ended, and is in what it sees itself.
 
     Args:
         unsupported: Names of the counters that this kind of store never moves.
@@ -122,16 +74,31 @@ class PersistenceMetrics:
         supported: The names of the others, in the specification's order.
     """
 
-    __slots__ = ("__weakref__", "_book", "_cells", "_late", "_lock", "_unsupported", "supported")
+    __slots__ = (
+        "__weakref__",
+        "_book",
+        "_cells",
+        "_counts_written",
+        "_holder",
+        "_late",
+        "_lock",
+        "_unsupported",
+        "supported",
+    )
 
     def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
         self._unsupported = checked(unsupported, "unsupported")
         self.supported: tuple[str, ...] = tuple(
             name for name in NAMES if name not in self._unsupported
         )
-        # A leaf lock: whoever holds it takes no other and calls nobody.
-        self._lock = Lock()
-        # Counts of what the garbage collector ended: it may run in a thread that holds the lock.
+        # Asked at each append.
+        self._counts_written = NAMES[_WRITTEN] not in self._unsupported
+        # A leaf lock: whoever holds it takes no other and calls nobody. It lets its own thread in
+        # again: a finalizer may run there.
+        self._lock = RLock()
+        # The thread that holds it for more than one step.
+        self._holder = 0
+        # Counts from where nothing may be waited for, or where that thread is.
         self._late: deque[tuple[int, int]] = deque()
         self._keep(LocalBook())
         forget_in_child(self)
@@ -139,8 +106,7 @@ class PersistenceMetrics:
     @property
     def since(self) -> float:
         """The time of the last reset, else of opening, in seconds since the epoch."""
-        with self._lock:
-            return self._book.read()[2]
+        return self._alone(self._read)[2]
 
     def __reduce__(self) -> tuple[object, ...]:
         """Make a copy, or what is unpickled, count from zero: no event is counted in two places."""
@@ -163,15 +129,15 @@ class PersistenceMetrics:
         if name in self._unsupported:
             return
         with self._lock:
-            self._cells[index] += n
-            if self._late:
-                self._take_in_late()
+            if not self._holder and not self._late:
+                self._cells[index] += n
+                return
+            self._late.append((index, n))
+            self._alone(_nothing)
 
     def snapshot(self) -> dict[str, int]:
         """Return each counter's rise since the last reset: a fresh dict, always of all ten."""
-        with self._lock:
-            self._take_in_late()
-            totals, baseline, _ = self._book.read()
+        totals, baseline, _ = self._alone(self._read)
         return {
             name: total - base for name, total, base in zip(NAMES, totals, baseline, strict=True)
         }
@@ -187,10 +153,7 @@ class PersistenceMetrics:
 
     def _amounts(self) -> list[int]:
         """Return the totals in the order of `COUNTERS`."""
-        with self._lock:
-            if self._late:
-                self._take_in_late()
-            return list(self._cells)
+        return self._alone(self._read)[0]
 
     def reset(self) -> dict[str, int]:
         """
@@ -203,7 +166,11 @@ class PersistenceMetrics:
         Raises:
             StoreLockedError, StoreIOError: if other processes see the counters, and one of them
                 resets them for too long, or the system refuses; nothing was reset then.
+            StoreBusyError: if it interrupts another look at them in this very thread; likewise.
         """
+        me = get_ident()
+        if self._holder == me:
+            raise StoreBusyError("the counters")
         counts: dict[str, int] = {}
         notes: list[str] = []
         done = False
@@ -211,14 +178,18 @@ class PersistenceMetrics:
             while not done:
                 book = self._book
                 with book.resetting(), self._lock:
-                    if book is self._book:  # else it was published, or closed, meanwhile
-                        self._take_in_late()
-                        interval = book.begin_interval(time.time())
-                        counts = dict(zip(NAMES, interval, strict=True))
-                        notes = [RESET_DONE + json.dumps(counts)]
-                        # Between these two no signal is delivered.
-                        book.end_interval()
-                        done = True
+                    self._holder = me
+                    try:
+                        if book is self._book:  # else it was published, or closed, meanwhile
+                            self._take_in_late()
+                            interval = book.begin_interval(time.time())
+                            counts = dict(zip(NAMES, interval, strict=True))
+                            notes = [RESET_DONE + json.dumps(counts)]
+                            # Between these two no signal is delivered.
+                            book.end_interval()
+                            done = True
+                    finally:
+                        self._holder = 0
         except BaseException as error:
             if done:
                 error.__notes__ = notes
@@ -230,18 +201,45 @@ class PersistenceMetrics:
         if name in self._unsupported:
             return
         self._late.append((_INDEX[name], n))
-        # Held by this very thread, perhaps, if the garbage collector called: then it stays.
-        if not self._lock.locked():
-            with self._lock:
-                self._take_in_late()
+        held: list[bool] = []
+        try:
+            # One call of C: no interrupt comes between getting the lock and noting it.
+            held.extend(map(self._lock.acquire, (False,)))
+            if True in held:
+                self._alone(_nothing)
+        finally:
+            if True in held:
+                self._lock.release()
+
+    def _alone(self, do: Callable[[], _Result]) -> _Result:
+        """Return what *do* returns; meanwhile nobody else counts, but what is put down as late."""
+        me = get_ident()
+        with self._lock:
+            interrupted, self._holder = self._holder, me
+            try:
+                if not interrupted:
+                    self._take_in_late()
+                result = do()
+                if not interrupted:
+                    self._take_in_late()
+                return result
+            finally:
+                self._holder = interrupted
 
     def _take_in_late(self) -> None:
-        late, cells = self._late, self._cells
+        late = self._late
         while late:
             index, n = late[0]
             # No call between these two: an interrupt strikes before both or after both.
-            cells[index] += n
+            self._cells[index] += n
             del late[0]
+
+    def _read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        totals, baseline, since = self._book.read()
+        for index, n in self._late.copy():
+            totals[index] += n
+        return totals, baseline, since
 
     def _settle_written(self, stored: int) -> None:
         """
@@ -250,44 +248,35 @@ class PersistenceMetrics:
         It takes no lock: nobody else writes this total, and whoever moves the book holds the lock
         of the store's commit queue, as the caller of this does.
         """
-        if NAMES[_WRITTEN] not in self._unsupported:
+        if self._counts_written:
             self._cells[_WRITTEN] = stored
 
     def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
         """Count each call that is not done as one write error and as done, both at once."""
-        with self._lock:
-            self._end(calls)
+        self._alone(partial(self._end, calls))
 
-    # Not in the `with`: see the loops of papyra/calls.py.
     def _end(self, calls: Sequence[WriteCall]) -> None:
-        counted = NAMES[_WRITE_ERRORS] not in self._unsupported
+        late = self._late
+        error = [(_WRITE_ERRORS, 1)] if NAMES[_WRITE_ERRORS] not in self._unsupported else []
         for call in calls:
             if not call.done:
-                if counted:
-                    self._cells[_WRITE_ERRORS] += 1
+                # No call between these two, likewise.
+                late += error
                 call.done = True
 
     def _keep(self, book: Book) -> None:
         self._book = book
         self._cells = book.cells
 
-    def _move(self, make: "BookMaker") -> None:
+    def _move(self, make: BookMaker) -> None:
         """Keep the counts in the book that *make* returns for them; nothing is lost meanwhile."""
-        with self._lock:
-            self._keep(make(*self._book.read()))
+        self._alone(lambda: self._keep(make(*self._book.read())))
 
     def _after_fork(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
+        self._holder = 0
         self._late = deque()
         self._keep(LocalBook())
-
-
-class BookMaker(Protocol):
-    """A book made from the state of another."""
-
-    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> Book:
-        """Return a book with these totals, this baseline and this time of the last reset."""
-        ...
 
 
 class _OnFirstUse:

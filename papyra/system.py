@@ -17,7 +17,8 @@ from types import ModuleType
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from papyra.errors import StoreIOError, StoreLockedError
+from papyra.errors import StoreBusyError, StoreIOError, StoreLockedError
+from papyra.own_locks import is_held_here
 
 
 def _find_fcntl() -> ModuleType | None:
@@ -82,9 +83,12 @@ def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, so
 
     Raises:
         StoreLockedError: when the deadline has passed; it names the holder where Linux knows it.
+        StoreBusyError: at once, if this very thread holds it through another descriptor.
     """
     pause = _FIRST_PAUSE
     while not try_lock(descriptor, operation):
+        if pause == _FIRST_PAUSE and is_held_here(descriptor):
+            raise StoreBusyError(source)
         remaining = deadline - monotonic()
         if remaining <= 0:
             raise StoreLockedError(source, timeout, _holder(descriptor))

@@ -1,7 +1,10 @@
 """Every kind of store, opened and damaged alike, for the tests that run over all of them."""
 
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
@@ -9,7 +12,9 @@ from own_backend import SqliteBackend
 
 from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record, RotatingBackend
 from papyra.backends.files.store import FileBackend
+from papyra.descriptors import FileLock
 from papyra.metrics import NAMES
+from papyra.system import LOCK_EXCLUSIVE
 
 
 class Kind(ABC):
@@ -123,6 +128,40 @@ def raiser(fault: BaseException) -> Callable[..., NoReturn]:
         raise fault
 
     return fail
+
+
+@contextmanager
+def _in_another_thread(hold: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+    """Have another thread call *hold* with what ends when the block does; it is there by then."""
+    arrived, go_on = threading.Event(), threading.Event()
+
+    def until_the_end() -> None:
+        arrived.set()
+        go_on.wait()
+
+    holder = threading.Thread(target=hold, args=(until_the_end,))
+    holder.start()
+    arrived.wait()
+    try:
+        yield
+    finally:
+        go_on.set()
+        holder.join()
+
+
+def led_by_another_thread(store: PersistenceBackend) -> AbstractContextManager[None]:
+    """Keep every batch of *store* out, as another thread does that is writing one."""
+    return _in_another_thread(partial(store._queue.alone, store))
+
+
+def locked_by_another_thread(path: str) -> AbstractContextManager[None]:
+    """Hold the lock file at *path*, as another thread, or process, does that changes the store."""
+
+    def hold(until_the_end: Callable[[], None]) -> None:
+        with FileLock(path, LOCK_EXCLUSIVE, timeout=1.0, create_like="."):
+            until_the_end()
+
+    return _in_another_thread(hold)
 
 
 def event(number: int = 1, **data: Any) -> Record:

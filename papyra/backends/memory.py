@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from functools import partial
 from typing import ClassVar
 
 from papyra.anomaly import Anomaly
@@ -77,12 +78,11 @@ class MemoryBackend(PersistenceBackend):
         return ()
 
     def _rewrite(self, judge: Judge) -> Rewritten:
-        with self._queue.lock:
-            return self._sort(judge)
+        return self._queue.alone(self, partial(self._sort, judge))
 
     def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
-        with self._queue.lock:  # an append may drop what is being looked at
-            return super()._preview(judge, without=without)
+        # Else an append might drop what is being looked at.
+        return self._queue.alone(self, partial(super()._preview, judge, without=without))
 
     def _sort(self, judge: Judge) -> Rewritten:
         """Keep what *judge* keeps; the queue's lock is held."""

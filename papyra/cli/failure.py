@@ -86,7 +86,7 @@ def _exit_code(error: BaseException) -> int:
             return MISUSED
         case papyra.NotPublishedError():
             return NOT_PUBLISHED
-        case papyra.StoreLockedError():
+        case papyra.StoreLockedError() | papyra.StoreBusyError():
             return LOCKED
         case papyra.StoreNotFoundError():
             return NOT_FOUND
@@ -128,7 +128,12 @@ def _place(error: BaseException) -> dict[str, str | int]:
             }
         case papyra.CorruptRecordError() | papyra.UnreadableRecordError():
             return {"source": error.source, "offset": error.offset}
-        case papyra.StoreNotFoundError() | papyra.NotAStoreError() | papyra.StoreLockedError():
+        case (
+            papyra.StoreNotFoundError()
+            | papyra.NotAStoreError()
+            | papyra.StoreLockedError()
+            | papyra.StoreBusyError()
+        ):
             return {"source": error.source}
         case OSError(filename=str(path)):
             return {"source": path}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aio.gated import Gated, Run, turns, until
-from stores import FILE_KINDS, KINDS, Kind, counts, event, numbers
+from stores import FILE_KINDS, KINDS, Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import Anomaly, MemoryBackend
 from papyra.aio import AsyncBackend
@@ -45,7 +45,7 @@ def test_what_the_thread_has_and_no_batch_yet_is_neither_stored_nor_counted(run:
     async def main() -> None:
         gated = Gated()
         async with AsyncBackend(gated) as store:
-            with gated._queue.lock:  # as another thread that writes
+            with led_by_another_thread(gated):
                 tasks = [asyncio.create_task(store.append(event(n))) for n in range(3)]
                 await until(lambda: len(gated._queue._pending) == 3)
                 await cancelled(tasks[0])

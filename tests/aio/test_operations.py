@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from aio.gated import Run, until
-from stores import Kind, counts, event, numbers, raiser
+from stores import Kind, counts, event, led_by_another_thread, numbers, raiser
 
 from papyra import (
     CorruptRecordError,
@@ -212,7 +212,7 @@ def test_a_store_that_stays_locked_fails_its_callers_in_time(run: Run, kind: Kin
     async def main() -> None:
         async with AsyncBackend(kind.open(lock_timeout=0.05)) as store:
             await store.append(event(0))
-            with store.store._queue.lock:
+            with led_by_another_thread(store.store):
                 calls = [store.append(event(n)) for n in range(5)]
                 outcomes = await asyncio.gather(*calls, return_exceptions=True)
             assert {type(outcome) for outcome in outcomes} == {StoreLockedError}

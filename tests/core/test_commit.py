@@ -375,7 +375,7 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
         go_on.acquire()
         return real(*arguments)
 
-    monkeypatch.setattr("papyra.commit.first_of", paused)
+    monkeypatch.setattr("papyra.waiting_calls.first_of", paused)
     call = store._queue._pending[1]
     store.go.release()
     taking.acquire()

@@ -6,7 +6,7 @@ from types import FunctionType
 
 import pytest
 
-from papyra import StoreLockedError
+from papyra import StoreBusyError, StoreLockedError
 from papyra.descriptors import Descriptors, FileLock, LockedDescriptors
 from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_SHARED, try_lock
 
@@ -33,7 +33,7 @@ def is_free(path: str) -> bool:
     try:
         with FileLock(path, LOCK_EXCLUSIVE, timeout=0):
             return True
-    except StoreLockedError:
+    except (StoreBusyError, StoreLockedError):
         return False
 
 
@@ -59,7 +59,7 @@ def test_a_lock_that_was_refused_is_closed_while_the_traceback_lives(path: str) 
     with FileLock(path, LOCK_SHARED, timeout=0):
         before = os.listdir("/proc/self/fd")
         refused = FileLock(path, LOCK_EXCLUSIVE, timeout=0)
-        with pytest.raises(StoreLockedError) as _:
+        with pytest.raises(StoreBusyError) as _:
             refused.__enter__()
         assert os.listdir("/proc/self/fd") == before
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from children import Child, subject_to_permissions
-from stores import FileKind, counts, event, numbers, raiser
+from stores import FileKind, counts, event, locked_by_another_thread, numbers, raiser
 
 from papyra import (
     ForkedStoreError,
@@ -466,7 +466,7 @@ def test_one_rewrites_at_a_time(file_kind: FileKind, operation: str) -> None:
         file_kind.put(store, b"no record\n")
         lock = f"{file_kind.path}.maint.lock"
         with (
-            FileLock(lock, LOCK_EXCLUSIVE, timeout=1, create_like="."),
+            locked_by_another_thread(lock),
             pytest.raises(StoreLockedError, match=r"maint\.lock: held by process"),
         ):
             getattr(store, operation)()

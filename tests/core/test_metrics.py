@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pacing import Paced
-from stores import FileKind, Kind, counts, event
+from stores import FileKind, Kind, counts, event, led_by_another_thread
 
 from papyra import (
     COUNTERS,
@@ -193,7 +193,16 @@ def test_a_child_counts_from_zero_and_its_parent_goes_on() -> None:
     store.append(event(2))
     reader, writer = os.pipe()
 
-    with store.metrics._lock, store._queue.lock:  # held by another thread, for all the child knows
+    holding, go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        holding.set()
+        go_on.wait()
+
+    holder = threading.Thread(target=store.metrics._alone, args=(hold,))
+    holder.start()
+    holding.wait()
+    with led_by_another_thread(store):
         child = os.fork()
         if child == 0:
             seen = [store.metrics.snapshot() == counts() == store.metrics.totals()]
@@ -203,6 +212,8 @@ def test_a_child_counts_from_zero_and_its_parent_goes_on() -> None:
             seen.append(store.metrics.totals() == counts(records_written=1, records_read=3))
             os.write(writer, repr(seen).encode())
             os._exit(0)
+    go_on.set()
+    holder.join()
     os.waitpid(child, 0)
 
     assert os.read(reader, 99) == b"[True, True, True, True]"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from children import Child
-from stores import FileKind, counts, event, raiser
+from stores import FileKind, counts, event, locked_by_another_thread, raiser
 
 from papyra import (
     NotPublishedError,
@@ -18,9 +18,7 @@ from papyra import (
     StoreNotFoundError,
     open_counters,
 )
-from papyra.descriptors import FileLock
 from papyra.metrics import RESET_DONE, BookMaker, PersistenceMetrics
-from papyra.system import LOCK_EXCLUSIVE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -310,7 +308,7 @@ def test_no_append_runs_while_the_counts_move_into_their_page(
     move = PersistenceMetrics._move
 
     def moving(self: PersistenceMetrics, *make: BookMaker) -> None:
-        held.append(store._queue.lock.locked())
+        held.append(store._queue.leader == threading.get_ident())
         move(self, *make)
 
     monkeypatch.setattr(PersistenceMetrics, "_move", moving)
@@ -338,7 +336,7 @@ def test_a_sum_while_a_reset_does_not_end_says_so(
         store.append(event(1))
         lock = f"{file_kind.path}.metrics/lock"
         with (
-            FileLock(lock, LOCK_EXCLUSIVE, timeout=1.0),
+            locked_by_another_thread(lock),
             pytest.raises(StoreLockedError, match=f"process {os.getpid()}"),
         ):
             open_counters(f"{file_kind.url}?lock_timeout=0.01").read()
@@ -347,7 +345,7 @@ def test_a_sum_while_a_reset_does_not_end_says_so(
 def test_a_store_waits_for_its_own_timeout_for_a_reset_of_another(file_kind: FileKind) -> None:
     with file_kind.open(lock_timeout=0.0) as store:
         store.append(event(1))
-        with FileLock(f"{file_kind.path}.metrics/lock", LOCK_EXCLUSIVE, timeout=1.0):
+        with locked_by_another_thread(f"{file_kind.path}.metrics/lock"):
             with pytest.raises(StoreLockedError, match="for more than 0 s"):
                 store.metrics.reset()
             file_kind.open(lock_timeout=0.0).close()

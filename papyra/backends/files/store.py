@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from threading import get_ident
 from typing import Final
 
 from papyra.anomaly import Anomaly
@@ -18,8 +19,9 @@ from papyra.backends.files.syncing import sync_soon
 from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
 from papyra.descriptors import Descriptors
-from papyra.errors import PapyraError, StoreFailedError, StoreIOError
+from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
 from papyra.log import warn
+from papyra.own_locks import add_owner
 from papyra.primitives import NOW, MustWait, Primitives, Sync
 from papyra.published import publish, unpublish
 from papyra.refusal import refusal, refusals
@@ -70,6 +72,7 @@ class FileBackend(PersistenceBackend):
         self._is_dirty = False
         self._prepared = False
         self._appends_now = sync != "always"
+        add_owner(self)
 
     # In one piece: an interrupt may strike between any two of its calls.
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901, PLR0912
@@ -114,6 +117,10 @@ class FileBackend(PersistenceBackend):
             sync_soon(self)
         return findings
 
+    def _lock_held_here(self) -> int:
+        # While it leads: it has the lock for most of that time.
+        return self._active.lock if self._queue.leader == get_ident() else -1
+
     def _rotate(self) -> None:
         """Begin a new active file; the lock is held. Not called where `_max_bytes` is no bound."""
 
@@ -153,21 +160,28 @@ class FileBackend(PersistenceBackend):
     def _prepare(self) -> None:
         self._check_usable()
         self._check_ours()
-        unseen: Exception | None = None
-        layout, timeout = self._layout, self._lock_timeout
         # An append of another thread would count in the book that is being left.
-        with self._queue.lock, refusals(self.source, "nothing was changed"):
+        unseen = self._queue.alone(self, self._publish)
+        if unseen is not None:
+            warn("%s: other processes will not see its counters: %s", self.source, unseen)
+
+    def _publish(self) -> Exception | None:
+        """Publish the counters, or return why that cannot be."""
+        layout, timeout = self._layout, self._lock_timeout
+        with refusals(self.source, "nothing was changed"):
             if self._prepared:
-                return
+                return None
+            unseen: Exception | None = None
             try:
                 publish(layout.metrics, layout.owner, self.metrics, timeout=timeout)
             except FileNotFoundError:
-                return  # no directory for the store either, which the operation will say
+                return None  # no directory for the store either, which the operation will say
+            except StoreBusyError:
+                raise  # by another object's call, which this one interrupted: not now
             except (OSError, PapyraError) as error:
                 unseen = error
             self._prepared = True
-        if unseen is not None:
-            warn("%s: other processes will not see its counters: %s", self.source, unseen)
+            return unseen
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         with (
@@ -211,7 +225,7 @@ class FileBackend(PersistenceBackend):
 
     def _writers_out(self) -> AbstractContextManager[object]:
         """Keep this object from appending, where no flock does."""
-        return nullcontext() if HAS_FLOCK else self._queue.lock
+        return nullcontext() if HAS_FLOCK else self._queue._lock
 
     def _release_file(self) -> None:
         """Close the active file, where a file that is open can be neither replaced nor renamed."""
