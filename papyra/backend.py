@@ -27,7 +27,7 @@ from papyra.reports import (
     ScanReport,
 )
 from papyra.selection import Query, Sorter, count_records, newest, query_of, stream
-from papyra.sifting import examine, intact
+from papyra.sifting import Line, examine, intact
 from papyra.system import monotonic
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
@@ -277,12 +277,20 @@ class PersistenceBackend(Primitives):
         look = stream if query.limit is None else newest
         return look(self._lines, self._retention, query, time.time(), findings)
 
-    def _lines_of_records(self, findings: Findings) -> Iterator[tuple[Record, bytes]]:
-        """Yield every record and its line, for a copy of the store; it counts as `records` does."""
+    def _lines_of_records(
+        self, findings: Findings, sealed: Callable[[Iterator[Line]], Iterator[Line]]
+    ) -> Iterator[tuple[Record, bytes]]:
+        """
+        Yield every record and its line, for a copy of the store; it counts as `records` does.
+
+        *sealed* is given the lines, and returns them with those of other tools sealed, or as they are.
+        """
         return self._handed_over(
             lambda: (
                 (found.record, found.bytes)
-                for found in intact(self._lines(newest_first=False), findings, places_only=True)
+                for found in intact(
+                    sealed(self._lines(newest_first=False)), findings, places_only=True
+                )
             ),
             findings,
         )

@@ -1,20 +1,25 @@
 """Copying one store into another, line by line, as often as it takes."""
 
+import os
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
 from typing import Final, Protocol
 
 from papyra.backend import PersistenceBackend
 from papyra.copies import fingerprint
-from papyra.errors import UnsupportedError
+from papyra.damage import foreign_record
+from papyra.errors import RecordError, UnsupportedError
 from papyra.identity import Seen, number_in
-from papyra.record import Record
+from papyra.record import Record, encode, has_checksum
+from papyra.record import seal as seal_line
 from papyra.reports import Findings, ImportReport
-from papyra.sifting import Line, intact
+from papyra.sifting import Line, intact, pieces_of
 
 #: Lines and bytes that are written in one batch.
 _LINES: Final = 1000
+#: What the ids begin with that lines of other tools are given.
+_SEALED: Final = "sealed-"
 _BYTES: Final = 1024 * 1024
 
 
@@ -31,6 +36,7 @@ def import_store(
     destination: PersistenceBackend,
     *,
     dry_run: bool = False,
+    seal: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
     """
@@ -49,24 +55,32 @@ def import_store(
     Args:
         source: Nothing in it is changed.
         destination: Compactions, recoveries and other imports there wait until this one is done.
+        seal: Also take in lines that other tools wrote: JSON objects with a string kind, a finite
+            timestamp and neither _id nor _crc. In the destination each gets an id and a checksum.
+            Repeated, they are known by their contents: of equal ones as many are copied as are
+            missing. What `append` would refuse is still damage.
         dry_run: Only report what would be copied; change nothing.
         progress: Called after each batch.
 
     Raises:
-        NotAStoreError: if *source* is a file of something else.
+        NotAStoreError: if *source* is a file of something else; not with *seal*.
         UnsupportedError: if both are one store.
         StoreLockedError: if another import, a compaction or a recovery is under way there.
         StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
     """
     if destination._is_same(source):
         raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
-    source._check_ours()
+    if not seal:
+        source._check_ours()
+    sealer = _Sealer() if seal else None
     findings = Findings()
     alone = nullcontext(lambda: None) if dry_run else destination._maintained()
     with alone as check_alone:
         copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
-        present = _Present(destination._lines(newest_first=False))
-        for record, line in source._lines_of_records(findings):
+        present = _Present(destination._lines(newest_first=False), sealer)
+        sealed = sealer.sealed if sealer else iter
+        # No name holds the lines: what a failed import has read is counted when they are let go of.
+        for record, line in source._lines_of_records(findings, sealed):
             copy.take(line, is_present=present.take(record))
         copy.finish()
     return ImportReport(
@@ -79,10 +93,53 @@ def import_store(
     )
 
 
-class _Present:
-    """The records that a store holds, each of which is found once."""
+class _Sealer:
+    """Gives the lines of other tools an id and a checksum, as if they were appended now."""
 
-    def __init__(self, lines: Iterable[Line]) -> None:
+    def __init__(self) -> None:
+        self._writer = _SEALED + os.urandom(8).hex()
+        self._count = 0
+
+    def sealed(self, lines: Iterator[Line]) -> Iterator[Line]:
+        """Yield *lines*, those of other tools sealed."""
+        for place, line in lines:
+            sealed = None
+            if isinstance(line, bytes) and not has_checksum(line):
+                sealed = self._seal(line)
+            yield place, sealed or line
+
+    def _seal(self, line: bytes) -> bytes | None:
+        pieces = pieces_of(line)
+        if any(isinstance(piece.content, Record) for piece in pieces):
+            return None
+        record = foreign_record(line)
+        if record is None:
+            return None
+        try:
+            body = encode(Record(record.kind, timestamp=record.timestamp, data=record.data))
+        except RecordError:
+            return None
+        self._count += 1
+        return seal_line(body, self._writer, self._count)
+
+    def made(self, record: Record) -> bool:
+        """Tell whether *record* was sealed here."""
+        return record.id is not None and record.id.startswith(f"{self._writer}-")
+
+
+class _Present:
+    """
+    The records that a store holds, each of which is found once.
+
+    Args:
+        lines: The lines of the store.
+        sealer: What seals lines of the source, if anything does. It gives them new ids at every
+            import, so they are compared by contents with those that earlier imports sealed.
+    """
+
+    def __init__(self, lines: Iterable[Line], sealer: _Sealer | None) -> None:
+        self._sealer = sealer
+        self._sealed: Counter[int] = Counter()
         self._ids = Seen()
         self._contents: Counter[int] = Counter()
         for found in intact(lines, Findings(), places_only=True):
@@ -90,16 +147,25 @@ class _Present:
                 self._contents[fingerprint(found.record)] += 1
             else:
                 self._ids.add_id(found.record.id)
+                if sealer is not None and found.record.id.startswith(_SEALED):
+                    self._sealed[fingerprint(found.record)] += 1
 
     def take(self, record: Record) -> bool:
         """Tell whether *record* is there; it is there no more after that, or there from now on."""
+        if self._sealer is not None and self._sealer.made(record):
+            return _taken(self._sealed, record)
         if record.id is not None and number_in(record.id) is not None:
             return not self._ids.add_id(record.id)
-        print_ = fingerprint(record)
-        if not self._contents[print_]:
-            return False
-        self._contents[print_] -= 1
-        return True
+        return _taken(self._contents, record)
+
+
+def _taken(contents: Counter[int], record: Record) -> bool:
+    """Take one like *record* out of *contents*; False if there is none."""
+    print_ = fingerprint(record)
+    if not contents[print_]:
+        return False
+    contents[print_] -= 1
+    return True
 
 
 class _Copy:

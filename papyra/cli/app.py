@@ -196,8 +196,13 @@ def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str 
 @click.argument("source", metavar="SRC")
 @click.argument("destination", metavar="DST")
 @click.option("--dry-run", is_flag=True, help="Only show what would be copied; change nothing.")
+@click.option(
+    "--seal",
+    is_flag=True,
+    help="Also take in lines that other tools wrote, with kind and timestamp.",
+)
 @_json
-def import_(*, source: str, destination: str, dry_run: bool, as_json: bool) -> int:
+def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json: bool) -> int:
     """Copy a store's records into another."""
     if destination.startswith("memory:"):
         raise UsageError("A store in memory is gone with the command; name another DST.")
@@ -207,7 +212,7 @@ def import_(*, source: str, destination: str, dry_run: bool, as_json: bool) -> i
         papyra.open_store(destination) as new,
         progress_told() as progress,
     ):
-        report = papyra.import_store(old, new, dry_run=dry_run, progress=progress)
+        report = papyra.import_store(old, new, dry_run=dry_run, seal=seal, progress=progress)
     emit(
         json_line(_fields(report)) if as_json else wording.imported(old.source, new.source, report)
     )

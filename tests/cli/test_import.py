@@ -88,3 +88,15 @@ def test_what_cannot_be_copied_is_one_line(
     assert message in done.err
     assert done.err.count("\n") == 1
     assert everything(shell.directory) == before
+
+
+def test_seal_takes_in_what_other_tools_wrote(shell: Shell, new: Path) -> None:
+    shell.path.write_bytes(intact(1) + b'{"kind": "log", "timestamp": 1.0}\n')
+    command = ("import", f"json:{shell.path}", f"json:{new}", "--seal")
+
+    assert shell.papyra(*command[:-1], "--dry-run").code == 3
+    assert shell.papyra(*command)[:2] == (
+        0,
+        f"{new}: 2 records in {shell.path}; 2 copied, 0 there already\n",
+    )
+    assert shell.papyra(*command).out.endswith("0 copied, 2 there already\n")

@@ -15,6 +15,7 @@ from papyra import (
     Anomaly,
     JsonBackend,
     MemoryBackend,
+    NotAStoreError,
     RotatingBackend,
     StoreLockedError,
     UnsupportedError,
@@ -266,3 +267,64 @@ def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
         destination.recover()
         assert numbers(destination.read()) == list(range(300))
     assert lines(file_kind.path) == lines(path)
+
+
+FOREIGN = (
+    b'{"kind": "log", "timestamp": 1.0, "n": 1}\n'
+    b'{"timestamp":2,"kind":"log","n":2}\n'
+    b'{"kind": "log", "timestamp": 1.0, "n": 1}\n'
+)
+#: What is damage even then.
+NOT_TAKEN = b'{"kind":"log"}\n{"kind":"log","timestamp":1,"_id":"a-1"}\n{"kind":"log","timestamp":1,"x":NaN}\n'
+
+
+def test_lines_of_other_tools_are_damage_unless_they_are_sealed(
+    file_kind: FileKind, tmp_path: Path
+) -> None:
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(FOREIGN + NOT_TAKEN)
+    with JsonBackend(path) as source, file_kind.open() as destination:
+        report = import_store(source, destination)
+        assert (report.read, report.copied, report.found) == (0, 0, 6)
+        assert [anomaly.type for anomaly in report.anomalies[:3]] == ["missing_checksum"] * 3
+        dry = import_store(source, destination, seal=True, dry_run=True)
+        assert (dry.copied, destination.read()) == (3, [])
+        report = import_store(source, destination, seal=True)
+        assert (report.read, report.copied, report.found) == (3, 3, 3)
+        assert destination.scan().clean
+        assert numbers(destination.read(strict=True)) == [1, 2, 1]
+        assert len({record.id for record in destination.read()}) == 3
+    assert path.read_bytes() == FOREIGN + NOT_TAKEN
+
+
+def test_sealing_again_copies_only_what_came_since(
+    file_kind: FileKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.importing._LINES", 1)
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(FOREIGN)
+
+    def interrupted(read: int, copied: int) -> None:
+        raise KeyboardInterrupt
+
+    with JsonBackend(path) as source, file_kind.open() as destination:
+        with pytest.raises(KeyboardInterrupt):
+            import_store(source, destination, seal=True, progress=interrupted)
+        assert import_store(source, destination, seal=True).copied == 2
+        assert import_store(source, destination, seal=True).copied == 0
+        with path.open("ab") as file:
+            file.write(FOREIGN)
+        assert import_store(source, destination, seal=True).copied == 3
+        assert numbers(destination.read()) == [1, 2, 1] * 2
+        with JsonBackend(tmp_path / "copy.ndjson") as third:
+            assert import_store(destination, third).copied == 6
+
+
+def test_a_file_that_begins_unlike_a_record_can_be_sealed(tmp_path: Path) -> None:
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(b'{"timestamp": 1.0, "kind": "log", "n": 5}')
+    with JsonBackend(path) as source, MemoryBackend() as destination:
+        with pytest.raises(NotAStoreError):
+            import_store(source, destination)
+        assert import_store(source, destination, seal=True).copied == 1
+        assert numbers(destination.read()) == [5]

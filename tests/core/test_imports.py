@@ -54,7 +54,7 @@ ALLOWED = {
         "anomaly", "calls", "errors", "log", "primitives", "record", "reports", "selection", "sifting",
         "system",
     },
-    "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sifting"},
+    "importing": {"backend", "copies", "damage", "errors", "identity", "record", "reports", "sifting"},
     "countable": {"metrics", "retired"},
     "exposition": {"countable", "metrics"},
     "bare_path": {"backends", "errors", "refusal"},
