@@ -566,14 +566,15 @@ class PersistenceBackend(Primitives):
         """Count and log damage that an append met, and log what else it did."""
         if findings:
             self.metrics.increment("anomaly_detected", len(findings))
-            warn("an append met damage and went on behind it: %s", "; ".join(map(str, findings)))
+            places = "; ".join(map(str, findings))
+            warn("an append met damage and went on behind it: %s", places, about=self.source)
         self._tell()
 
     def _tell(self) -> None:
         """Log what was done while a lock was held."""
         while self._untold:
             with suppress(IndexError):  # another thread was faster
-                warn("%s", self._untold.pop(0))
+                warn("%s", self._untold.pop(0), about=self.source)
 
     def _met_reading(self, findings: Findings) -> None:
         if not findings.found:
@@ -588,6 +589,7 @@ class PersistenceBackend(Primitives):
             "" if findings.found == 1 else "s",
             places,
             f"; and {more} more" if more else "",
+            about=self.source,
         )
 
 

@@ -2,10 +2,12 @@
 
 import sys
 import threading
+from functools import partial
 from types import FrameType
 from typing import Any
 
 import pytest
+from reentry import Nested
 
 from papyra.backends.files import syncing
 
@@ -69,3 +71,19 @@ def test_an_interrupt_at_any_step_keeps_nobody_from_asking_again(
         assert not again.is_alive(), f"interrupted at step {at}, it waits for ever"
         assert store.synced.acquire(timeout=30)
     assert at > 2
+
+
+def test_a_store_that_is_added_while_the_thread_is_being_started_is_synced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """By a finalizer, in the same thread: it would wait for itself."""
+    monkeypatch.setattr(syncing, "INTERVAL", 0.0)
+    at, is_over = 0, False
+    while not is_over:
+        at += 1
+        syncer, store, other = syncing._Syncer(), Store(), Store()
+        is_over = not Nested(partial(syncer.add, other)).runs_at(at, partial(syncer.add, store))
+        syncer.add(other)
+        assert store.synced.acquire(timeout=30)
+        assert other.synced.acquire(timeout=30)
+    assert at > 5

@@ -28,7 +28,7 @@ class _Syncer:
     """Dirty stores, held until they are synced, and the thread that does it."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
         # Not a list and an Event: one is written in Python, and an interrupt within `set` leaves its
         # lock locked for ever. This puts in one call of C.
         self._dirty: SimpleQueue[Dirty] = SimpleQueue()
@@ -37,18 +37,34 @@ class _Syncer:
 
     def add(self, store: Dirty) -> None:
         """Have *store* synced within a second."""
-        with self._lock:
-            # Not alive: none was started yet, or an interrupt kept it from starting.
-            if self._thread is None or not self._thread.is_alive():
-                self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
-                try:
-                    self._thread.start()
-                except RuntimeError as error:  # the next append tries again
-                    store._untold.append(f"written records wait for the disk: {error}")
-                    return
-            self._dirty.put(store)
+        self._dirty.put(store)
+        if self._is_running() or self._start(store):
             # Last: what an interrupt leaves without its mark, the next append adds once more.
             store._is_dirty = True
+
+    def _is_running(self) -> bool:
+        # Not alive: none was started yet, or an interrupt kept it from starting.
+        return self._thread is not None and self._thread.is_alive()
+
+    def _start(self, store: Dirty) -> bool:
+        """Start the thread; False if that is somebody else's to do now, or cannot be done."""
+        held: list[bool] = []
+        try:
+            # Not waited for: a finalizer may append while this very thread starts it. One call of C:
+            # no interrupt comes between getting the lock and noting it.
+            held.extend(map(self._starting.acquire, (False,)))
+            if True not in held:
+                return False  # the next append of this store adds it once more
+            if not self._is_running():
+                self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
+                self._thread.start()
+        except RuntimeError as error:  # the next append tries again
+            store._untold.append(f"written records wait for the disk: {error}")
+            return False
+        finally:
+            if True in held:
+                self._starting.release()
+        return True
 
     def _run(self) -> None:
         while True:
@@ -61,7 +77,7 @@ class _Syncer:
                 dirty.pop()._sync_written()
 
     def _after_fork(self) -> None:
-        self._lock = threading.Lock()
+        self._starting = threading.Lock()
         self._dirty = SimpleQueue()
         self._thread = None
 
