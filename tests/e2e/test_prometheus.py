@@ -101,9 +101,11 @@ def test_promtool_finds_nothing_to_say_about_a_scrape(tmp_path: Path) -> None:
     ):
         orders.append(event())
         memory.append(event())
+        server.bridge.add(papyra.open_counters(f"json:{tmp_path}/orders.ndjson"))
         with urllib.request.urlopen(server.url, timeout=10) as answer:
             text = answer.read()
     assert text.count(b"# HELP") == 10
+    assert text.count(b'papyra_scope="store"') == 10
     done = subprocess.run(
         [promtool, "check", "metrics"], input=text, capture_output=True, check=False, timeout=20
     )
