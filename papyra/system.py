@@ -227,11 +227,14 @@ def sync_directory(path: str) -> str:
 
 
 def _sync_directory(path: str) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS)
+    opened: list[int] = []
     try:
-        os.fsync(descriptor)
+        # One call of C: no interrupt comes between opening it and noting its descriptor.
+        opened.extend(map(os.open, (path,), (os.O_RDONLY | os.O_DIRECTORY | OPEN_FLAGS,)))
+        os.fsync(opened[0])
     finally:
-        os.close(descriptor)
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 class Forkable(Protocol):

@@ -146,7 +146,9 @@ def _wrongs(
         yield from _damage_gone(world)
     was_closed = world.store.closed
     try:
-        if not was_closed:
+        if world.is_closed_next:
+            world.store.close()
+        elif not was_closed:
             world.append()
         if world.kind != "memory":
             yield from _used_by_others(world)
@@ -208,6 +210,9 @@ def _records(world: World) -> Iterator[str]:
     totals = Counter(dict.fromkeys(NAMES, 0))
     for store in world.opened:
         totals.update(store.metrics.totals())
+    written = world.store.metrics.totals()["records_written"]
+    if written != world.store._stored:
+        yield f"{world.store._stored} stored by the object, {written} counted"
     if world.kind == "memory":
         yield from _told(world, world.store.metrics.snapshot(), world.store.metrics.totals())
         return

@@ -28,6 +28,7 @@ class World:
         is_damaged: It had the precious bytes.
         saved: The id under which they were saved beforehand.
         kept: The fewest records that its retention keeps; None without one.
+        is_closed_next: Nothing is appended between the interrupt and the close.
     """
 
     def __init__(self, kind: str, directory: Path) -> None:
@@ -42,6 +43,7 @@ class World:
         self.is_damaged = False
         self.saved = ""
         self.kept: int | None = None
+        self.is_closed_next = False
         self._appended = 0
         self.store = self.open()
 
@@ -91,6 +93,11 @@ class Operation(NamedTuple):
 def _some(world: World) -> None:
     for _ in range(4):
         world.append()
+
+
+def _some_and_no_more(world: World) -> None:
+    _some(world)
+    world.is_closed_next = True
 
 
 def _damaged(world: World) -> None:
@@ -147,6 +154,7 @@ _READ: Final = {"read_errors": 1, "anomaly_detected": 1}
 OPERATIONS: Final[dict[str, Operation]] = {
     "first append": Operation(World.append, lambda _: None, _ALL, _ERROR),
     "append": Operation(World.append, _some, _ALL, _ERROR),
+    "last append": Operation(World.append, _some_and_no_more, _ALL, _ERROR),
     "append_many": Operation(World.append_three, _some, _ALL, _ERROR),
     "append behind a torn line": Operation(
         World.append, _torn, _FILES, _ERROR | {"anomaly_detected": 1}
