@@ -328,8 +328,9 @@ def test_what_is_appended_before_the_answer_is_kept_by_the_same_retention(shell:
 def test_with_json_nobody_is_asked(shell: Shell) -> None:
     shell.path.write_bytes(intact(3))
     with at_terminal(shell, "--json") as terminal:
-        done, out, shown = terminal.answer(b"")
+        done, out, shown = terminal.answer(b"n\n")  # to whatever might be asked
 
     assert (done, out) == (2, "")
-    assert json.loads(shown)["error"]["type"] == "ConfirmationError"
+    (document,) = (line for line in shown.splitlines() if line != b"n")  # which is the echo
+    assert json.loads(document)["error"]["type"] == "ConfirmationError"
     assert everything(shell.directory) == {STORE: intact(3)}

@@ -291,6 +291,22 @@ def papyra_cli(*arguments: str, url: str, code: int = 0) -> subprocess.Completed
     return done
 
 
+def test_a_compaction_that_is_refused_counts_the_damage_that_its_look_met_and_no_compaction(
+    kind: Redis,
+) -> None:
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(3)])
+    kind.put_entry({"line": b"no record"})
+    papyra_cli("metrics", "reset", url=kind.url)
+
+    refused = papyra_cli("compact", url=f"{kind.url}&max_records=1", code=2)
+
+    assert "would drop 2 of 3 records" in refused.stderr
+    assert kind.stored() == 4
+    shown = papyra_cli("metrics", "persistence", "--json", url=kind.url).stdout
+    assert json.loads(shown) == counts(anomaly_detected=1)
+
+
 def test_the_command_line_works(kind: Redis) -> None:
     papyra_cli("scan", url=kind.url, code=6)
     with kind.open() as store:
