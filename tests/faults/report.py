@@ -120,6 +120,8 @@ _FILE_LIMITS: Final = """\
 - Writers that ignore the lock, such as `echo >>` or Papyra 0.3.0, at the same time as papyra's.
 - A batch of `append_many` that a crash interrupts: a prefix of it may be there, and none of it was
   acknowledged.
+- An interrupt (Ctrl-C) at the first or last instructions of a read, recovery or compaction: it may count
+  as neither an error nor a success. A reset that `kill -9` ends after its last step has told nobody.
 - What a failed fsync leaves: such records may or may not be there, and were not acknowledged.
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
