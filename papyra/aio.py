@@ -8,12 +8,12 @@ The operations of a store for asyncio: the same calls, bytes and counters.
 
 Appends feed the queue that every write of the store passes. One that need not wait is written
 where it is called; the others go to one thread, all that wait as one batch. Whatever else
-reads or changes the store runs in the loop's default executor.
+reads or changes the store runs in a few threads of the store's own.
 """
 
 import asyncio
-from asyncio import get_running_loop, to_thread
-from collections.abc import AsyncGenerator, Callable, Iterable
+from asyncio import get_running_loop
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, Self, TypeVar
@@ -25,10 +25,12 @@ from papyra.calls import Call
 from papyra.errors import WriteOutcomeUnknownError
 from papyra.lane import Lane, Writer
 from papyra.metrics import PersistenceMetrics
+from papyra.ordered_writes import AT_ONCE, refuse, write_in_order
 from papyra.record import Record
 from papyra.reports import CompactionReport, Findings, Quarantined, RecoveryReport, ScanReport
 from papyra.selection import Query
 from papyra.system import forget_in_child, monotonic
+from papyra.thread_pool import JobThread, ThreadPool, run_alone
 
 if TYPE_CHECKING:
     from papyra.primitives import Sync
@@ -36,10 +38,6 @@ if TYPE_CHECKING:
 
 #: The most bytes that are written on the loop itself.
 _MOST_NOW: Final = 64 * 1024
-#: Seconds of a turn of the loop after which who appends lets others go on.
-_TURN: Final = 0.001
-#: Records that are encoded before others may go on.
-_AT_ONCE: Final = 64
 
 _Result = TypeVar("_Result")
 
@@ -67,7 +65,12 @@ class AsyncBackend:
             raise TypeError(f"{store!r}: a papyra.PersistenceBackend is needed")
         self.store = store
         self._lane: Lane | None = None
+        self._pool = ThreadPool()
         self._at_work = 0
+        #: It is being closed, and nothing can stop that any more.
+        self._is_ending = False
+        #: Threads that end; closing waits for them.
+        self._ending: list[JobThread] = []
         forget_in_child(self)
 
     @property
@@ -111,15 +114,21 @@ class AsyncBackend:
         store, lane, now = self.store, self._lane, monotonic()
         if lane is None or lane.loop is not get_running_loop():
             lane = self._enter()
-        if lane.is_full:
-            await lane.line_up()
-        call = Call(store._encode((record,)), now + store._lock_timeout)
-        await self._write(lane, call, now)
+        if lane.is_free:
+            call = Call(store._encode((record,)), now + store._lock_timeout)
+            if not self._commit_now(call):
+                call = await self._write(lane, now, call.bodies, None)
+            elif lane.is_long_turn(now):
+                await asyncio.sleep(0)
+        else:
+            call = await self._write(lane, now, (), iter((record,)))
         return f"{call.writer}-{call.first}"
 
     async def append_many(self, records: Iterable[Record]) -> list[str]:
         """
         Store *records* in one batch, all or none, and return their ids.
+
+        Its place in the order is that of its start, however long its records take to encode.
 
         Raises:
             RecordError, StoreLockedError, StoreFailedError, StoreIOError, StoreClosedError: as
@@ -127,18 +136,23 @@ class AsyncBackend:
             RuntimeError: if another loop uses it.
         """
         store, lane, now = self.store, self._enter(), monotonic()
-        if lane.is_full:
-            await lane.line_up()
         rest = chain(records)  # which begins with them when the first is encoded
-        bodies: list[bytes] = []
-        while more := store._encode(islice(rest, _AT_ONCE)):
-            bodies += more
-            if len(more) == _AT_ONCE:
-                await asyncio.sleep(0)
+        bodies: Sequence[bytes] = ()
+        if lane.is_free:
+            bodies = store._encode(islice(rest, AT_ONCE))
+            if len(bodies) < AT_ONCE:
+                return await self._write_encoded(lane, now, bodies)
+        return (await self._write(lane, now, bodies, rest)).ids
+
+    async def _write_encoded(self, lane: Lane, now: float, bodies: Sequence[bytes]) -> list[str]:
+        """Have all that is encoded written, where no other call would be overtaken."""
         if not bodies:
             return []
-        call = Call(bodies, now + store._lock_timeout)
-        await self._write(lane, call, now)
+        call = Call(bodies, now + self.store._lock_timeout)
+        if not self._commit_now(call):
+            call = await self._write(lane, now, bodies, None)
+        elif lane.is_long_turn(now):
+            await asyncio.sleep(0)
         return call.ids
 
     def append_soon(self, record: Record) -> None:
@@ -149,20 +163,15 @@ class AsyncBackend:
         """Do what `PersistenceBackend.resend` does."""
         return await self._in_thread(partial(self.store.resend, error))
 
-    async def _write(self, lane: Lane, call: Call, now: float) -> None:
-        """Have *call* written: here, if it need not wait, else by the lane's thread."""
-        if not (lane.is_free and self._commit_now(call)):
-            try:
-                await lane.gather(call)
-            except asyncio.CancelledError:
-                self.store._queue.cancel(call)
-                raise
-            if call.error is not None:
-                raise call.error.with_traceback(call.traceback)
-        elif lane.turn_began is None:
-            lane.begin_turn(now)
-        elif now - lane.turn_began > _TURN:
-            await asyncio.sleep(0)
+    async def _write(
+        self, lane: Lane, now: float, encoded: Sequence[bytes], rest: Iterator[Record] | None
+    ) -> Call:
+        """Have what is *encoded*, and the *rest*, written in the order of the loop."""
+        store = self.store
+        if lane.is_closing or self._is_ending or store.closed:
+            refuse(store)
+        deadline = now + store._lock_timeout
+        return await write_in_order(lane, deadline, encoded, rest, self._commit_now)
 
     def _commit_now(self, call: Call) -> bool:
         """Write *call* if that takes no waiting."""
@@ -187,14 +196,14 @@ class AsyncBackend:
             if lane is not None:
                 if not lane.loop.is_closed():
                     raise RuntimeError(f"{self!r}: used by another event loop; make one for each")
-                lane.dismiss()
+                self._dismiss(lane)
             lane = self._lane = Lane(self.store, loop)
         return lane
 
     async def _in_thread(self, operation: Callable[[], _Result]) -> _Result:
         self._at_work += 1
         try:
-            return await to_thread(operation)
+            return await self._pool.run(operation)
         finally:
             self._at_work -= 1
 
@@ -234,7 +243,7 @@ class AsyncBackend:
         try:
             while True:
                 if ahead.is_used_up:
-                    await to_thread(ahead.read_on)
+                    await self._pool.run(ahead.read_on)
                 record = next(counted, None)
                 if record is None:
                     return
@@ -262,26 +271,48 @@ class AsyncBackend:
         """
         Write out what was accepted and close the store; closing again does nothing.
 
-        What is appended meanwhile is written, or refused as by a closed store. Cancelled, it can
-        be called again.
+        What was started before it is written, also what waits for room; what is started later is
+        refused as by a closed store. It waits until papyra's threads have ended, and so for reads,
+        scans, recoveries and compactions under way. Cancelled while it still writes, it leaves
+        the store open, and can be called again.
 
         Raises:
             StoreIOError: if the last sync failed; everything is let go of all the same.
             RuntimeError: if another loop uses it.
         """
         lane = self._here()
-        await lane.drain()
-        await to_thread(self._close, lane.dismiss())
+        try:
+            await lane.drain()
+            self._is_ending = True
+        finally:
+            if not self._is_ending:
+                lane.reopen()
+        self._dismiss(lane)
+        threads = self._pool.end()
+        self._ending += threads
+        await run_alone(partial(self._close, self._ending.copy()))
 
-    def _close(self, writer: Writer | None) -> None:
+    def _dismiss(self, lane: Lane) -> None:
+        """Have the thread of *lane* end."""
+        writer = lane.dismiss()
         if writer is not None:
-            writer.join()
-        self.store.close()
+            self._ending.insert(0, writer)
+
+    def _close(self, threads: Sequence[JobThread]) -> None:
+        for thread in threads:
+            if isinstance(thread, Writer):
+                thread.join()
+        try:
+            self.store.close()
+        finally:
+            for thread in threads:
+                thread.join()
 
     def _after_fork(self) -> None:
         lane, self._lane = self._lane, None
         if lane is not None:
             lane.forget()
+        self._pool, self._ending = ThreadPool(), []
 
 
 def open_store(

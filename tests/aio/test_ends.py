@@ -168,24 +168,35 @@ def test_one_that_needed_no_thread_needs_no_closing(run: Run) -> None:
     run(main())
 
 
-def test_where_no_thread_can_be_started_the_callers_are_told(
+def test_where_no_thread_can_be_started_the_loop_writes_itself(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(_: Writer) -> None:
+    """The system has no more, or the interpreter ends: since Python 3.12 it starts none then."""
+
+    def refuse(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
     async def main() -> None:
         gated = Gated()
         store = AsyncBackend(gated)
+        gated.let(3)
         with monkeypatch.context() as patch:
-            patch.setattr(Writer, "start", refuse)
+            patch.setattr(threading.Thread, "start", refuse)
             calls = [store.append(event(n)) for n in range(3)]
-            outcomes = await asyncio.gather(*calls, return_exceptions=True)
-        assert [str(outcome) for outcome in outcomes] == ["can't start new thread"] * 3
-        gated.let()
-        await store.append(event(3))
-        assert store.metrics.snapshot() == counts(records_written=1, write_errors=3)
-        await store.aclose()
+            await asyncio.gather(*calls)
+            gated.fault = OSError(5, "input/output error")
+            with pytest.raises(OSError, match="input/output error"):
+                await store.append(event(3))
+            await store.append(event(4))
+            assert numbers(await store.read()) == [0, 1, 2, 4]
+            assert numbers([record async for record in store.records()]) == [0, 1, 2, 4]
+            assert (await store.scan()).clean
+            await store.aclose()
+        assert store.closed
+        assert gated.batches == [3, 1]
+        assert store.metrics.snapshot() == counts(
+            records_written=4, write_errors=1, records_read=8, scan_operations=1
+        )
 
     run(main())
 

@@ -343,7 +343,7 @@ def test_a_batch_that_is_told_twice_ends_no_other(run: Run) -> None:
             await first
             second = asyncio.create_task(store.append(event(1)))
             await gated.taken()
-            lane._settled(told)
+            lane._settled(told, 0.0)
             assert not lane.is_free
             assert not second.done()
             gated.let()

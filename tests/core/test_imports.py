@@ -62,11 +62,13 @@ ALLOWED = {
         "backend", "backends", "bare_path", "countable", "errors", "primitives", "published", "retention",
         "retired", "units",
     },
-    "lane": {"backend", "calls"},
+    "thread_pool": set(),
+    "lane": {"backend", "calls", "system", "thread_pool"},
+    "ordered_writes": {"backend", "calls", "errors", "lane", "record", "system"},
     "ahead": {"record", "system"},
     "aio": {
-        "ahead", "backend", "calls", "errors", "lane", "metrics", "primitives", "record", "reports", "retention",
-        "selection", "store_url", "system",
+        "ahead", "backend", "calls", "errors", "lane", "metrics", "ordered_writes", "primitives", "record",
+        "reports", "retention", "selection", "store_url", "system", "thread_pool",
     },
 }  # fmt: skip
 #: What is imported of others, and where alone.
