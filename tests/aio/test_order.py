@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aio.gated import Gated, Run, turns, until
-from stores import Kind, counts, event, numbers
+from stores import Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import Record, RecordError, StoreLockedError
 from papyra.aio import AsyncBackend
@@ -256,7 +256,7 @@ def test_a_coroutine_that_is_closed_leaves_no_place_behind(
         store = AsyncBackend(gated)
         calls = []
         if where == "sent":
-            with gated._queue.lock:  # as another thread that writes
+            with led_by_another_thread(gated):
                 call: Any = store.append(event(7))
                 call.send(None)
                 await until(lambda: len(gated._queue._pending) == 1)
