@@ -62,7 +62,7 @@ class AsyncBackend:
 
     def __init__(self, store: PersistenceBackend) -> None:
         if not isinstance(store, PersistenceBackend):
-            raise TypeError(f"{store!r}: a papyra.PersistenceBackend is needed")
+            raise TypeError(f"a papyra.PersistenceBackend is needed, not {type(store).__name__}")
         self.store = store
         self._lane: Lane | None = None
         self._pool = ThreadPool()

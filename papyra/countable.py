@@ -96,10 +96,17 @@ def counters_of(store: Countable) -> Counters:
         )
     if not isinstance(counters, Totals | Snapshots | CounterSource):
         raise TypeError(
-            f"{store!r} has no counters to export: totals() or snapshot() is needed, of its"
+            f"{_shown(store)} has no counters to export: totals() or snapshot() is needed, of its"
             " metrics or of itself; papyra.PersistenceMetricsMixin gives a class metrics"
         )
     return counters
+
+
+def _shown(store: object) -> str:
+    """Return *store* for a message; a string may be a URL with a password in it."""
+    if isinstance(store, str | bytes):
+        return "a string"
+    return repr(store)
 
 
 def scope_of(counters: Counters) -> str:

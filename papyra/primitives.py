@@ -226,7 +226,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
     def _check_lost_here(self, error: WriteOutcomeUnknownError) -> None:
         """Raise why *error* is none of this store's, if it is not."""
         if not isinstance(error, WriteOutcomeUnknownError):
-            raise TypeError(f"{error!r:.80}: a WriteOutcomeUnknownError is needed")
+            raise TypeError(f"a WriteOutcomeUnknownError is needed, not {type(error).__name__}")
         if error.source != self.source:
             raise UnsupportedError(
                 f"{self.source}: the batch is one of {error.source}; send it again there"

@@ -13,17 +13,19 @@ PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%"
 as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes. Times are
 seconds, or have a unit (500ms, 30m, 7d); sizes are bytes, or have one (500MB, 2GiB): see papyra.units.
 
-A server's URL may hold a password: no message repeats more of it than scheme, host and database.
+A server's URL may hold a password, wherever it was put by mistake: no message repeats any of it but, once all
+of it is understood, scheme, host and database.
 """
 
 import os
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from papyra.backends.files.layout import Layout
 from papyra.backends.redis import load
-from papyra.backends.redis.address import Keys, address_of, without_credentials
+from papyra.backends.redis.address import Keys, address_of
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.published import LOCK_TIMEOUT, PublishedCounters
 from papyra.units import duration, size, whole_number
@@ -34,13 +36,26 @@ if TYPE_CHECKING:  # a command on published counters is done sooner without thes
     from papyra.primitives import Sync
     from papyra.retention import Retention
 
+#: What a path never begins with, and the URL of a server does: one with another scheme before it.
+_MISPLACED: Final = re.compile(
+    r"//.*@|[A-Za-z][A-Za-z0-9+.-]*://|(?:rediss?|valkeys?|unix):", re.IGNORECASE | re.DOTALL
+)
+_SYNCS: Final = ("none", "interval", "always")
+
+
+def _sync(text: str) -> str:
+    if text not in _SYNCS:
+        raise ValueError(f"must be one of {', '.join(_SYNCS)}")
+    return text
+
+
 _RETENTION: Final[dict[str, Callable[[str], Any]]] = {
     "max_records": whole_number,
     "max_age": duration,
     "max_total_bytes": size,
 }
 _COMMON: Final[dict[str, Callable[[str], Any]]] = {
-    "sync": str,
+    "sync": _sync,
     "lock_timeout": duration,
     **_RETENTION,
 }
@@ -108,8 +123,7 @@ def open_store(
             reached or cannot be used.
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
-    kind, path, options = _parse(url)
-    shown = _shown(url)
+    kind, path, options, shown = _parse(url)
     for name, value in (("sync", sync), ("lock_timeout", _seconds(shown, lock_timeout))):
         if value is not None:
             if name in options:
@@ -156,7 +170,7 @@ def _seconds(shown: str, lock_timeout: float | str | None) -> float | None:
 def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
     """Return the kind of store that has *layout*: papyra's own is never named."""
     if layout != "0.3.0":
-        raise StoreURLError(f"{shown}: layout is {layout!r}; 0.3.0 is the only other one")
+        raise StoreURLError(f"{shown}: layout must be 0.3.0, the only other one")
     load("original")  # which says what is missing, if it is
     return kind._replace(module="papyra.backends.redis.original", store="OriginalStreams")
 
@@ -187,11 +201,11 @@ def open_counters(url: str) -> "CounterSource":
         NotPublishedError: if this kind of store publishes none.
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
-    kind, path, options = _parse(url)
+    kind, path, options, shown = _parse(url)
     if "layout" in options:
-        raise NotPublishedError(f"{_shown(url)}: Papyra 0.3.0 published no counters")
+        raise NotPublishedError(f"{shown}: Papyra 0.3.0 published no counters")
     if kind.place == "server":
-        return _shared_counters(url, path, options)
+        return _shared_counters(shown, path, options)
     if not kind.place:
         raise NotPublishedError(
             f"{url}: a store in memory has its counters in its own process alone;"
@@ -210,7 +224,7 @@ def open_counters(url: str) -> "CounterSource":
     )
 
 
-def _shared_counters(url: str, path: str, options: dict[str, Any]) -> "CounterSource":
+def _shared_counters(shown: str, path: str, options: dict[str, Any]) -> "CounterSource":
     try:
         keys = Keys(options.get("prefix", "papyra"), options.get("name", "local"))
         files = {name: options.get(name) for name in _TLS}
@@ -218,42 +232,46 @@ def _shared_counters(url: str, path: str, options: dict[str, Any]) -> "CounterSo
         timeout = options.get("timeout", LOCK_TIMEOUT)
         link = load("link").Link(address, keys, timeout=timeout)
     except ValueError as error:
-        raise StoreURLError(f"{_shown(url)}: {error}") from None
+        raise StoreURLError(f"{shown}: {error}") from None
     counters: CounterSource = load("counters").SharedCounters(link)
     return counters
 
 
-def _shown(url: str) -> str:
-    """Return *url* as messages may repeat it."""
-    scheme, colon, _ = url.partition(":")
-    known = _KINDS.get(scheme)
-    if not colon or (known is not None and known.place != "server"):
-        return url
-    return without_credentials(url)  # of a scheme that is not known, too: it may be misspelt
+class _Parsed(NamedTuple):
+    """What a URL is: its scheme, what follows it, its options, and what messages repeat of it."""
+
+    kind: _Kind
+    path: str
+    options: dict[str, Any]
+    shown: str
 
 
-def _parse(url: str) -> tuple[_Kind, str, dict[str, Any]]:
-    """Return what the scheme, the path and the options of *url* are."""
+def _parse(url: str) -> _Parsed:
+    """Return what *url* is; nothing of it is repeated as long as a password may stand anywhere in it."""
     if not isinstance(url, str):
-        raise StoreURLError(f"{url!r}: a store URL is a string, as 'json:actors.ndjson'")
-    if "\0" in url:
-        raise StoreURLError(f"{_shown(url)!r}: a store URL has no NUL in it")
+        raise StoreURLError(f"a store URL is a string, as 'json:actors.ndjson'; got {type(url)}")
     scheme, colon, rest = url.partition(":")
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
-        known = ", ".join(f"{name}:" for name in _KINDS)
-        hint = _hint(url) if url and not colon else ""
-        raise StoreURLError(f"{_shown(url)}: a store URL begins with one of {known}{hint}")
+        raise StoreURLError(_unknown(url))
     path, _, query = rest.partition("?")
     if kind.place == "server":
-        if "@" in query:  # a password with a "?" in it, most likely
-            raise StoreURLError(f"{_shown(url)}: write ? as %3F, and @ as %40")
-        return kind, f"{scheme}:{path}", _options(_shown(url), kind, query)
+        if "\0" in url:
+            raise StoreURLError(f"{scheme}: a store URL has no NUL in it")
+        return _server(kind, scheme, path, query)
+    if _MISPLACED.match(rest):
+        raise StoreURLError(
+            f"{scheme}: a path follows it, not the address of a server; a Redis store's URL begins with"
+            " redis://, rediss:// or unix://"
+        )
+    if "\0" in url:
+        raise StoreURLError(f"{url!r}: a store URL has no NUL in it")
     if kind.place and not path:
         raise StoreURLError(f"{url}: a path is missing after {scheme}:")
     if not kind.place and path:
-        raise StoreURLError(f"{url}: {scheme}: has no path; leave {path!r} out")
-    return kind, _unescape(path), _options(url, kind, query)
+        raise StoreURLError(f"{scheme}: it has no path; leave out what follows the colon")
+    shown = f"{scheme}:{path}"
+    return _Parsed(kind, _unescape(path), _options(shown, kind, query), shown)
 
 
 def _hint(path: str) -> str:
@@ -263,24 +281,57 @@ def _hint(path: str) -> str:
     return f"; did you mean {scheme_at(path)}:{path}?"
 
 
-def _options(url: str, kind: _Kind, query: str) -> dict[str, Any]:
+def _unknown(url: str) -> str:
+    """Say what is wrong with a *url* whose scheme is none of ours; it may be that of a server, misspelt."""
+    known = f"a store URL begins with one of {', '.join(f'{name}:' for name in _KINDS)}"
+    scheme, colon, _ = url.partition(":")
+    if not colon and "@" not in url:
+        hint = _hint(url) if url and "\0" not in url else ""
+        return f"{url}: {known}{hint}"
+    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+
+    near = get_close_matches(scheme.lower(), _KINDS, n=1) if colon else []
+    hint = f"; did you mean {near[0]}:?" if near else ""
+    return f"{known}{hint} (what was given is not shown: it may hold a password)"
+
+
+def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
+    """Return what a server's URL is; its address is parsed first, since only then it may be shown."""
+    if "@" in query:  # a password with a "?" in it, most likely
+        raise StoreURLError(f"{scheme}: write ? as %3F, and @ as %40")
+    options = _options(scheme, kind, query, secretly=True)
+    try:
+        shown = address_of(f"{scheme}:{path}").shown
+    except ValueError as error:
+        raise StoreURLError(f"{scheme}: {error}") from None
+    return _Parsed(kind, f"{scheme}:{path}", options, shown)
+
+
+def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> dict[str, Any]:
+    """Return the options of *query*; *secretly*, no message repeats what stands there."""
     known = {**_COMMON, **kind.options}
     options: dict[str, Any] = {}
     for item in query.split("&") if query else ():
         name, equals, value = item.partition("=")
         if name not in known:
-            raise StoreURLError(f"{url}: unknown option {name!r}; known: {', '.join(known)}")
+            what = "unknown option" if secretly else f"unknown option {name!r:.80}"
+            hint = "; user and password stand before the host" if secretly else ""
+            raise StoreURLError(f"{shown}: {what}; known: {', '.join(known)}{hint}")
         if name in options:
-            raise StoreURLError(f"{url}: {name} is given twice")
-        options[name] = _value(url, name, known[name], value if equals else "")
+            raise StoreURLError(f"{shown}: {name} is given twice")
+        text = value if equals else ""
+        options[name] = _value(shown, name, known[name], text, secretly=secretly)
     return options
 
 
-def _value(url: str, name: str, read: Callable[[str], Any], text: str) -> Any:  # noqa: ANN401  of the option's type
+def _value(
+    shown: str, name: str, read: Callable[[str], Any], text: str, *, secretly: bool = False
+) -> Any:  # noqa: ANN401  of the option's type
     try:
         return read(text)
     except ValueError as error:
-        raise StoreURLError(f"{url}: {name} {error}, got {text!r:.80}") from None
+        got = "" if secretly else f", got {text!r:.80}"
+        raise StoreURLError(f"{shown}: {name} {error}{got}") from None
 
 
 def _unescape(path: str) -> str:

@@ -5,8 +5,9 @@ Counters for Prometheus, over HTTP.
 `GuardedReader`, and makes a `papyra_otel.MetricsBridge` on that provider.
 """
 
+import re
 from collections.abc import Iterable
-from errno import EACCES, EADDRINUSE
+from errno import EACCES, EADDRINUSE, EINVAL
 from threading import Lock, Thread, get_ident
 from typing import Any, Final, Self
 
@@ -25,6 +26,8 @@ from papyra_otel.errors import AddressError
 from papyra_otel.listener import Listener, listen
 
 #: What to do about an address that is refused, by the error's number.
+#: What names and addresses are made of; "" is all addresses.
+_HOST: Final = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
 _REMEDIES: Final = {
     EADDRINUSE: "somebody listens there; take another port, or 0 for any free one",
     EACCES: "take a port from 1024 on, or 0 for any free one",
@@ -208,8 +211,15 @@ def serve(*stores: Countable, host: str = "127.0.0.1", port: int = 9464) -> Prom
 def _listen(host: str, port: int, registry: CollectorRegistry) -> Listener:
     if not 0 <= port <= 65535:  # noqa: PLR2004  the ports that there are
         raise ValueError(f"port is {port}: 0 to 65535 is needed")
+    if not _HOST.fullmatch(host):  # a URL, perhaps, with a password in it
+        raise AddressError(
+            EINVAL, "host must be a name or an address of this machine", _url("HOST", port)
+        )
     try:
         return listen(host, port, registry)
+    except UnicodeError:
+        wrong = "host must be a name that can be looked up, of labels of at most 63 characters"
+        raise AddressError(EINVAL, wrong, _url(host, port)) from None
     except OSError as error:
         remedy = _REMEDIES.get(error.errno or 0, "host is to be an address of this machine")
         raise AddressError(

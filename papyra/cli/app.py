@@ -12,6 +12,7 @@ from papyra.cli import help_texts, wording
 from papyra.cli.failure import ANOMALY, OK, UsageError
 from papyra.cli.output import emit, json_line, progress_told, warnings_told
 from papyra.cli.store_argument import takes_store, url_of
+from papyra.cli.usage import explained
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
@@ -36,13 +37,14 @@ def run(arguments: Sequence[str]) -> int:
     try:
         code: int = app.main(arguments, prog_name="papyra", standalone_mode=False)
     except click.UsageError as error:
-        command = error.ctx.command_path if error.ctx else "papyra"
-        raise UsageError(f"{error.format_message()} '{command} --help' tells more.") from error
+        wrong = explained(error)
     except click.Abort:
         raise KeyboardInterrupt from None
     except SystemExit:  # click's own answer to a reader that has gone, as in `papyra --help | head`
         return OK
-    return code
+    else:
+        return code
+    raise UsageError(wrong)  # here, since what click says repeats the words that it was given
 
 
 class _Commands(click.Group):
@@ -51,15 +53,15 @@ class _Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]  # click takes it out of them, as in `papyra -- --`
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            name = args[0]
             if name.startswith("-") or self.get_command(ctx, name) is not None:
                 raise
             near = _nearest(name, self)
             hint = f" Did you mean {near!r}?" if near else ""
-            raise click.UsageError(f"No such command {name!r:.80}.{hint}", ctx) from None
+            raise click.UsageError(f"No such command.{hint}", ctx) from None
 
 
 def _nearest(name: str, group: click.Group) -> str:

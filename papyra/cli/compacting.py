@@ -44,7 +44,7 @@ def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
             given[name] = _READERS[name](text)
         except ValueError as error:
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} {error}, got {text!r:.80}.") from None
+            raise UsageError(f"{option} {error}.") from None
     return papyra.Retention(**given) if given else None
 
 

@@ -57,6 +57,7 @@ def url_of(text: str) -> str:
     path, mark, options = text.partition("?")
     if os.path.lexists(text):
         path, mark, options = text, "", ""
-    if not path or (colon and not is_there(path)):
+    # With an "@" in it, it is more likely an address without its scheme: it is not repeated then.
+    if not path or ((colon or "@" in path) and not is_there(path)):
         return text
     return url_at(path) + mark + options

@@ -61,7 +61,7 @@ class Saved:
         self.id = id_
         self.directory: str = os.path.join(layout.quarantine, id_)
         if not _ID.fullmatch(id_) or not os.path.isdir(self.directory):
-            raise UndoError(f"{layout.quarantine}: nothing is saved under the id {id_!r}")
+            raise UndoError(f"{layout.quarantine}: nothing is saved under the id that was given")
         self.chapters: list[Chapter] = []
         if not os.listdir(self.directory):  # interrupted before anything was saved
             return

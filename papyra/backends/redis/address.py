@@ -1,20 +1,29 @@
 """
 Where a Redis store is: the server's address, and the keys that make up the store.
 
-Nothing here connects, or needs redis-py. An address holds credentials; only `shown` is for people.
+Nothing here connects, or needs redis-py. A URL is parsed here and nowhere else: no other parser sees it, which
+might repeat what it does not like. No message repeats a URL, or a part of one, that cannot be parsed: wherever a
+password stands in it, it is not told.
 """
 
 import os
+import re
 from typing import Final, NamedTuple
+
+from papyra.backends.redis.credentials import Credentials, decoded
 
 #: The schemes of an address.
 SCHEMES: Final = ("redis", "rediss", "unix")
 _PORT: Final = 6379
+_HIGHEST_PORT: Final = 65_535
 _FORM: Final = (
     "an address is redis://USER:PASSWORD@HOST:PORT/DB, with all nodes of a cluster as"
-    " HOST:PORT,HOST:PORT, or unix:///PATH/TO/SOCKET; write what is no letter or digit in a user name"
-    " or password as %XX"
+    " HOST:PORT,HOST:PORT, or unix:///PATH/TO/SOCKET"
 )
+_BRACKETED: Final = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\](?::([0-9]{0,5}))?")
+_NAMED: Final = re.compile(r"([\w.-]+)(?::([0-9]{0,5}))?")
+_DB: Final = re.compile(r"[0-9]{0,9}")
+_LABEL: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 #: A server's host and port; None is the one at a socket.
 Node = tuple[str, int] | None
@@ -25,16 +34,20 @@ class Address(NamedTuple):
     A server, or the nodes of a cluster, and one of the databases there.
 
     Attributes:
-        url: For redis-py, of the first node, credentials included.
+        scheme: redis, rediss or unix.
         nodes: Each of them; one unless it is a cluster.
+        path: The socket's; "" where there is none.
         db: The database's number.
+        credentials: Whom to be there.
         shown: Without credentials.
         tls: Files of a TLS connection, by redis-py's names for them.
     """
 
-    url: str
+    scheme: str
     nodes: tuple[Node, ...]
+    path: str
     db: int
+    credentials: Credentials
     shown: str
     tls: dict[str, str]
 
@@ -62,44 +75,65 @@ def address_of(
         key: File of its key, unless *cert* holds it, too.
 
     Raises:
-        ValueError: if it is none. What stands in *url* is not repeated: it may be a password.
+        ValueError: if it is not one. What stands in *url* is not repeated: it may be a password.
     """
-    scheme, _, rest = url.partition("://")
-    tls = _tls({"ca": ca, "cert": cert, "key": key}, scheme)
-    credentials, at, place = rest.rpartition("@")
-    if scheme not in SCHEMES or set(url) & set("?#") or set(credentials) & set("/@"):
+    scheme, slashes, rest = url.partition("://")
+    if scheme not in SCHEMES or not slashes:
         raise ValueError(_FORM)
+    tls = _tls({"ca": ca, "cert": cert, "key": key}, scheme)
+    userinfo, _, place = rest.rpartition("@")
+    credentials = Credentials.of(userinfo)
+    if set(place) & set("?#"):
+        raise ValueError(f"{_FORM}; write ? as %3F, and # as %23")
     if scheme == "unix":
-        if not place.startswith("/") or len(place) == 1:
+        path = decoded(place)
+        if not place.startswith("/") or len(place) == 1 or path is None or "\0" in path:
             raise ValueError(_FORM)
-        return Address(url, (None,), db or 0, f"unix://{place}", tls)
+        return Address(scheme, (None,), path, db or 0, credentials, f"unix://{place}", tls)
     hosts, _, number = place.partition("/")
-    if number and not (number.isascii() and number.isdecimal()):
+    if not _DB.fullmatch(number):
         raise ValueError(_FORM)
     if db is not None:
         raise ValueError(f"db is for unix: alone; write {scheme}://HOST:PORT/{db}")
-    named = hosts.split(",")
-    nodes = tuple(map(_node, named))
+    nodes = tuple(map(_node, hosts.split(",")))
     shown = ",".join(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes
     )
-    first = f"{scheme}://{credentials}{at}{named[0]}/{number}"
-    return Address(first, nodes, int(number or 0), f"{scheme}://{shown}/{int(number or 0)}", tls)
+    in_db = int(number or 0)
+    return Address(scheme, nodes, "", in_db, credentials, f"{scheme}://{shown}/{in_db}", tls)
 
 
 def _node(text: str) -> tuple[str, int]:
     """Return the host and the port that *text* names."""
-    try:
-        # Here, since it costs a command on a store of files what all the rest of this does.
-        from urllib.parse import urlsplit  # noqa: PLC0415
-
-        parts = urlsplit(f"//{text}")
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError(_FORM) from None
-    if not host or not host.isprintable() or " " in host:
+    named = _BRACKETED.fullmatch(text)
+    if named is None:
+        named = _NAMED.fullmatch(text)
+        is_one = named is not None and _is_host(named[1])
+    else:
+        is_one = _is_ipv6(named[1].partition("%")[0])
+    if named is None or not is_one or int(named[2] or 0) > _HIGHEST_PORT:
         raise ValueError(_FORM)
-    return host, _PORT if port is None else port
+    return named[1].lower(), int(named[2]) if named[2] else _PORT
+
+
+def _is_host(name: str) -> bool:
+    """Tell whether the resolver can be asked for *name*."""
+    if not name.isascii():
+        try:
+            name = name.encode("idna").decode()
+        except UnicodeError:
+            return False
+    return all(map(_LABEL.fullmatch, name.removesuffix(".").split(".")))
+
+
+def _is_ipv6(text: str) -> bool:
+    import socket  # noqa: PLC0415  a command on a store of files does without it
+
+    try:
+        socket.inet_pton(socket.AF_INET6, text)
+    except OSError:
+        return False
+    return True
 
 
 def _tls(files: dict[str, str | None], scheme: str) -> dict[str, str]:
@@ -111,16 +145,9 @@ def _tls(files: dict[str, str | None], scheme: str) -> dict[str, str]:
         raise ValueError(f"{', '.join(given)}: for rediss:// alone, which is TLS")
     for name, path in given.items():
         if not os.path.isfile(path):
-            raise ValueError(f"{name} is {path!r}: no such file")
+            raise ValueError(f"{name} must be the path of a file; there is no such file")
     names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
     return {names[name]: path for name, path in given.items()}
-
-
-def without_credentials(url: str) -> str:
-    """Return *url*, an address or an attempt at one, with nothing in it that may be secret."""
-    before, at, rest = url.rpartition("@")
-    scheme = before.partition(":")[0] + "://" if at else ""
-    return scheme + rest.partition("?")[0]
 
 
 def without_userinfo(url: str) -> str:
@@ -153,8 +180,9 @@ class Keys:
         for what, text in (("prefix", prefix), ("name", name)):
             fits = isinstance(text, str) and text.isprintable() and not set(text) & set("{} ")
             if not fits or not text:
+                # Not repeated: of a URL that was mistyped it may be a part of the password.
                 raise ValueError(
-                    f"{what} is {text!r}: a text without blanks, braces and control characters is needed"
+                    f"{what} must be text without blanks, braces and control characters, and not empty"
                 )
         stem = f"{prefix}:{{{name}}}"
         self.prefix = prefix

@@ -13,6 +13,11 @@ from papyra.backends.redis.address import Address, Node
 
 #: The share of the time allowed that one try waits for a connection, and for a reply.
 _TRY: Final = 1 / 3
+_CLASSES: Final[dict[str, Any]] = {
+    "redis": redis.Connection,
+    "rediss": redis.SSLConnection,
+    "unix": redis.UnixDomainSocketConnection,
+}
 
 
 class Nodes:
@@ -31,21 +36,23 @@ class Nodes:
     """
 
     def __init__(self, address: Address, *, timeout: float) -> None:
-        # Only to have the URL read: which class connects, and with which arguments.
-        pool: Any = redis.ConnectionPool.from_url(
-            address.url,
-            db=address.db,
-            protocol=2,
-            decode_responses=False,
-            retry=Retry(NoBackoff(), 0),
-            socket_timeout=timeout * _TRY,
-            socket_connect_timeout=timeout * _TRY,
+        self._class = _CLASSES[address.scheme]
+        # No URL: redis-py's parser repeats what it does not like.
+        self._arguments: dict[str, Any] = {
+            "db": address.db,
+            "username": address.credentials.username,
+            "password": address.credentials.password,
+            "protocol": 2,
+            "decode_responses": False,
+            "retry": Retry(NoBackoff(), 0),
+            "socket_timeout": timeout * _TRY,
+            "socket_connect_timeout": timeout * _TRY,
             **address.tls,
-        )
-        self._class = pool.connection_class
-        self._arguments: dict[str, Any] = pool.connection_kwargs
-        if address.url.startswith("rediss:"):  # redis-py 5 would take anybody's certificate
+        }
+        if address.scheme == "rediss":  # redis-py 5 would take anybody's certificate
             self._arguments["ssl_check_hostname"] = True
+        if address.path:
+            self._arguments["path"] = address.path
         self._others = deque(address.nodes)
         self.home = self._others[0]
         self._idle: dict[Node, deque[Any]] = {}

@@ -85,10 +85,11 @@ def needed(keys: Keys) -> str:
 
 
 def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
-    """Return *error* with the place and what to do."""
+    """Return *error* with the place and what to do; what it says of credentials is taken out of it."""
     code = code_of(error)
+    tls = "CERTIFICATE_VERIFY_FAILED" in str(error)
+    address.credentials.hide(error)
     if code == "":
-        tls = "CERTIFICATE_VERIFY_FAILED" in str(error)
         cure = (
             "name the file of its CA as ca=" if tls else "start the server, or correct the address"
         )

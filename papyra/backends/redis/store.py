@@ -282,7 +282,7 @@ class RedisBackend(PersistenceBackend):
             isinstance(other, RedisBackend)
             and other.source == self.source
             and set(other._link.address.nodes) & set(self._link.address.nodes) != set()
-            and other._link.address.db == self._link.address.db
+            and other._link.address[2:4] == self._link.address[2:4]
         )
 
     def _quarantined(self) -> Iterator[Quarantined]:

@@ -1,0 +1,88 @@
+"""A user name and a password, which nothing repeats."""
+
+import re
+from typing import Final, Self
+
+#: What stands for itself in a URL's user name and password, and how everything else is written.
+_PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})*")
+_ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
+_ESCAPED: Final = (
+    "the user name or password has a character that must be written as %XX; only letters, digits"
+    " and - . _ ~ stand for themselves (%40 is @, %3A is :, %2F is /, %3F is ?, %23 is #, %25 is %)"
+)
+#: What stands in an error instead of a text that has a name or password in it.
+HIDDEN: Final = "not shown, since it repeats the user name or password"
+
+
+class Credentials:
+    """
+    Whom to be at a server.
+
+    Args:
+        username: None is the server's default user.
+        password: None where there is none.
+    """
+
+    __slots__ = ("password", "username")
+
+    def __init__(self, username: str | None, password: str | None) -> None:
+        self.username = username
+        self.password = password
+
+    def __repr__(self) -> str:
+        return "<Credentials>"
+
+    @classmethod
+    def of(cls, userinfo: str) -> Self:
+        """
+        Return what a URL has before its "@": USER:PASSWORD.
+
+        Raises:
+            ValueError: if a character in it should be escaped; it is not repeated.
+        """
+        texts = userinfo.split(":", 1)
+        if not all(map(_PLAIN.fullmatch, texts)):
+            raise ValueError(_ESCAPED)
+        found = list(map(decoded, texts))
+        if not all(map(_is_text, found)):
+            raise ValueError("the %XX of the user name or password must be UTF-8")
+        return cls(found[0] or None, (found[1] or None) if len(found) > 1 else None)
+
+    def hide(self, error: BaseException) -> None:
+        """
+        Take the text out of *error*, and of those that led to it, if it has a secret in it.
+
+        A server may repeat what it was sent: the arguments of an AUTH that it does not know, or the
+        name of a user that lacks a right.
+        """
+        seen: set[int] = set()
+        left: list[BaseException | None] = [error]
+        while left:
+            one = left.pop()
+            if one is None or id(one) in seen:
+                continue
+            seen.add(id(one))
+            left += [one.__cause__, one.__context__]
+            if self._is_in(str(one)) or self._is_in(repr(one.args)):
+                one.args = (HIDDEN,)
+
+    def _is_in(self, text: str) -> bool:
+        if self.password and (self.password in text or repr(self.password)[1:-1] in text):
+            return True
+        # A short name is a part of many words.
+        name = self.username
+        return bool(name) and re.search(rf"(?<!\w){re.escape(name or '')}(?!\w)", text) is not None
+
+
+def decoded(text: str) -> str | None:
+    """Return *text* with its %XX decoded, as `os.fsdecode` has it; None if that is not possible."""
+    try:
+        data = text.encode(errors="surrogateescape")
+    except UnicodeError:
+        return None
+    data = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), data)
+    return data.decode(errors="surrogateescape")
+
+
+def _is_text(text: str | None) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in text or "")
