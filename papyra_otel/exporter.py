@@ -6,9 +6,11 @@ back, and silently drops the callback of a second one of the same name. So each 
 exporter for good, which bridges come to and leave.
 """
 
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
-from threading import Lock
+from threading import RLock
 from typing import Final, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -42,6 +44,10 @@ OTHER: Final = "_other"
 #: A message for the log, and its arguments.
 _Note: TypeAlias = tuple[object, ...]
 _FAILED: Final = "the counters of %r cannot be read; the last ones stay exported: %r"
+_FOLDED: Final = (
+    "the store %r and all that come after %d others are exported together, as"
+    " %s=%r; give stores that come and go one name, with bridge.add(store, name=...)"
+)
 _FELL: Final = (
     "the counters of all programs of %r fell: they were removed, or a power cut took the last ones;"
     " what was counted since the last export may be missing from it"
@@ -49,7 +55,7 @@ _FELL: Final = (
 
 #: By the identity of their providers, which they keep alive as long as they live themselves.
 _exporters: "WeakValueDictionary[int, Exporter]" = WeakValueDictionary()
-_registering: Final = Lock()
+_registering: Final = RLock()
 
 
 class Exporter:
@@ -66,8 +72,11 @@ class Exporter:
     def __init__(self, provider: MeterProvider, owner: object) -> None:
         self.provider = provider
         self.owner: object = owner
-        # Nobody is called under it but the stores' counters, which call nobody.
-        self._lock = Lock()
+        # Nobody is called under it but the stores' counters, which call nobody. It lets its own
+        # thread in again: a finalizer may add or remove a store there, which then waits its turn.
+        self._lock = RLock()
+        self._is_at_work = False
+        self._late: deque[Callable[[], list[_Note]]] = deque()
         # By the identity of their counters: a stranger's store may have no hash.
         self._sources: dict[object, Source] = {}
         # What is fed no more, so that nothing of it counts twice when it is added again.
@@ -103,47 +112,72 @@ class Exporter:
         Raises:
             BridgeError: if it is shown under another name, or *owner* has left.
         """
+        _tell(self._alone(partial(self._add, source, owner)))
+
+    def _add(self, source: Source, owner: object) -> "list[_Note]":
+        self._check(owner)
+        known = self._sources.get(source.identity)
+        if known is not None:
+            if source.is_named and known.name != source.name:
+                raise BridgeError(
+                    f"{source.counters!r} is exported as {known.name!r}; as {source.name!r} too,"
+                    " its counts would be there twice: add it once, under one name"
+                )
+            return []
+        first_folded = self._join(source)
+        left = self._left.pop(source.identity, None)
+        if left is not None:
+            source.go_on_from(left)
+        self._sources[source.identity] = source
+        return (
+            [(_FOLDED, source.name, MAX_ATTRIBUTE_SETS, STORE_NAME, OTHER)] if first_folded else []
+        )
+
+    def _alone(self, do: "Callable[[], list[_Note]]") -> "list[_Note]":
+        """
+        Return what is to be logged of what *do* does; meanwhile no other does anything here.
+
+        What interrupts such a thing in its own thread is done when that has ended; a refusal of it
+        is logged then.
+        """
         with self._lock:
-            self._check(owner)
-            known = self._sources.get(source.identity)
-            if known is not None:
-                if source.is_named and known.name != source.name:
-                    raise BridgeError(
-                        f"{source.counters!r} is exported as {known.name!r}; as {source.name!r} too,"
-                        " its counts would be there twice: add it once, under one name"
-                    )
-                return
-            first_folded = self._join(source)
-            left = self._left.pop(source.identity, None)
-            if left is not None:
-                source.go_on_from(left)
-            self._sources[source.identity] = source
-        if first_folded:
-            warn(
-                "the store %r and all that come after %d others are exported together, as"
-                " %s=%r; give stores that come and go one name, with bridge.add(store, name=...)",
-                source.name,
-                MAX_ATTRIBUTE_SETS,
-                STORE_NAME,
-                OTHER,
-            )
+            if self._is_at_work:
+                self._late.append(do)
+                return []
+            self._is_at_work = True
+            try:
+                return do() + self._do_late()
+            finally:
+                self._is_at_work = False
+
+    def _do_late(self) -> "list[_Note]":
+        notes: list[_Note] = []
+        while self._late:
+            try:
+                notes += self._late.popleft()()
+            except BridgeError as error:
+                notes.append(("%s", error))
+        return notes
 
     def remove(self, counters: Counters, owner: object) -> None:
         """Show no more of what *counters* count than they did until now; that stays."""
-        with self._lock:
-            self._check(owner)
-            source = self._sources.get(identity_of(counters))
-            notes = [] if source is None else self._leave([source])
-        _tell(notes)
+        _tell(self._alone(partial(self._remove, counters, owner)))
+
+    def _remove(self, counters: Counters, owner: object) -> "list[_Note]":
+        self._check(owner)
+        source = self._sources.get(identity_of(counters))
+        return [] if source is None else self._leave([source])
 
     def leave(self, owner: object) -> None:
         """Take in what all sources counted, and let go of them and of *owner*."""
-        notes: list[_Note] = []
-        with self._lock:
-            if self.owner is owner:
-                notes = self._leave(list(self._sources.values()))
-                self.owner = None
-        _tell(notes)
+        _tell(self._alone(partial(self._leave_all, owner)))
+
+    def _leave_all(self, owner: object) -> "list[_Note]":
+        if self.owner is not owner:
+            return []
+        notes = self._leave(list(self._sources.values()))
+        self.owner = None
+        return notes
 
     def _leave(self, sources: list[Source]) -> "list[_Note]":
         notes = self._take(sources)
@@ -186,21 +220,24 @@ class Exporter:
         return first_folded
 
     def _observe(self, counter: str, _: CallbackOptions) -> list[Observation]:
-        notes: list[_Note] = []
-        with self._lock:
-            # A collection asks for each counter once, and a View may leave out any of them: who
-            # asks again begins another one. So one collection shows one moment of each store.
-            if counter in self._served:
-                notes = self._sweep()
-                self._served.clear()
-            self._served.add(counter)
-            observations = [
-                Observation(series.totals[counter], series.attributes)
-                for series in self._series.values()
-                if counter in series.totals
-            ]
-        _tell(notes)
+        observations: list[Observation] = []
+        _tell(self._alone(partial(self._look, counter, observations)))
         return observations
+
+    def _look(self, counter: str, observations: list[Observation]) -> "list[_Note]":
+        notes: list[_Note] = []
+        # A collection asks for each counter once, and a View may leave out any of them: who
+        # asks again begins another one. So one collection shows one moment of each store.
+        if counter in self._served:
+            notes = self._sweep()
+            self._served.clear()
+        self._served.add(counter)
+        observations += [
+            Observation(series.totals[counter], series.attributes)
+            for series in self._series.values()
+            if counter in series.totals
+        ]
+        return notes
 
     def _sweep(self) -> "list[_Note]":
         """Take in what all sources counted, and forget those that have come to their end."""
@@ -228,7 +265,9 @@ class Exporter:
         return notes
 
     def _after_fork(self) -> None:
-        self._lock = Lock()
+        self._lock = RLock()
+        self._is_at_work = False
+        self._late.clear()
         for source in self._sources.values():
             source.forget_in_child()
         for left in self._left.values():

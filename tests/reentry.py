@@ -12,7 +12,8 @@ import papyra
 from papyra import StoreBusyError
 
 #: Where the lines are that are interrupted: papyra's, and the example's of a store of one's own.
-SOURCES = (f"{Path(papyra.__file__).parent}/", own_backend.__file__)
+_PACKAGE = Path(papyra.__file__).parent
+SOURCES = (f"{_PACKAGE}/", f"{_PACKAGE}_otel/", own_backend.__file__)
 
 
 def at_line(number: int, interruption: Callable[[], object]) -> Any:

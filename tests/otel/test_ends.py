@@ -7,6 +7,7 @@ from typing import Any
 
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel.readings import Deltas, exported, memory_counts
+from reentry import Nested
 from stores import event
 
 from papyra import MemoryBackend
@@ -146,3 +147,32 @@ def test_stores_that_come_and_go_in_threads_are_exported_exactly(
     assert exported(cumulative) == deltas.collect() == expected
     assert bridge._exporter._sources == {}
     assert seen == sorted(seen)
+
+
+def test_a_finalizer_adds_counts_and_drops_stores_wherever_it_interrupts_the_bridge(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    """In the same thread: it would wait for itself."""
+
+    def finalize() -> None:
+        dropped, removed = MemoryBackend(), MemoryBackend()
+        for store in (dropped, removed):
+            bridge.add(store, name="nested")
+            store.append(event())
+        bridge.remove(removed)
+
+    def work() -> None:
+        store = MemoryBackend()
+        bridge.add(store, name="outer")
+        store.append(event())
+        exported(cumulative)
+        bridge.remove(store)
+
+    nested = Nested(finalize)
+    runs = nested.at_each_line_of(work)
+
+    assert nested.done == runs - 1 > 50
+    assert exported(cumulative) == {
+        ("memory", "outer"): memory_counts(records_written=runs),
+        ("memory", "nested"): memory_counts(records_written=2 * nested.done),
+    }
