@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stores import counts, event, numbers
+from stores import Kind, counts, event, numbers, raiser
 
 import papyra.calls
 import papyra.commit
@@ -212,6 +212,22 @@ def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_nex
     assert numbers(store.read()) == [1, 2]
     assert store.metrics.snapshot() == counts(records_written=2, records_read=2)
     assert not store._queue._pending
+
+
+def test_close_counts_what_two_interrupts_left_stored_and_uncounted(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = kind.open()
+    store.append(event(1))
+    with monkeypatch.context() as patch:
+        patch.setattr("papyra.commit.CommitQueue._settle", raiser(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            store.append(event(2))
+    assert store.scan().records == 2
+
+    store.close()
+
+    assert store.metrics.totals() == counts(records_written=2, scan_operations=1)
 
 
 def test_a_lone_call_that_an_interrupt_kept_from_being_settled_is_a_write_error_in_the_end(
