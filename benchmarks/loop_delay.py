@@ -56,6 +56,17 @@ def delays(*, long: bool) -> Iterator[Delay]:
         ):
             pass
 
+    async def cancelled(store: AsyncBackend) -> None:
+        code = "import fcntl, sys, time; f = open(sys.argv[1]); fcntl.flock(f, fcntl.LOCK_EX);"
+        async with _python(
+            f"{code} print(flush=True); time.sleep({seconds})", f"{store.store.source}.lock"
+        ):
+            callers = {asyncio.create_task(store.append(record(0))) for _ in range(held)}
+            await asyncio.sleep(_PAUSE)
+            for caller in callers:  # a set, so in no order
+                caller.cancel()
+            await asyncio.wait(callers)
+
     async def compacted_elsewhere(store: AsyncBackend) -> None:
         code = "import sys, papyra; print(flush=True); papyra.open_store(sys.argv[1]).compact()"
         async with _python(code, f"json:{store.store.source}?max_records=1000"):
@@ -66,6 +77,12 @@ def delays(*, long: bool) -> Iterator[Delay]:
         ("nothing else", "", _TASKS, nothing),
         ('sync="always"', "?sync=always", _TASKS, nothing),
         ("a store that another process has locked", "?lock_timeout=60", _TASKS, locked),
+        (
+            f"{held:,} callers who come to a locked store and are cancelled",
+            "?lock_timeout=60",
+            _TASKS,
+            cancelled,
+        ),
         ("a compaction in another process", "", _TASKS, compacted_elsewhere),
         ("a compaction in the same process", "", _TASKS, AsyncBackend.compact),
         ("a read of everything in the same process", "", _TASKS, AsyncBackend.read),

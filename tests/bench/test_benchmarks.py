@@ -67,10 +67,10 @@ def test_the_steps_of_an_append_are_measured() -> None:
 def test_the_delays_of_the_loop_are_measured_beside_all_that_could_keep_it() -> None:
     found = list(loop_delay.delays(long=False))
 
-    assert len(found) == 8
+    assert len(found) == 9
     assert all(math.isfinite(delay.worst) and delay.appends > 0 for delay in found[1:])
     assert found[0].appends == 0
-    assert loop_delay.markdown(iter(found)).count("\n") == 10
+    assert loop_delay.markdown(iter(found)).count("\n") == 11
 
 
 @linux
