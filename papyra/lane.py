@@ -51,11 +51,11 @@ class Place:
     __slots__ = ("call", "deadline", "is_late", "size", "waiter")
 
     def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+        self.deadline: float = deadline
         self.call: Call | None = None
         self.waiter: asyncio.Future[None] | None = None
-        self.size = 0
-        self.is_late = False
+        self.size: int = 0
+        self.is_late: bool = False
 
     def tell(self) -> None:
         """Let its caller go on; once more does no harm."""
@@ -77,7 +77,7 @@ class Lane:
 
     def __init__(self, store: PersistenceBackend, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self.is_free = True
+        self.is_free: bool = True
         self.turn_began: float | None = None
         self.store = store
         # In the order of their start: who waits for room, who has it, and what the thread was

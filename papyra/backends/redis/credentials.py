@@ -26,8 +26,8 @@ class Credentials:
     __slots__ = ("password", "username")
 
     def __init__(self, username: str | None, password: str | None) -> None:
-        self.username = username
-        self.password = password
+        self.username: str | None = username
+        self.password: str | None = password
 
     def __repr__(self) -> str:
         return "<Credentials>"
