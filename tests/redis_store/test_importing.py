@@ -102,7 +102,7 @@ def test_the_streams_of_0_3_0_are_never_changed(kind: Redis, system: str) -> Non
 def test_a_layout_is_that_of_0_3_0_and_has_to_be_there(kind: Redis) -> None:
     with pytest.raises(StoreNotFoundError, match=r"0\.3\.0 wrote none there"):
         open_store(old_url(kind))
-    with pytest.raises(StoreURLError, match=r"layout is '2'; 0\.3\.0 is the only other one"):
+    with pytest.raises(StoreURLError, match=r"layout must be 0\.3\.0, the only"):
         open_store(f"{kind.url}&layout=2")
 
 
