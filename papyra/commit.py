@@ -88,8 +88,8 @@ class CommitQueue(WaitingCalls):
                 self._see_through(store, call, (call,))
             else:  # who finds nobody there need not line up: two locks and a look cheaper
                 with self._lock:
-                    self.leader = me
                     try:
+                        self.leader = me
                         findings = self._lead(store, (), (call,))
                     finally:
                         self.leader = NOBODY
@@ -178,8 +178,8 @@ class CommitQueue(WaitingCalls):
         self.refuse_reentry(store)
         me = get_ident()
         with self._lock:
-            self.leader = me
             try:
+                self.leader = me
                 if self._taken:
                     self._settle_left(store)
                 return do()
@@ -203,8 +203,8 @@ class CommitQueue(WaitingCalls):
                 self._wait(store, call)
                 continue
             with self._lock:
-                self.leader = me
                 try:
+                    self.leader = me
                     findings = () if call.done else self._lead(store, own)
                 except StoreLockedError as error:
                     findings = ()

@@ -178,8 +178,8 @@ class PersistenceMetrics:
             while not done:
                 book = self._book
                 with book.resetting(), self._lock:
-                    self._holder = me
                     try:
+                        self._holder = me
                         if book is self._book:  # else it was published, or closed, meanwhile
                             self._take_in_late()
                             interval = book.begin_interval(time.time())
@@ -215,8 +215,9 @@ class PersistenceMetrics:
         """Return what *do* returns; meanwhile nobody else counts, but what is put down as late."""
         me = get_ident()
         with self._lock:
-            interrupted, self._holder = self._holder, me
+            interrupted = self._holder
             try:
+                self._holder = me
                 if not interrupted:
                     self._take_in_late()
                 result = do()

@@ -84,8 +84,9 @@ class WaitingCalls:
         """Do something at the door that no leader comes through meanwhile."""
         me = get_ident()
         with self._door:
-            before, self._at_door = self._at_door, me
+            before = self._at_door
             try:
+                self._at_door = me
                 do()
             finally:
                 self._at_door = before
