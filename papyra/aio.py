@@ -13,10 +13,10 @@ reads or changes the store runs in a few threads of the store's own.
 
 import asyncio
 from asyncio import get_running_loop
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from papyra import store_url
 from papyra.ahead import Ahead
@@ -120,6 +120,8 @@ class AsyncBackend:
                 call = await self._write(lane, now, call.bodies, None)
             elif lane.is_long_turn(now):
                 await asyncio.sleep(0)
+        elif lane.has_room:
+            call = await self._write(lane, now, store._encode((record,)), None)
         else:
             call = await self._write(lane, now, (), iter((record,)))
         return f"{call.writer}-{call.first}"
@@ -163,15 +165,15 @@ class AsyncBackend:
         """Do what `PersistenceBackend.resend` does."""
         return await self._in_thread(partial(self.store.resend, error))
 
-    async def _write(
+    def _write(
         self, lane: Lane, now: float, encoded: Sequence[bytes], rest: Iterator[Record] | None
-    ) -> Call:
+    ) -> Coroutine[Any, Any, Call]:
         """Have what is *encoded*, and the *rest*, written in the order of the loop."""
         store = self.store
         if lane.is_closing or self._is_ending or store.closed:
             refuse(store)
         deadline = now + store._lock_timeout
-        return await write_in_order(lane, deadline, encoded, rest, self._commit_now)
+        return write_in_order(lane, deadline, encoded, rest, self._commit_now)
 
     def _commit_now(self, call: Call) -> bool:
         """Write *call* if that takes no waiting."""

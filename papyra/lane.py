@@ -100,6 +100,11 @@ class Lane:
         """Whether no more calls are taken."""
         return self._closings > 0
 
+    @property
+    def has_room(self) -> bool:
+        """Whether one more call need not wait in line."""
+        return not (self._line or self._is_full())
+
     def enter(self, deadline: float) -> Place:
         """Take the next place in the order; if it has a `waiter`, that is to be awaited for room."""
         place = Place(deadline)
