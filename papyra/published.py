@@ -22,6 +22,7 @@ from typing import Final
 
 from papyra.descriptors import Descriptors
 from papyra.errors import NotPublishedError, PapyraError
+from papyra.marks import count_marks
 from papyra.metrics import NAMES, RESET_DONE, LocalBook, PersistenceMetrics
 from papyra.page import SIZE, OwnPage, Page, open_page
 from papyra.refusal import refusals
@@ -149,10 +150,11 @@ class PublishedCounters:
     def _sum(self) -> Tally:
         """Return the counts of all; an error where there are none, since zeros would be a lie."""
         tally = Retired(self.directory).tally
-        for name, page, alive in self._pages(writable=False):
+        tally.unpublished = count_marks(f"{self.source}.lock")
+        for _, page, alive in self._pages(writable=False):
             tally.add(*page.read())
             if alive:
-                tally.live.add(int(name.partition("-")[0]))
+                tally.live += 1
             else:
                 tally.exited += 1
         if tally.since == float("inf"):
@@ -165,6 +167,9 @@ class PublishedCounters:
                 f"{self.directory}: it is no directory, so programs cannot publish their counters;"
                 " move it away, and open the store again"
             )
+        unpublished = count_marks(f"{self.source}.lock")
+        if unpublished:
+            return NotPublishedError(f"{self.directory}: {unpublished_words(unpublished)}")
         return NotPublishedError(
             f"{self.directory}: no counters are published there; a program publishes its own"
             " with its first append, recover or compact"
@@ -176,6 +181,15 @@ class PublishedCounters:
             page, alive = open_page(os.path.join(self.directory, name), writable=writable)
             if page is not None:
                 yield name, page, alive
+
+
+def unpublished_words(number: int) -> str:
+    """Return what is told of *number* store objects that append unseen."""
+    who = "1 program appends" if number == 1 else f"{number} programs append"
+    return (
+        f"{who} whose counters are not published; the program's log says why, and it tries again"
+        " every few seconds"
+    )
 
 
 def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout: float) -> None:

@@ -27,16 +27,19 @@ class Tally:
         amounts: What was counted since each was opened, in the order of `papyra.COUNTERS`.
         baseline: What of that was counted before the last resets, likewise.
         since: The earliest last reset, or opening, in seconds since the epoch.
-        live: Processes that have a store open now.
+        live: Store objects that are open now, and counted.
         exited: Store objects that were closed, or whose process is gone.
+        unpublished: Store objects that append, but whose counts could not be published; they are
+            in none of the sums.
     """
 
     def __init__(self) -> None:
         self.amounts: list[int] = [0] * len(NAMES)
         self.baseline: list[int] = [0] * len(NAMES)
         self.since: float = float("inf")
-        self.live: set[int] = set()
+        self.live = 0
         self.exited = 0
+        self.unpublished = 0
 
     def add(self, amounts: list[int], baseline: list[int], since: float) -> None:
         """Add the counts of one book."""

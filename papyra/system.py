@@ -7,6 +7,8 @@ Windows there is neither flock nor a directory fsync, so a store there belongs t
 
 import errno
 import os
+import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -94,6 +96,35 @@ def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, so
             raise StoreLockedError(source, timeout, _holder(descriptor))
         time.sleep(min(pause, remaining))
         pause = min(pause * 2, _LONGEST_PAUSE)
+
+
+#: A `struct flock` of a 64-bit Linux: type, whence, start, length, process.
+_RANGE: Final = "hhqqi0q"
+_HAS_RANGES: Final = (
+    hasattr(_fcntl, "F_OFD_SETLK") and sys.platform == "linux" and sys.maxsize > 2**32
+)
+
+
+def lock_range(descriptor: int, start: int, length: int, *, held: bool) -> None:
+    """Lock bytes of the open file against other such locks, or unlock them; nothing where none are."""
+    if _fcntl is not None and _HAS_RANGES:
+        kind = _fcntl.F_WRLCK if held else _fcntl.F_UNLCK
+        request = struct.pack(_RANGE, kind, os.SEEK_SET, start, length, 0)
+        with suppress(OSError):  # a file system without such locks
+            _fcntl.fcntl(descriptor, _fcntl.F_OFD_SETLK, request)
+
+
+def find_range_lock(descriptor: int, start: int, length: int) -> int | None:
+    """Return where another open file has locked a byte by `lock_range`; None if none has."""
+    if _fcntl is None or not _HAS_RANGES:
+        return None
+    request = struct.pack(_RANGE, _fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
+    try:
+        answer = _fcntl.fcntl(descriptor, _fcntl.F_OFD_GETLK, request)
+    except OSError:
+        return None
+    kind, _, at, _, _ = struct.unpack(_RANGE, answer)
+    return None if kind == _fcntl.F_UNLCK else max(at, start)
 
 
 def _holder(descriptor: int) -> str:

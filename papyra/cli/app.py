@@ -113,7 +113,7 @@ def persistence(*, url: str, as_json: bool) -> int:
     source = papyra.open_counters(url)
     tally = source.read()
     if as_json:
-        emit(json_line(tally.snapshot()))
+        emit(json_line({**tally.snapshot(), "about": wording.about(source.source, tally)}))
     else:
         emit(wording.counters(source.source, tally))
     return OK

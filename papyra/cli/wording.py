@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import papyra
 from papyra.backends.redis.address import without_userinfo
 from papyra.cli.output import printable
+from papyra.published import unpublished_words
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
@@ -28,17 +29,30 @@ _EARLIEST: Final = 1e9
 _LATEST: Final = 253_402_000_000
 
 
+def about(source: str, tally: "Tally") -> dict[str, object]:
+    """Return what else is known of the counters; None where a server does not know it."""
+    is_known = bool(tally.live or tally.exited)
+    return {
+        "store": source,
+        "since": tally.since,
+        "live": tally.live if is_known else None,
+        "exited": tally.exited if is_known else None,
+        "unpublished": tally.unpublished if is_known else None,
+    }
+
+
 def counters(source: str, tally: "Tally") -> str:
     """Return a table of the ten counters, headed by whose they are and since when."""
     since = datetime.fromtimestamp(tally.since).astimezone().isoformat(timespec="seconds")
     owners = (
-        f"live    {_count(len(tally.live), 'process')}",
+        f"live    {_count(tally.live, 'store object')}, open now",
         f"exited  {_count(tally.exited, 'store object')}, closed or gone with the process",
     )
     return _text(
         f"store   {source}",
         *(owners if tally.live or tally.exited else ()),  # a server does not know who lives
         f"since   {since}",
+        *([f"unseen  {unpublished_words(tally.unpublished)}"] if tally.unpublished else ()),
         "",
         *_table("COUNT", tally.snapshot()),
     )

@@ -49,6 +49,13 @@ class Outcome(NamedTuple):
         return json.loads(self.out)
 
     @property
+    def counters(self) -> Any:
+        """The ten counters of the JSON document, without what else it tells of them."""
+        document = self.document
+        assert set(document.pop("about")) == {"store", "since", "live", "exited", "unpublished"}
+        return document
+
+    @property
     def error(self) -> Any:
         """The error that is told as JSON on stderr; stdout is empty."""
         assert self.out == ""

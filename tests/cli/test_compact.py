@@ -43,7 +43,7 @@ def records(shell: Shell) -> int:
 
 def counted(shell: Shell) -> dict[str, int]:
     """Return what the shell shows of the counters, without the appends of `fill`."""
-    shown = shell.papyra("metrics", "persistence", "--json").document
+    shown = shell.papyra("metrics", "persistence", "--json").counters
     return {**shown, "records_written": 0}
 
 

@@ -33,7 +33,7 @@ def test_the_counters_of_a_running_program_are_shown_and_it_is_told_whose_they_a
         0,
         f"""\
 store   {shell.path}
-live    1 process
+live    1 store object, open now
 exited  0 store objects, closed or gone with the process
 since   {since.isoformat(timespec="seconds")}
 
@@ -61,8 +61,8 @@ def test_json_is_one_flat_object_of_the_ten_counters_in_the_order_of_the_specifi
         shown = shell.papyra("metrics", "persistence", "--json")
 
     assert shown.code == 0
-    assert list(shown.document) == NAMES
-    assert shown.document == counts(records_written=3)
+    assert list(shown.counters) == NAMES
+    assert shown.counters == counts(records_written=3)
     assert shown.out.count("\n") == 1
 
 
@@ -101,7 +101,7 @@ These are the counts of the interval that ended; from now on the counters count 
         "",
     )
     assert after_reset == counts()
-    assert shown.document == counts(records_written=2)
+    assert shown.counters == counts(records_written=2)
 
 
 def test_a_reset_with_json_prints_ten_zeros_and_tells_stderr_the_interval_that_ended(
@@ -156,8 +156,8 @@ def test_the_counters_outlive_a_store_that_is_closed_and_go_on_when_it_is_opened
 
         assert program.ask("snapshot") == counts(records_written=2)
 
-    assert closed.document == counts(records_written=3)
-    assert reopened.document == counts(records_written=5)
+    assert closed.counters == counts(records_written=3)
+    assert reopened.counters == counts(records_written=5)
 
 
 def test_the_counters_of_a_killed_program_are_there_and_can_be_reset(shell: Shell) -> None:
@@ -170,13 +170,13 @@ def test_the_counters_of_a_killed_program_are_there_and_can_be_reset(shell: Shel
     again = shell.papyra("metrics", "persistence", "--json")
 
     assert killed.out.splitlines()[1:3] == [
-        "live    0 processes",
+        "live    0 store objects, open now",
         "exited  1 store object, closed or gone with the process",
     ]
     assert killed.out.splitlines()[6].split()[:2] == ["records_written", "3"]
     assert (reset.code, json.loads(reset.out)) == (0, counts())
     assert interval == counts(records_written=3)
-    assert (again.code, again.document) == (0, counts())
+    assert (again.code, again.counters) == (0, counts())
 
 
 def test_programs_that_use_one_store_at_once_are_added_up(shell: Shell) -> None:
@@ -186,10 +186,10 @@ def test_programs_that_use_one_store_at_once_are_added_up(shell: Shell) -> None:
         gone.ask("append 4")
         gone.close()
         shown = shell.papyra("metrics", "persistence")
-        document = shell.papyra("metrics", "persistence", "--json").document
+        document = shell.papyra("metrics", "persistence", "--json").counters
 
     assert shown.out.splitlines()[1:3] == [
-        "live    2 processes",
+        "live    2 store objects, open now",
         "exited  1 store object, closed or gone with the process",
     ]
     assert document == counts(records_written=7)

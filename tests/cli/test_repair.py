@@ -227,7 +227,7 @@ def test_a_recovery_does_not_disturb_a_program_and_both_are_counted(shell: Shell
         program.ask("append 1")
         assert program.ask("read") == 3
         assert program.ask("snapshot") == counts(records_written=3, records_read=3)
-        assert shell.papyra("metrics", "persistence", "--json").document == counts(
+        assert shell.papyra("metrics", "persistence", "--json").counters == counts(
             records_written=3,
             records_read=3,
             scan_operations=1,
@@ -311,7 +311,7 @@ def test_a_compaction_drops_what_the_retention_in_the_url_does_not_keep(shell: S
         },
     )
     assert shell.path.read_bytes() == kept
-    assert shell.papyra("metrics", "persistence", "--json").document == counts(
+    assert shell.papyra("metrics", "persistence", "--json").counters == counts(
         compactions_triggered=1
     )
 
@@ -347,7 +347,7 @@ def test_a_recovery_of_a_store_whose_directory_is_closed_fails_and_says_that_nob
     assert done[:2] == (1, "")
     warning, error = done.err.splitlines()
     assert warning.startswith(
-        f"papyra: warning: {shell.path}: other processes will not see its counters: "
+        f"papyra: warning: {shell.path}: other processes do not see its counters yet: "
     )
     assert error.startswith(f"papyra: {shell.path}")
     assert as_json.error["type"] == "StoreIOError"  # the one document on stderr

@@ -84,7 +84,7 @@ def test_a_path_finds_a_set_of_rotated_files(shell: Shell) -> None:
         .out.splitlines()[-1]
         .startswith(f"{shell.path}: 1 file dropped beyond max_files; 2 records kept, 1 dropped")
     )
-    assert shell.papyra("metrics", "persistence", STORE, "--json").document == counts(
+    assert shell.papyra("metrics", "persistence", STORE, "--json").counters == counts(
         records_written=3, compactions_triggered=1
     )
 

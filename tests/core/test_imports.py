@@ -40,7 +40,8 @@ ALLOWED = {
     "page": {"descriptors", "metrics", "system"},
     "retired": {"descriptors", "errors", "metrics", "system"},
     "resets": {"descriptors", "errors", "page", "retired", "system"},
-    "published": {
+    "marks": {"descriptors", "system"},
+    "published": {"marks",
         "descriptors", "errors", "metrics", "page", "refusal", "resets", "retired", "system",
     },
     "calls": {"anomaly", "metrics", "system"},

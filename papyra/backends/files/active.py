@@ -2,6 +2,7 @@
 
 import errno
 import os
+from collections.abc import Callable
 from typing import Final
 from warnings import warn
 
@@ -43,6 +44,8 @@ class ActiveFile:
     Attributes:
         descriptor: Of the active file, for appending and reading; -1 before the first append.
         lock: Of the lock file; -1 before the first append.
+        at_look: Called with the lock's descriptor when it is looked whether the files were moved,
+            which is every 50 ms at the most; the lock is held.
         end: Where the active file ended after this object's last append; -1 before.
     """
 
@@ -53,6 +56,7 @@ class ActiveFile:
         "_layout",
         "_lock_file",
         "_look_at",
+        "at_look",
         "descriptor",
         "end",
         "lock",
@@ -68,6 +72,7 @@ class ActiveFile:
         self._file = self._lock_file = Descriptors()
         self._identity = (_NONE, _NONE)
         self._look_at = 0.0
+        self.at_look: Callable[[int], None] | None = None
 
     def begin(self, *, deadline: float, timeout: float) -> tuple[int, bytes, list[Anomaly]]:
         """
@@ -180,6 +185,8 @@ class ActiveFile:
             self._identity = (status.st_dev, status.st_ino)
         self._generation = generation
         self._look_at = monotonic() + _LOOK_EVERY
+        if self.at_look is not None:
+            self.at_look(self.lock)
 
     def _become_like_the_one_before(self) -> None:
         """Give a new file the owner and mode of the newest sealed one, if there is one."""

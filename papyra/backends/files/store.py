@@ -4,8 +4,10 @@ import errno
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from threading import get_ident
 from typing import Final
+from weakref import ref
 
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
@@ -21,6 +23,7 @@ from papyra.backends.files.view import View
 from papyra.descriptors import Descriptors
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
 from papyra.log import warn
+from papyra.marks import Mark
 from papyra.own_locks import add_owner
 from papyra.primitives import NOW, MustWait, Primitives, Sync
 from papyra.published import publish, unpublish
@@ -29,9 +32,22 @@ from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
-from papyra.system import HAS_FLOCK, LOCK_NONE, flock, sync_data, write_all
+from papyra.system import HAS_FLOCK, LOCK_NONE, flock, monotonic, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
+
+
+#: Seconds after which counters that could not be published are tried again, at an append.
+_PUBLISH_AGAIN: Final = 5.0
+
+
+def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
+    """Mark in the lock file that the counters are not published; let an append try it when due."""
+    this = store()
+    if this is not None and this._unseen is not None:
+        this._unseen.put(lock)
+        if monotonic() >= this._publish_at:
+            this._prepared = False
 
 
 class FileBackend(PersistenceBackend):
@@ -71,6 +87,9 @@ class FileBackend(PersistenceBackend):
         self._is_failure_told = False
         self._is_dirty = False
         self._prepared = False
+        # While the counters cannot be published: the mark that says so, and when to try again.
+        self._unseen: Mark | None = None
+        self._publish_at = 0.0
         self._appends_now = sync != "always"
         add_owner(self)
 
@@ -161,27 +180,47 @@ class FileBackend(PersistenceBackend):
         self._check_usable()
         self._check_ours()
         # An append of another thread would count in the book that is being left.
-        unseen = self._queue.alone(self, self._publish)
-        if unseen is not None:
-            warn("%s: other processes will not see its counters: %s", self.source, unseen)
+        self._queue.alone(self, self._publish)
+        self._tell()
 
-    def _publish(self) -> Exception | None:
-        """Publish the counters, or return why that cannot be."""
+    def _publish(self) -> None:
+        """Publish the counters, or have it tried again later."""
         layout, timeout = self._layout, self._lock_timeout
         with refusals(self.source, "nothing was changed"):
             if self._prepared:
-                return None
+                return
             unseen: Exception | None = None
             try:
+                if self._unseen:
+                    timeout = 0.0  # appends wait meanwhile
                 publish(layout.metrics, layout.owner, self.metrics, timeout=timeout)
-            except FileNotFoundError:
-                return None  # no directory for the store either, which the operation will say
             except StoreBusyError:
                 raise  # by another object's call, which this one interrupted: not now
             except (OSError, PapyraError) as error:
+                if not os.path.isdir(layout.directory):
+                    return  # nor is there a place for the store, which the operation will say
                 unseen = error
             self._prepared = True
-            return unseen
+            self._note_publication(unseen)
+
+    def _note_publication(self, unseen: Exception | None) -> None:
+        """Have it tried again some seconds on if the counters could not be published."""
+        active = self._active
+        if unseen is None:
+            if self._unseen:
+                active.at_look = None
+                self._unseen.remove(active.lock)
+                self._unseen = None
+            return
+        if self._unseen is None:
+            self._unseen = Mark()
+            # Weakly: a store that is dropped is freed at once.
+            active.at_look = partial(_look_after_counters, ref(self))
+            self._untold.append(
+                f"{self.source}: other processes do not see its counters yet: {unseen};"
+                f" it is tried again every {_PUBLISH_AGAIN:g} s"
+            )
+        self._publish_at = monotonic() + _PUBLISH_AGAIN
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         with (

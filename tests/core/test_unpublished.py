@@ -1,0 +1,165 @@
+"""Counters that could not be published at first: published later, and told of until then."""
+
+import contextlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+from children import Child, subject_to_permissions
+from stores import FileKind, counts, event
+
+from papyra import NotPublishedError, open_counters
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
+
+#: The seconds go by, and with them the last look whether the files were moved.
+SOME_SECONDS_ON = "store._publish_at = store._active._look_at = 0.0"
+UNSEEN = "1 program appends whose counters are not published"
+
+
+def fill(place: Path) -> Path:
+    """Leave no byte on the disk."""
+    filler = place / "filler"
+    for size in (4096, 1):
+        with contextlib.suppress(OSError), filler.open("ab", buffering=0) as file:
+            while file.write(bytes(size)):
+                pass
+    return filler
+
+
+def test_a_program_that_starts_on_a_full_disk_is_counted_once_there_is_space(
+    file_kind: FileKind, small_disk: Path
+) -> None:
+    file_kind.path = small_disk / "store.ndjson"
+    with file_kind.open() as first:
+        first.append(event(1))
+    filler = fill(small_disk)
+    with Child() as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        for _ in range(3):
+            refused = child.do("store.append(Record('event', data={'x': 'y' * 5000}))")
+            assert refused["raised"] == "StoreIOError"
+        tally = open_counters(file_kind.url).read()
+        assert (tally.unpublished, tally.snapshot()) == (1, counts(records_written=1))
+        filler.unlink()
+        child.do(SOME_SECONDS_ON)
+        for _ in range(5):
+            child.do("store.append(Record('event'))")
+        tally = open_counters(file_kind.url).read()
+        assert tally.snapshot() == counts(records_written=6, write_errors=3)
+        assert (tally.unpublished, tally.live, tally.exited) == (0, 1, 1)
+        assert child.do("store.metrics.snapshot()") == counts(records_written=5, write_errors=3)
+
+
+def test_a_program_without_the_right_to_publish_is_told_of_and_counted_once_it_has_it(
+    file_kind: FileKind,
+) -> None:
+    with file_kind.open() as first:
+        first.append(event(1))
+    directory = Path(f"{file_kind.path}.metrics")
+    directory.chmod(0)
+    size = Path(f"{file_kind.path}.lock").stat().st_size
+    with Child(*subject_to_permissions()) as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        for _ in range(5):
+            child.do("store.append(Record('event'))")
+        directory.chmod(0o700)
+        tally = open_counters(file_kind.url).read()
+        assert (tally.unpublished, tally.snapshot()) == (1, counts(records_written=1))
+        assert Path(f"{file_kind.path}.lock").stat().st_size == size  # no new generation
+
+        child.do(SOME_SECONDS_ON)
+        child.do("store.append(Record('event'))")
+        child.do("store.append(Record('event'))")
+        tally = open_counters(file_kind.url).read()
+        assert (tally.unpublished, tally.live) == (0, 1)
+        assert tally.snapshot() == counts(records_written=8)
+
+
+@pytest.mark.parametrize("end", ["child.kill()", "child.do('store.close()')"])
+def test_where_no_other_counters_are_known_the_error_tells_of_the_programs_until_they_end(
+    file_kind: FileKind, end: str
+) -> None:
+    Path(f"{file_kind.path}.metrics").touch()
+    with Child() as child, Child() as other:
+        for each in (child, other):
+            each.do(f"store = open_store({file_kind.url!r})")
+            each.do("store.append(Record('event'))")
+        os.unlink(f"{file_kind.path}.metrics")
+        counters = open_counters(file_kind.url)
+        with pytest.raises(NotPublishedError, match="2 programs append whose counters are not"):
+            counters.read()
+        other.do("store.close()")
+        with pytest.raises(NotPublishedError, match=UNSEEN):
+            counters.read()
+        if end == "child.kill()":
+            child.kill()
+        else:
+            child.do("store.close()")
+        with pytest.raises(NotPublishedError, match="no counters are published there"):
+            counters.read()
+
+
+def test_it_is_tried_again_only_after_some_seconds_and_told_once(
+    file_kind: FileKind, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+    with monkeypatch.context() as patch, file_kind.open() as store:
+
+        def refuse(*_: object, **__: object) -> None:
+            tries.append(1)
+            raise PermissionError(13, "Permission denied")
+
+        patch.setattr("papyra.backends.files.store.publish", refuse)
+        for number in range(50):
+            store._active._look_at = 0.0
+            store.append(event(number))
+        assert len(tries) == 1
+        for number in range(5):
+            store._publish_at = store._active._look_at = 0.0
+            store.append(event(number))
+            store.append(event(number))
+        assert len(tries) == 6
+        patch.undo()
+        store._publish_at = store._active._look_at = 0.0
+        store.append(event(1))
+        store.append(event(2))
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=62)
+        assert store._active.at_look is None
+    (warning,) = caplog.messages
+    assert "it is tried again every 5 s" in warning
+
+
+def test_programs_are_counted_by_their_pages_since_process_ids_repeat_across_containers(
+    file_kind: FileKind,
+) -> None:
+    with file_kind.open() as one, file_kind.open() as other:
+        for store in (one, other):
+            store.append(event(1))
+        assert open_counters(file_kind.url).read().live == 2
+
+
+def test_the_shell_tells_of_programs_whose_counters_it_cannot_see(file_kind: FileKind) -> None:
+    from papyra.cli import wording
+
+    with file_kind.open() as store:
+        store.append(event(1))
+    metrics, aside = Path(f"{file_kind.path}.metrics"), Path(f"{file_kind.path}-metrics")
+    shutil.move(metrics, aside)
+    metrics.touch()
+    with file_kind.open() as store:
+        store.append(event(2))
+        metrics.unlink()
+        shutil.move(aside, metrics)
+        source = open_counters(file_kind.url)
+        tally = source.read()
+        assert f"unseen  {UNSEEN}" in wording.counters(source.source, tally)
+        about = wording.about(source.source, tally)
+    assert about == {
+        "store": str(file_kind.path),
+        "since": tally.since,
+        "live": 0,
+        "exited": 1,
+        "unpublished": 1,
+    }
