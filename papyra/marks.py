@@ -37,11 +37,11 @@ class Mark:
 
 
 def count_marks(lock: str) -> int:
-    """Return how many store objects left their mark in the file *lock*; 0 if it is not there."""
+    """Return how many store objects left their mark in the file *lock*; 0 if that cannot be known."""
     with Descriptors() as opened:
         try:
             descriptor = opened.open(lock, os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:  # not there, or not to be read by this user: no counts depend on it
             return 0
         found, ranges = 0, [(_FIRST, _FIRST + _COUNT)]
         while ranges:
