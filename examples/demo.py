@@ -151,8 +151,8 @@ def ask_command_line(url: str) -> dict[str, int]:
     arguments = ["metrics", "persistence", "--store", url]
     print("\n$ papyra", *arguments)
     print(papyra_command(*arguments), end="")
-    counters: dict[str, int] = json.loads(papyra_command(*arguments, "--json"))
-    return counters
+    document = json.loads(papyra_command(*arguments, "--json"))
+    return {counter.name: document[counter.name] for counter in papyra.COUNTERS}
 
 
 def papyra_command(*arguments: str) -> str:
