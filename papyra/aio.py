@@ -16,13 +16,13 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 from papyra import store_url
 from papyra.ahead import Ahead
 from papyra.backend import PersistenceBackend
 from papyra.calls import Call
-from papyra.errors import WriteOutcomeUnknownError
+from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.lane import Lane, Writer
 from papyra.metrics import PersistenceMetrics
 from papyra.ordered_writes import AT_ONCE, refuse, write_in_order
@@ -95,6 +95,10 @@ class AsyncBackend:
 
     def __repr__(self) -> str:
         return f"<AsyncBackend of {self.store!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied."""
+        raise not_copied(self.store.source)
 
     async def __aenter__(self) -> Self:
         return self

@@ -14,7 +14,7 @@ from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
 from papyra.calls import Call, lost_records
-from papyra.errors import WriteOutcomeUnknownError
+from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.log import warn
 from papyra.primitives import Primitives
 from papyra.record import Record, encode
@@ -85,6 +85,10 @@ class PersistenceBackend(Primitives):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled or copied; a subclass that can be opened again may override it."""
+        raise not_copied(self.source)
 
     @final
     def append(self, record: Record) -> str:

@@ -281,3 +281,11 @@ class StoreIOError(PapyraError, OSError):
 
 def _at(offset: int | str) -> str:
     return f"byte {offset}" if isinstance(offset, int) else f"entry {offset}"
+
+
+def not_copied(source: str) -> TypeError:
+    """Return why the store object of *source* can be neither pickled nor copied."""
+    return TypeError(
+        f"{source}: a store object cannot be pickled or copied, since its locks and descriptors are its"
+        " own; pass its URL or path, and open it there"
+    )

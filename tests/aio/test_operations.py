@@ -1,9 +1,11 @@
 """The operations of an AsyncBackend: those of its store, counted once."""
 
 import asyncio
+import copy
 import gc
+import pickle
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
@@ -331,3 +333,15 @@ def test_a_stream_is_read_in_another_thread(run: Run) -> None:
             assert here[0] is not threading.current_thread()
 
     run(main())
+
+
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_one_that_is_to_be_copied_says_what_to_do_instead(
+    backend: PersistenceBackend, way: Callable[[object], object]
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        way(AsyncBackend(backend))
+    assert str(raised.value) == (
+        f"{backend.source}: a store object cannot be pickled or copied, since its locks and"
+        " descriptors are its own; pass its URL or path, and open it there"
+    )

@@ -5,6 +5,8 @@ import math
 import pickle
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -460,3 +462,49 @@ def test_an_intact_line_that_is_not_json_is_an_error_of_reads_and_stays(kind: Ki
         assert (store.compact().kept, store.scan().records) == (2, 2)
         with MemoryBackend() as copy:
             assert import_store(store, copy).copied == 2
+
+
+COPIES: dict[str, Callable[[Any], Any]] = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    **{
+        f"pickle {protocol}": partial(pickle.dumps, protocol=protocol)
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    },
+}
+
+
+@pytest.mark.parametrize("way", COPIES)
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_store_that_is_to_be_copied_says_what_to_do_instead(
+    backend: PersistenceBackend, way: str, *, is_closed: bool
+) -> None:
+    backend.append(event(1))
+    if is_closed:
+        backend.close()
+    with pytest.raises(TypeError) as raised:
+        COPIES[way](backend)
+    assert str(raised.value) == (
+        f"{backend.source}: a store object cannot be pickled or copied, since its locks and"
+        " descriptors are its own; pass its URL or path, and open it there"
+    )
+    if not is_closed:
+        backend.append(event(2))
+        assert numbers(backend.read()) == [1, 2]
+
+
+class Reopened(MemoryBackend):
+    def __reduce__(self) -> Any:
+        return Reopened, ()
+
+
+@pytest.mark.parametrize(
+    "way", [copy.copy, copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+def test_a_class_of_stores_may_say_how_it_is_opened_again(way: Callable[[Any], Any]) -> None:
+    store = Reopened()
+    store.append(event(1))
+    again = way(store)
+    again.append(event(2))
+    assert (numbers(store.read()), numbers(again.read())) == ([1], [2])
+    assert again.metrics.snapshot() == counts(records_written=1, records_read=1)
