@@ -18,6 +18,7 @@ from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.log import warn
 from papyra.primitives import Primitives
 from papyra.record import Record, encode
+from papyra.repeats import look_through
 from papyra.reports import (
     CompactionReport,
     Findings,
@@ -26,8 +27,16 @@ from papyra.reports import (
     Rewritten,
     ScanReport,
 )
-from papyra.selection import Query, Sorter, count_records, newest, query_of, stream
-from papyra.sifting import Line, examine, intact
+from papyra.selection import (
+    Query,
+    Sorter,
+    count_records,
+    newest,
+    query_of,
+    read_all,
+    stream,
+)
+from papyra.sifting import Line, intact
 from papyra.system import monotonic
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
@@ -218,6 +227,8 @@ class PersistenceBackend(Primitives):
         """
         Return the records that the retention keeps, oldest first.
 
+        A record that is in the store more than once is returned where it comes last.
+
         Args:
             kind: Only records of this kind.
             since: Only records with a timestamp from this one on, in seconds since the epoch.
@@ -234,10 +245,7 @@ class PersistenceBackend(Primitives):
         try:
             self._check_usable()
             query = query_of(kind, since, limit, strict=strict)
-            if limit is not None or self._retention.counts:
-                found = newest(self._lines, self._retention, query, time.time(), findings)
-            else:
-                found = list(stream(self._lines, self._retention, query, time.time(), findings))
+            found = read_all(self._lines, self._view, self._retention, query, time.time(), findings)
         except BaseException:
             self.metrics.increment("read_errors")
             self.metrics.increment("anomaly_detected", findings.found)
@@ -451,7 +459,7 @@ class PersistenceBackend(Primitives):
         self._check_usable()
         for anomaly in self._check():
             findings.add(anomaly)
-        records, size, sources = examine(self._lines(newest_first=False), findings)
+        records, size, sources = look_through(self._lines, self._view, findings)
         leftovers = tuple(self._leftovers(sources))
         return ScanReport(records, size, tuple(findings.listed), findings.found, leftovers)
 
@@ -546,10 +554,11 @@ class PersistenceBackend(Primitives):
     def _mend(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")
         findings = Findings()
-        sorter = Sorter(None, time.time())
         done = Rewritten(0, 0)
+        sorter = Sorter(None, time.time())
         try:
             self._look(findings)
+            sorter = Sorter(None, time.time(), may_repeat=findings.duplicates > 0)
             if any(anomaly.type != "unexpected_file" for anomaly in findings.listed):
                 done = self._rewrite(sorter)
         finally:

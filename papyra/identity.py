@@ -67,6 +67,36 @@ class Seen:
         return is_new
 
 
+class Ids:
+    """A set of ids, each as writer and number; numbers that follow one another take no memory."""
+
+    __slots__ = ("_writers",)
+
+    def __init__(self) -> None:
+        self._writers: dict[str, tuple[list[int], list[int]]] = {}
+
+    def add(self, id_: tuple[str, int]) -> bool:
+        """Take *id_* in; False if it was there."""
+        writer, number = id_
+        return _insert(*self._writers.setdefault(writer, ([], [])), number)
+
+    def __contains__(self, id_: tuple[str, int]) -> bool:
+        ranges = self._writers.get(id_[0])
+        if ranges is None:
+            return False
+        firsts, lasts = ranges
+        before = bisect_right(firsts, id_[1]) - 1
+        return before >= 0 and id_[1] <= lasts[before]
+
+    def __bool__(self) -> bool:
+        return bool(self._writers)
+
+    def __eq__(self, other: object) -> bool:
+        return self._writers == other._writers if isinstance(other, Ids) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]  # it changes
+
+
 def number_in(id_: str) -> tuple[str, int] | None:
     """Return writer and number of an *id_* that papyra gave; None for every other."""
     writer, dash, digits = id_.rpartition("-")

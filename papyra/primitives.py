@@ -23,7 +23,7 @@ from papyra.record import MAX_LINE
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Part
-from papyra.sifting import Line
+from papyra.sifting import Line, Lines
 from papyra.system import forget_in_child
 
 # All that the signatures of the primitives name.
@@ -136,6 +136,15 @@ class Primitives(PersistenceMetricsMixin, ABC):
         A line has its newline, if there is one; of a line longer than
         `papyra.record.MAX_LINE` only the length is given.
         """
+
+    def _view(self) -> AbstractContextManager[Lines]:
+        """
+        Give what yields the lines of one moment as `_lines` does, as often as it is called.
+
+        A store overrides it where two calls of `_lines` may yield lines of different moments, so that
+        a second look from the other end sees the same records. No lock is held meanwhile.
+        """
+        return nullcontext(self._lines)
 
     @abstractmethod
     def _check(self) -> Iterable[Anomaly]:

@@ -14,18 +14,19 @@ from papyra.dropped import Dropped
 from papyra.errors import PapyraError
 from papyra.identity import Seen
 from papyra.record import Record
+from papyra.repeats import RepeatError, Repeats, SeenOnce, Views, last_copies
 from papyra.reports import Findings
 from papyra.retention import Retention
-from papyra.sifting import DUPLICATE, Found, Line, anomaly_at, intact, pieces_of, records_in
-
-
-class Lines(Protocol):
-    """A store's `_lines`."""
-
-    def __call__(self, *, newest_first: bool) -> Iterator[Line]:
-        """Iterate over the lines of one moment."""
-        ...
-
+from papyra.sifting import (
+    DUPLICATE,
+    Found,
+    Line,
+    Lines,
+    anomaly_at,
+    intact,
+    pieces_of,
+    records_in,
+)
 
 _KEEP_ALL: Final = Retention()
 #: Times that a stream looks for the oldest record that stays.
@@ -85,6 +86,30 @@ def newest(
     return chosen
 
 
+def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
+    lines: Lines,
+    view: Views,
+    retention: Retention,
+    query: Query,
+    now: float,
+    findings: Findings,
+) -> list[Record]:
+    """Return the records that *query* asks for, oldest first."""
+    if query.limit is not None or retention.counts:
+        return newest(lines, retention, query, now, findings)
+    mark = findings.mark()
+    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=SeenOnce())
+    try:
+        return list(_selected(once, retention, query, now))
+    except RepeatError:
+        findings.rewind(mark)
+    if not query.strict:
+        return newest(lines, retention, query, now, findings)
+    # The oldest damage is what it raises.
+    with view() as its:
+        return list(_selected(last_copies(its, findings, strict=True), retention, query, now))
+
+
 def stream(
     lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterator[Record]:
@@ -93,6 +118,13 @@ def stream(
         kept = _kept(lines, retention, query, now, findings)
     else:
         kept = records_in(lines(newest_first=False), findings, strict=query.strict)
+    return _selected(kept, retention, query, now)
+
+
+def _selected(
+    kept: Iterator[Record], retention: Retention, query: Query, now: float
+) -> Iterator[Record]:
+    """Return those that are young enough, and that *query* asks for."""
     if retention.max_age is None and query.kind is None and query.since is None:
         return kept  # each step between costs as much as a tenth of the parsing
     return (
@@ -132,15 +164,24 @@ def _from(place: Place, lines: Lines) -> Iterator[Line]:
 _BEGINNING: Final = Found(("", 0), 0, 0, Record("cut", timestamp=0))
 
 
-def _find_cut(lines: Lines, retention: Retention, now: float) -> Found | None:
-    """Return the oldest record that stays; None if none does, _BEGINNING if nothing is cut off."""
+def _find_cut(
+    lines: Lines, retention: Retention, now: float, findings: Findings | None = None
+) -> Found | None:
+    """
+    Return the oldest record that stays; None if none does, _BEGINNING if nothing is cut off.
+
+    The damage from there on is added to *findings*.
+    """
     if not retention.counts:
         return _BEGINNING
     admission = retention.from_newest(now)
     cut = None
     if not admission.full:
         for found in intact(
-            lines(newest_first=True), Findings(), newest_first=True, places_only=True
+            lines(newest_first=True),
+            Findings() if findings is None else findings,
+            newest_first=True,
+            places_only=True,
         ):
             if admission.admit(found.record.timestamp, found.size):
                 cut = found
@@ -210,25 +251,36 @@ class Sorter:
     """
     The judge of a recovery (without retention) and of a compaction (with it).
 
+    Args:
+        retention: What stays of the records.
+        now: The time by which they are judged.
+        may_repeat: Whether records may be repeated: a look before found some, or nobody looked.
+
     Attributes:
         kept: Records that stay.
         dropped: What is known of the records outside the retention.
         findings: The damage, which goes to the quarantine.
     """
 
-    def __init__(self, retention: Retention | None, now: float) -> None:
+    def __init__(self, retention: Retention | None, now: float, *, may_repeat: bool = True) -> None:
         self.kept: int = 0
         self.dropped: Dropped = Dropped()
         self.findings: Findings = Findings()
         self._retention = _KEEP_ALL if retention is None else retention
         self._now = now
         self._seen = Seen()
+        self._may_repeat = may_repeat
+        self._repeats = Repeats()
         self._cut: Found | None = None
         self._newer: Collection[str] = ()
         self._reached = False
 
     def begin(self, lines: Lines, /) -> None:
-        """Find the oldest record that stays; of sources newer than its, all stay."""
+        """
+        Find the oldest record that stays, and the last copies of those that are repeated.
+
+        Of sources newer than that of the oldest one, all records stay.
+        """
         sources: dict[str, None] = {}  # newest first
 
         def noted(*, newest_first: bool) -> Iterator[Line]:
@@ -236,12 +288,18 @@ class Sorter:
                 sources[line[0][0]] = None
                 yield line
 
-        self._cut = _find_cut(noted, self._retention, self._now)
+        damage = Findings()
+        self._cut = _find_cut(noted, self._retention, self._now, damage)
         self._reached = self._cut is _BEGINNING
         if self._cut is not None:
             at = self._cut.place[0]
             # Known by name: the cut's own may be dropped by a rotation before it is shown.
             self._newer = set(takewhile(lambda source: source != at, sources))
+        # The look for the cut has met every repeat of what stays.
+        if self._cut is not None and (
+            damage.duplicates if self._retention.counts else self._may_repeat
+        ):
+            self._repeats.look(lines)
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
         """Return the parts of *line*."""
@@ -253,10 +311,11 @@ class Sorter:
             content = piece.content
             if isinstance(content, Record):
                 found = Found(place, piece.start, piece.stop - piece.start, content)
+                is_last = self._repeats.is_last(place[0], content.id)
                 if not self._stays(found):
                     self.dropped.add(content, found.size)
                     continue
-                if self._seen.add(content, line):
+                if self._seen.add(content, line) if is_last is None else is_last:
                     self.kept += 1
                     parts.append(Part(piece.start, piece.stop, None))
                     continue
@@ -276,9 +335,11 @@ class Sorter:
         Say that all lines of *source* were shown.
 
         Raises:
-            PapyraError: if the oldest record to be kept was not among them.
+            PapyraError: if the oldest record to be kept was not among them, or a copy that was
+                counted on when other copies were taken for duplicates.
         """
-        if self._cut is not None and not self._reached and source == self._cut.place[0]:
+        is_cut_lost = self._cut is not None and not self._reached and source == self._cut.place[0]
+        if is_cut_lost or not self._repeats.is_as_expected(source):
             raise PapyraError(
                 f"{source}: somebody changed the store meanwhile; it was left as it is; try again"
             )

@@ -7,7 +7,7 @@ newline where it has one; one that is too long to be held comes as its length.
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
 from papyra.damage import Flaw, Piece, dissect, oversized
@@ -30,6 +30,14 @@ Line = tuple[Place, bytes | int]
 
 #: What is wrong with a record that was met before.
 DUPLICATE: Final = Flaw("duplicate_record", "the same record stands elsewhere, too")
+
+
+class Lines(Protocol):
+    """A store's `_lines`."""
+
+    def __call__(self, *, newest_first: bool) -> Iterator[Line]:
+        """Iterate over the lines of one moment."""
+        ...
 
 
 class Found(NamedTuple):
@@ -69,18 +77,20 @@ def intact(  # noqa: PLR0913  each says how it looks
     strict: bool = False,
     start: int = 0,
     places_only: bool = False,
+    seen: Seen | None = None,
 ) -> Iterator[Found]:
     """
     Yield the records in *lines*, where they stand, and add the damage to *findings*.
 
     What stands before byte *start* of the first line is passed over. For a caller that wants
-    *places_only*, something stands for an intact record that cannot be read.
+    *places_only*, something stands for an intact record that cannot be read. Of a record that is
+    repeated, *seen* tells which copy it is; by default the one that comes first.
 
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
         UnreadableRecordError: at an intact record that cannot be read.
     """
-    seen = Seen()
+    seen = Seen() if seen is None else seen
     for place, line in lines:
         if not start and type(line) is bytes and (record := _new_record(line, seen)):
             yield _found((place, 0, len(line), record, line))
@@ -95,14 +105,16 @@ def intact(  # noqa: PLR0913  each says how it looks
         start = 0
 
 
-def records_in(lines: Iterable[Line], findings: Findings, *, strict: bool) -> Iterator[Record]:
+def records_in(
+    lines: Iterable[Line], findings: Findings, *, strict: bool, seen: Seen | None = None
+) -> Iterator[Record]:
     """
     Yield the records in *lines*, as `intact` does, but not where they stand.
 
     Raises:
         CorruptRecordError, UnreadableRecordError: as `intact`.
     """
-    seen = Seen()
+    seen = Seen() if seen is None else seen
     for place, line in lines:
         if type(line) is bytes and (record := _new_record(line, seen)):
             yield record
@@ -155,9 +167,11 @@ def _new_record(line: bytes, seen: Seen) -> Record | None:
     return record if id_ is not None and seen.add_id(id_) else None
 
 
-def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int, list[str]]:
+def examine(
+    lines: Iterable[Line], findings: Findings, *, seen: Seen | None = None
+) -> tuple[int, int, list[str]]:
     """
-    Add the damage in *lines* to *findings*.
+    Add the damage in *lines* to *findings*; *seen* is as for `intact`.
 
     Returns:
         The number of intact records, that of bytes, and where lines stand, in their order.
@@ -165,7 +179,7 @@ def examine(lines: Iterable[Line], findings: Findings) -> tuple[int, int, list[s
     records = size = 0
     sources: list[str] = []
     source = ""
-    seen = Seen()
+    seen = Seen() if seen is None else seen
     for place, line in lines:
         if place[0] != source:
             source = place[0]

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import ClassVar
 
@@ -12,7 +13,7 @@ from papyra.record import MAX_LINE
 from papyra.reports import Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Sorter
-from papyra.sifting import Line
+from papyra.sifting import Line, Lines
 
 #: Lines beyond twice those kept last time before the retention is applied again.
 _SLACK = 1000
@@ -67,9 +68,14 @@ class MemoryBackend(PersistenceBackend):
         return []
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        return self._lines_of(*self._held, newest_first=newest_first)
+
+    def _view(self) -> AbstractContextManager[Lines]:
+        return nullcontext(partial(self._lines_of, *self._held))
+
+    def _lines_of(self, held: list[bytes], end: int, *, newest_first: bool) -> Iterator[Line]:
         # No copy: lines are only ever added to this list, and what is added lies beyond its end;
         # a trim or a recovery makes another one.
-        held, end = self._held
         for number in range(end - 1, -1, -1) if newest_first else range(end):
             line = held[number]
             yield (self.source, str(number)), line if len(line) <= MAX_LINE else len(line)

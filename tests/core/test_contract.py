@@ -318,19 +318,52 @@ def test_recovery_removes_damage_and_keeps_every_intact_line(kind: Kind) -> None
         assert numbers(store.read(strict=True)) == [1, 2, 3]
 
 
-def test_a_record_that_stands_twice_is_read_once(kind: Kind) -> None:
+def test_a_record_that_stands_twice_is_read_where_it_stands_last(kind: Kind) -> None:
     with kind.open() as store:
-        store.append_many([event(1), event(2)])
-        line = next(iter(store._lines(newest_first=False)))[1]
+        store.append_many([event(n) for n in range(4)])
+        place, line = next(iter(store._lines(newest_first=False)))
         assert isinstance(line, bytes)
         kind.put(store, line)
 
-        assert numbers(store.read()) == [1, 2]
-        assert sorted(numbers(store.read(limit=3))) == [1, 2]
-        (anomaly,) = store.scan().anomalies
-        assert anomaly.type == "duplicate_record"
-        assert store.recover().clean
-        assert numbers(store.read(strict=True)) == [1, 2]
+        assert numbers(store.read()) == [1, 2, 3, 0]
+        assert numbers(store.read(limit=9)) == [1, 2, 3, 0]
+        assert numbers(store.read(limit=2)) == [3, 0]
+        assert numbers(store.read(since=0)) == [1, 2, 3, 0]
+        report = store.scan()
+        assert report.records == 4
+        (anomaly,) = report.anomalies
+        assert (anomaly.type, anomaly.source) == ("duplicate_record", place[0])
+        assert anomaly.offset == place[1]
+        with pytest.raises(CorruptRecordError) as raised:
+            store.read(strict=True)
+        assert (raised.value.source, raised.value.offset) == place
+        assert store.recover(dry_run=True).removed == len(line)
+
+        report_of_recovery = store.recover()
+
+        assert (report_of_recovery.clean, report_of_recovery.removed) == (True, len(line))
+        assert numbers(store.read(strict=True)) == [1, 2, 3, 0]
+        assert numbers(store.read(limit=2)) == [3, 0]
+
+
+@pytest.mark.parametrize("keep", range(1, 6))
+def test_a_retention_keeps_the_copies_that_are_read(kind: Kind, keep: int) -> None:
+    expected = [1, 2, 3, 0, 4][-keep:]
+    with kind.open(retention=Retention(max_records=keep)) as store:
+        store.append_many([event(n) for n in range(4)])
+        (_, line), *_ = store._lines(newest_first=False)
+        assert isinstance(line, bytes)
+        kind.put(store, line)
+        store.append(event(4))
+        assert numbers(store.read()) == expected
+        assert numbers(list(store.records())) == expected
+        preview = store.compact(dry_run=True)
+        report = store.compact()
+        assert (report.kept, report.bytes_after) == (preview.kept, preview.bytes_after)
+        assert report.kept == keep
+        assert numbers(store.read(strict=True)) == expected
+        left = [line for _, line in store._lines(newest_first=False)]
+        assert len(left) == keep
 
 
 def test_threads_append_side_by_side(backend: PersistenceBackend) -> None:

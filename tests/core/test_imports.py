@@ -31,8 +31,10 @@ ALLOWED = {
     "retention": set(),
     "units": set(),
     "sifting": {"anomaly", "damage", "errors", "identity", "record", "reports"},
+    "repeats": {"errors", "identity", "record", "reports", "sifting"},
     "selection": {
-        "anomaly", "dropped", "errors", "identity", "record", "reports", "retention", "sifting",
+        "anomaly", "dropped", "errors", "identity", "record", "repeats", "reports", "retention",
+        "sifting",
     },
     "counter_names": set(),
     "counter_storage": {"counter_names"},
@@ -52,8 +54,8 @@ ALLOWED = {
         "selection", "sifting", "system",
     },
     "backend": {
-        "anomaly", "calls", "errors", "log", "primitives", "record", "reports", "selection", "sifting",
-        "system",
+        "anomaly", "calls", "errors", "log", "primitives", "record", "repeats", "reports", "selection",
+        "sifting", "system",
     },
     "importing": {"backend", "copies", "damage", "errors", "identity", "record", "reports", "sifting"},
     "countable": {"metrics", "retired"},

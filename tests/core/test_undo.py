@@ -21,6 +21,7 @@ from papyra import (
 from papyra.backends.files import undo
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.replacing import Replacement
+from papyra.backends.files.saved import Saved
 from papyra.record import encode, seal
 
 TORN = b'{"kind":"event","timest'
@@ -190,6 +191,40 @@ def test_an_interrupted_undo_is_done_by_the_next(
             with pytest.raises(KeyboardInterrupt):
                 store.recover(undo=identifier)
         assert len(before.items() & data(tmp_path).items()) == 1
+        undone(store)
+        assert data(tmp_path) == before
+
+
+def test_an_inode_that_was_used_again_does_not_put_a_file_back_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the sealed file nothing stays, so it is removed; what is put back may have its inode."""
+    path, sealed = tmp_path / "store.ndjson", tmp_path / "store.ndjson.000000000001"
+    for file in (sealed, path):
+        file.write_bytes(b"junk\n" + (line(1) if file is path else b""))
+    before = data(tmp_path)
+    take_place = Replacement.take_place
+
+    def interrupted_at_the_active_one(self: Replacement, *, timeout: float) -> None:
+        if sealed.exists() and sealed.stat().st_size:
+            raise KeyboardInterrupt
+        take_place(self, timeout=timeout)
+
+    class Reused(Saved):
+        def __init__(self, layout: Layout, id_: str) -> None:
+            super().__init__(layout, id_)
+            for chapter in self.chapters:
+                if chapter.file == sealed.name and sealed.exists():
+                    chapter.end["inode"] = sealed.stat().st_ino
+
+    monkeypatch.setattr(undo, "Saved", Reused)
+    with RotatingBackend(path) as store:
+        identifier = store.recover().quarantine
+        assert not sealed.exists()
+        with monkeypatch.context() as patch:
+            patch.setattr(Replacement, "take_place", interrupted_at_the_active_one)
+            with pytest.raises(KeyboardInterrupt):
+                store.recover(undo=identifier)
         undone(store)
         assert data(tmp_path) == before
 

@@ -13,7 +13,8 @@ from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.scripts import FORGET
 from papyra.backends.redis.writing import MOVE
 from papyra.record import MAX_LINE, encode, seal
-from papyra.selection import Lines, Sorter
+from papyra.selection import Sorter
+from papyra.sifting import Lines
 
 STRANGE = [
     ({"line": b"\xff\xfe"}, "invalid_utf8"),

@@ -2,8 +2,8 @@
 
 import errno
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from threading import get_ident
 from typing import Final
@@ -31,7 +31,7 @@ from papyra.refusal import refusal, refusals
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
-from papyra.sifting import Line
+from papyra.sifting import Line, Lines
 from papyra.system import HAS_FLOCK, LOCK_NONE, flock, monotonic, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
@@ -223,11 +223,16 @@ class FileBackend(PersistenceBackend):
         self._publish_at = monotonic() + _PUBLISH_AGAIN
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        with self._view() as lines:
+            yield from lines(newest_first=newest_first)
+
+    @contextmanager
+    def _view(self) -> Generator[Lines]:
         with (
             refusals(self.source, "reading"),
             View(self._layout, timeout=self._lock_timeout) as view,
         ):
-            yield from view.lines(newest_first=newest_first)
+            yield view.lines
 
     def _rewrite(self, judge: Judge) -> Rewritten:
         layout, timeout = self._layout, self._lock_timeout

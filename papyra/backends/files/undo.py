@@ -81,7 +81,9 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
             for state in ("old", "undone")
         )
         is_new = _begins_with(path, end["new_size"], end["new_checksum"])
-        is_itself = is_new and os.stat(path).st_ino == end["inode"]
+        # A sealed file of which nothing stayed was removed, so its inode may be another file's now.
+        is_there = end["new_size"] > 0 or named == layout.path
+        is_itself = is_new and is_there and os.stat(path).st_ino == end["inode"]
         # A torn line is the beginning of a whole one: an append may have brought it back.
         if is_back and not is_itself:
             return None

@@ -1,7 +1,8 @@
 """The stream, page by page, as lines."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Final
 
 from papyra.backends.redis.link import Link
@@ -18,20 +19,52 @@ _LARGEST_PAGE: Final = 1000
 _PAGE_BYTES: Final = 1024 * 1024
 
 
-def lines(link: Link, *, newest_first: bool, field: bytes = FIELD) -> Iterator[Line]:
+class View:
+    """The entries of one moment: those up to the newest one at the first look."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._newest = ""
+
+    def lines(self, *, newest_first: bool) -> Iterator[Line]:
+        """Iterate as `lines` does; an entry that a compaction drops between two looks is missing."""
+        if not self._newest and not newest_first:
+            self._newest = newest_entry(self._link)
+            if not self._newest:
+                return
+        its = lines(self._link, newest_first=newest_first, newest=self._newest)
+        with closing(its):
+            for line in its:
+                if not self._newest:  # the first page told it, without a question of its own
+                    self._newest = str(line[0][1])
+                yield line
+                break
+            yield from its
+
+
+def newest_entry(link: Link) -> str:
+    """Return the id of the newest entry; "" if there is none."""
+    newest = link.ask("XREVRANGE", link.keys.records, "+", "-", "COUNT", 1)
+    return _text(newest[0][0]) if newest else ""
+
+
+def lines(
+    link: Link, *, newest_first: bool, field: bytes = FIELD, newest: str = ""
+) -> Generator[Line]:
     """
     Yield the entry's id and the line in its one *field*, of every entry that stands there now.
 
-    Entries that come later are not seen; one that a compaction drops meanwhile may not be.
+    Entries that come later are not seen; one that a compaction drops meanwhile may not be. With
+    *newest*, the id of an entry, those behind it are not seen, either.
     """
     key = link.keys.records
     if newest_first:
-        command, start, end = "XREVRANGE", "+", "-"
+        command, start, end = "XREVRANGE", newest or "+", "-"
     else:
-        newest = link.ask("XREVRANGE", key, "+", "-", "COUNT", 1)
+        newest = newest or newest_entry(link)
         if not newest:
             return
-        command, start, end = "XRANGE", "-", _text(newest[0][0])
+        command, start, end = "XRANGE", "-", newest
     count = _FIRST_PAGE
     while True:
         page, is_last = link.run(PAGE, command, start, end, count, _PAGE_BYTES)

@@ -8,11 +8,10 @@ Nothing goes before the judge has seen everything: until then only what is to be
 import os
 from array import array
 from collections.abc import Sequence
-from functools import partial
 from typing import Final, NamedTuple
 
 from papyra.backends.redis.link import Link
-from papyra.backends.redis.reading import lines
+from papyra.backends.redis.reading import View
 from papyra.backends.redis.scripts import DROP
 from papyra.backends.redis.writing import MOVE
 from papyra.reports import Rewritten
@@ -69,10 +68,11 @@ class _Plan:
 
 def rewrite(link: Link, judge: Judge) -> Rewritten:
     """Show *judge* each line and do as it says; each entry goes in a step of its own."""
-    judge.begin(partial(lines, link))
+    view = View(link)
+    judge.begin(view.lines)
     plan = _Plan()
     before = after = removed = 0
-    for place, line in lines(link, newest_first=False):
+    for place, line in view.lines(newest_first=False):
         parts = judge(place, line)
         size = line if isinstance(line, int) else len(line)
         before += size

@@ -1,0 +1,208 @@
+"""Records that stand in a store more than once: the last copy is the record, for every operation."""
+
+from collections.abc import Iterator
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from stores import event, numbers
+
+from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
+from papyra.record import encode, id_in, seal
+from papyra.repeats import Repeats, last_copies, look_through
+from papyra.reports import Findings
+from papyra.retention import Retention
+from papyra.selection import Sorter, newest, query_of, read_all
+from papyra.sifting import Line, Lines
+
+ALL = query_of(None, None, None, strict=False)
+
+
+def line(n: int, writer: str = "a") -> bytes:
+    return seal(encode(event(n)), writer * 16, n)
+
+
+def lines_of(sources: list[list[bytes]]) -> Lines:
+    """Return what yields the lines of so many sources, as a store does."""
+    placed: list[Line] = [
+        ((f"s{at}", number), content)
+        for at, contents in enumerate(sources)
+        for number, content in enumerate(contents)
+    ]
+
+    def lines(*, newest_first: bool) -> Iterator[Line]:
+        return iter(placed[::-1] if newest_first else placed)
+
+    return lines
+
+
+ids = st.tuples(st.integers(0, 9), st.sampled_from("ab"))
+#: Two records may share a line, and a line may be damaged.
+contents = st.one_of(
+    ids.map(lambda id_: line(*id_)),
+    st.lists(ids, min_size=2, max_size=3).map(
+        lambda some: b"".join(line(*id_)[:-1] for id_ in some) + b"\n"
+    ),
+    st.sampled_from([b"junk\n", b"\n", line(3)[:30] + b"\n"]),
+)
+
+
+@given(st.lists(st.lists(contents, max_size=12), max_size=4))
+def test_every_look_finds_the_same_copies(sources: list[list[bytes]]) -> None:
+    lines = lines_of(sources)
+    keep_all, backward = Retention(), Findings()
+    expected = [record.id for record in newest(lines, keep_all, ALL, 0, backward)]
+    found, streamed, scanned = Findings(), Findings(), Findings()
+
+    def view() -> nullcontext[Lines]:
+        return nullcontext(lines)
+
+    records = read_all(lines, view, keep_all, ALL, 0, found)
+    assert [record.id for record in records] == expected
+    stream = last_copies(lines, streamed, strict=False)
+    assert [record.id for record in stream] == expected
+    assert look_through(lines, view, scanned)[0] == len(expected)
+    sorter = Sorter(None, 0)
+    sorter.begin(lines)
+    kept = []
+    for place, content in lines(newest_first=False):
+        assert isinstance(content, bytes)
+        kept += [
+            content[part.start : part.stop]
+            for part in sorter(place, content)
+            if part.anomaly is None and content.strip()
+        ]
+    for at in range(len(sources)):
+        sorter.finish(f"s{at}")
+    assert sorter.kept == len(kept) == len(expected)
+    assert [part[part.index(b'"_id"') + 7 :].split(b'"')[0].decode() for part in kept] == expected
+    # Where nobody reads from the end, findings come in the order of the store.
+    assert scanned.listed == streamed.listed == sorter.findings.listed
+    assert set(backward.listed) == set(found.listed) == set(scanned.listed)
+    assert scanned.found == backward.found
+
+
+def test_any_number_of_copies_is_counted() -> None:
+    lines = lines_of([[line(1)] * 30, [line(2), line(1)] * 20, [line(2)] * 3, [line(3)]])
+    repeats = Repeats()
+    repeats.look(lines)
+    told = []
+    for place, content in lines(newest_first=False):
+        assert isinstance(content, bytes)
+        told.append(repeats.is_last(place[0], id_in(content)))
+    assert told == [*[False] * 30, *[False] * 39, True, False, False, True, None]
+    assert all(repeats.is_as_expected(f"s{at}") for at in range(4))
+
+
+def put(path: Path, *contents: bytes) -> None:
+    path.write_bytes(b"".join(contents))
+
+
+def test_a_copy_that_goes_meanwhile_leaves_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    put(path, line(1), line(2), line(1))
+    begin = Sorter.begin
+
+    def cut(self: Sorter, lines: Lines) -> None:
+        begin(self, lines)
+        # The same inode and size, as when a stranger writes into the file.
+        with path.open("r+b") as file:
+            file.write(line(1) + line(2) + b"x" * (len(line(1)) - 1))
+
+    monkeypatch.setattr(Sorter, "begin", cut)
+    with JsonBackend(path) as store:
+        with pytest.raises(PapyraError, match="it was left as it is; try again"):
+            store.recover()
+        assert path.read_bytes().startswith(line(1) + line(2))
+        assert store.quarantined() == []
+
+
+def test_a_line_that_goes_meanwhile_leaves_the_memory_as_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = Sorter.begin
+    with MemoryBackend() as store:
+        held, _ = store._held
+        held += [line(1), line(2), line(1)]
+        store._held = held, 3
+
+        def cut(self: Sorter, lines: Lines) -> None:
+            begin(self, lines)
+            store._held = [line(1), line(2)], 2
+
+        monkeypatch.setattr(Sorter, "begin", cut)
+        with pytest.raises(PapyraError, match="it was left as it is; try again"):
+            store.recover()
+        assert numbers(store.read()) == [1, 2]
+
+
+def test_an_older_copy_that_a_rotation_drops_meanwhile_leaves_the_last_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    oldest = tmp_path / "store.ndjson.000000000001"
+    put(oldest, line(1), line(2))
+    put(tmp_path / "store.ndjson.000000000002", line(1), line(3))
+    put(path, line(4), line(3))
+    begin = Sorter.begin
+
+    def drop(self: Sorter, lines: Lines) -> None:
+        begin(self, lines)
+        oldest.unlink()
+
+    with RotatingBackend(path) as store:
+        assert numbers(store.read()) == [2, 1, 4, 3]
+        monkeypatch.setattr(Sorter, "begin", drop)
+        assert store.recover().clean
+        assert numbers(store.read(strict=True)) == [1, 4, 3]
+
+
+def test_a_scan_of_a_file_that_is_rewritten_meanwhile_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    sealed = tmp_path / "store.ndjson.000000000001"
+    put(sealed, line(1), line(2), line(1))
+    put(path, line(3))
+    look = Repeats.look
+
+    def recovered(self: Repeats, lines: Lines) -> None:
+        look(self, lines)
+        put(sealed, line(2), line(1))
+
+    with RotatingBackend(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Repeats, "look", recovered)
+            with pytest.raises(StoreIOError, match="read it again"):
+                store.scan()
+        assert store.scan().clean
+        assert numbers(store.read(strict=True)) == [2, 1, 3]
+
+
+def test_a_clean_store_is_looked_at_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[bool] = []
+    lines_of_store = MemoryBackend._lines_of
+
+    def counted(
+        self: MemoryBackend, held: list[bytes], end: int, *, newest_first: bool
+    ) -> Iterator[Line]:
+        looks.append(newest_first)
+        return lines_of_store(self, held, end, newest_first=newest_first)
+
+    monkeypatch.setattr(MemoryBackend, "_lines_of", counted)
+    with MemoryBackend(retention=Retention(max_records=9)) as store:
+        store.append_many([event(n) for n in range(3)])
+        store.scan()
+        assert looks == [False]
+        looks.clear()
+        store.compact()
+        assert looks == [True]  # for the cut
+    with MemoryBackend() as store:
+        store.append_many([event(n) for n in range(3)])
+        looks.clear()
+        store.read()
+        assert looks == [False]
