@@ -15,6 +15,7 @@ from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.quarantine import Quarantine
 from papyra.backends.files.replacing import Replacement
 from papyra.backends.files.store import FileBackend
+from papyra.backends.files.syncing import _Syncer
 from papyra.system import read_at, sync_directory
 
 #: Takes a thing, the name of one of its attributes, and what replaces it.
@@ -130,10 +131,24 @@ def _seconds_unsynced(replace: Replace) -> None:
     replace(FileBackend, "_sync_written", _nothing)
 
 
+def _dropped_unsynced(replace: Replace) -> None:
+    replace(ActiveFile, "_sync_last", _nothing)
+
+
+def _end_unsynced(replace: Replace) -> None:
+    replace(_Syncer, "end", _nothing)
+
+
 MUTANTS: Final[dict[str, Mutant]] = {
     "appends are not synced": Mutant(_appends_unsynced, "power cut", "append:json:always"),
     "what a second brought is not synced": Mutant(
         _seconds_unsynced, "power cut", "second:json:interval"
+    ),
+    "what a dropped store wrote last is not synced": Mutant(
+        _dropped_unsynced, "power cut", "unclosed:json:interval"
+    ),
+    "what a program wrote last is not synced at its end": Mutant(
+        _end_unsynced, "power cut", "unclosed:rotating:interval"
     ),
     "names of new files are not synced": Mutant(
         _names_of_new_files_unsynced, "power cut", "append:json:always"

@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from weakref import ref
 
 from stores import event
 
 from papyra import JsonBackend, Record, Retention, RotatingBackend
+from papyra.backends.files import syncing
 from papyra.backends.files.store import FileBackend
 
 #: Bytes of a file of the rotating store: three or four records.
@@ -70,6 +72,13 @@ class Work:
         self, *, retention: Retention | None = None, max_files: int | None = None
     ) -> Iterator[FileBackend]:
         """Give the store, opened."""
+        with self.opened(retention=retention, max_files=max_files) as store:
+            yield store
+
+    def opened(
+        self, *, retention: Retention | None = None, max_files: int | None = None
+    ) -> FileBackend:
+        """Return the store, opened, for the caller to close, or not."""
         options = {"retention": retention, "sync": self._sync}
         store: FileBackend
         if self.kind == "json":
@@ -77,9 +86,8 @@ class Work:
         else:
             self._max_files = max_files
             store = RotatingBackend(self.path, max_bytes=MAX_BYTES, max_files=max_files, **options)
-        with store:
-            self._keep_from_syncing(store)
-            yield store
+        self._keep_from_syncing(store)
+        return store
 
     def start(self, *evidence: bytes) -> None:
         """
@@ -120,6 +128,18 @@ class Work:
         with self._doing("sync"):
             store._sync_written()
         self._keep_from_syncing(store)
+
+    def drop(self, stores: list[FileBackend]) -> None:
+        """Free the only one of *stores*, which nobody closed."""
+        with self._doing("sync"):
+            stores.clear()
+
+    def end(self, store: FileBackend) -> None:
+        """Do what the end of a program does, where nobody closed the *store*."""
+        syncer = syncing._Syncer()
+        syncer._dirty.put(ref(store))
+        with self._doing("sync"):
+            syncer.end()
 
     def _keep_from_syncing(self, store: FileBackend) -> None:
         """Have *store* believe that the thread comes soon, so that none is started."""

@@ -166,22 +166,38 @@ def second(work: Work) -> None:
         work.append(store)
 
 
+def unclosed(work: Work) -> None:
+    """Stores that nobody closes: dropped, and then one that the program ends with."""
+    work.start()
+    for count in (1, 4, 2):
+        stores = [work.opened()]
+        work.append(stores[0])
+        work.append(stores[0], count)
+        work.drop(stores)
+    store = work.opened()
+    work.append(store, 2)
+    work.append(store)
+    work.end(store)
+
+
 WORKLOADS: Final[dict[str, Callable[[Work], None]]] = {
     function.__name__: function
-    for function in (append, torn, rotate, drop, compact, recover, undo, mixture, second)
+    for function in (append, torn, rotate, drop, compact, recover, undo, mixture, second, unclosed)
 }
 #: A json store knows neither.
 _ROTATING_ALONE: Final = frozenset({"rotate", "drop"})
+#: What only `sync="interval"` does.
+_LATER: Final = frozenset({"second", "unclosed"})
 
 
 def tasks(sync: str) -> list[str]:
-    """Return what can be done to both kinds of store; with "interval" that is one thing."""
+    """Return what can be done to both kinds of store; with "interval" that is what is synced later."""
     return [
         f"{name}:{kind}:{sync}"
         for name in WORKLOADS
         for kind in ("json", "rotating")
         if (kind == "rotating" or name not in _ROTATING_ALONE)
-        and (name == "second") == (sync == "interval")
+        and (name in _LATER) == (sync == "interval")
     ]
 
 

@@ -41,6 +41,11 @@ class ActiveFile:
     """
     Descriptors of the active file and of its lock, and what is known of both.
 
+    Args:
+        layout: Where they are.
+        is_synced_later: What is written is not on the disk when an append returns, but is to come
+            there. Dropped without `close`, this object brings it there itself.
+
     Attributes:
         descriptor: Of the active file, for appending and reading; -1 before the first append.
         lock: Of the lock file; -1 before the first append.
@@ -53,6 +58,7 @@ class ActiveFile:
         "_file",
         "_generation",
         "_identity",
+        "_is_synced_later",
         "_layout",
         "_lock_file",
         "_look_at",
@@ -62,8 +68,9 @@ class ActiveFile:
         "lock",
     )
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, *, is_synced_later: bool = False) -> None:
         self._layout = layout
+        self._is_synced_later = is_synced_later
         self.descriptor: int = _NONE
         self.lock: int = _NONE
         self.end: int = _NONE
@@ -213,11 +220,28 @@ class ActiveFile:
         self.lock = _NONE
         self._lock_file.close()
 
+    def _sync_last(self) -> None:
+        """Bring to the disk what is not there yet; nothing is waited for but the disk."""
+        if self._is_synced_later and self.end != _NONE:
+            try:
+                sync_data(self.descriptor)
+            except OSError as error:
+                place, why = self._layout.path, f"could not be brought to the disk: {error}"
+                warn(f"{place}: the last records {why}", RuntimeWarning, stacklevel=3)
+
     def __del__(self) -> None:
         if self.lock != _NONE or self.descriptor != _NONE:
-            # Not `store.close()`: the counters' page and the last sync are beyond this object.
-            self.close()
-            warn(f"unclosed store {self._layout.path}", ResourceWarning, stacklevel=2, source=self)
+            # Not `store.close()`: the counters' page is beyond this object. No lock is taken, since
+            # a finalizer may run anywhere; and no thread is asked, which would keep the descriptor.
+            try:
+                self._sync_last()
+            except BaseException:
+                self._sync_last()
+                raise
+            finally:
+                self.close()
+                message = f"unclosed store {self._layout.path}"
+                warn(message, ResourceWarning, stacklevel=2, source=self)
 
 
 def _is_at(descriptor: int, path: str) -> bool:

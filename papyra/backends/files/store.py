@@ -17,7 +17,7 @@ from papyra.backends.files.maintenance import Maintenance
 from papyra.backends.files.ownership import check_ownership
 from papyra.backends.files.preview import preview
 from papyra.backends.files.rewrite import rewrite
-from papyra.backends.files.syncing import sync_soon
+from papyra.backends.files.syncing import is_ending, sync_soon
 from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
 from papyra.descriptors import Descriptors
@@ -82,7 +82,7 @@ class FileBackend(PersistenceBackend):
         self._layout.check_place()
         self.source: str = self._layout.path
         self.name: str = self._layout.name
-        self._active = ActiveFile(self._layout)
+        self._active = ActiveFile(self._layout, is_synced_later=sync == "interval")
         self._failure = ""
         self._is_failure_told = False
         self._is_dirty = False
@@ -162,15 +162,22 @@ class FileBackend(PersistenceBackend):
                 # No lock: who closes the file, or replaces it, has synced it.
                 descriptor = opened.duplicate(self._active.descriptor)
             except OSError as error:
-                if error.errno != errno.EBADF:  # no descriptor is to be had: not now
+                if error.errno == errno.EBADF:
+                    return
+                if not is_ending():  # no descriptor is to be had: not now
                     sync_soon(self)
-                return
+                    return
+                descriptor = self._active.descriptor
             try:
                 if self._active.is_open_as(descriptor):
                     sync_data(descriptor)
             except OSError as error:
                 self._failure = _NOT_SYNCED.format(error)
-                warn("%s: %s; no more is written", self.source, self._failure)
+                message = f"{self.source}: {self._failure}; no more is written"
+                if self._queue.leader == get_ident():  # it has a lock: told when it has none
+                    self._untold.append(message)
+                else:
+                    warn("%s", message, about=self.source)
 
     def _check_ours(self) -> None:
         with refusals(self.source, "nothing was changed"):

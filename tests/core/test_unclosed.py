@@ -1,0 +1,243 @@
+"""Stores that nobody closed: dropped while the program goes on, or left as it ends."""
+
+import errno
+import gc
+import os
+import subprocess
+import sys
+import weakref
+from typing import Any
+
+import pytest
+from stores import FileKind, event, numbers
+
+from papyra.backends.files import active, syncing
+
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+
+
+class SyncedFiles(list[int]):
+    """The inodes that were synced, while their descriptor was open."""
+
+    def sync(self, descriptor: int) -> None:
+        self.append(os.fstat(descriptor).st_ino)
+
+
+@pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> SyncedFiles:
+    """What is synced as a store is dropped; the thread that comes a second later does not come."""
+    monkeypatch.setattr(syncing, "INTERVAL", 3600.0)
+    monkeypatch.setattr("papyra.backends.files.store.sync_soon", syncing._Syncer().add)
+    files = SyncedFiles()
+    monkeypatch.setattr(active, "sync_data", files.sync)
+    return files
+
+
+def open_descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+def test_one_that_is_dropped_is_freed_and_synced_at_once(
+    file_kind: FileKind, synced: SyncedFiles
+) -> None:
+    before = open_descriptors()
+    gc.disable()
+    try:
+        store = file_kind.open()
+        store.append(event(1))
+        gone = weakref.ref(store)
+        assert synced == []
+        del store
+        assert gone() is None
+        assert synced == [file_kind.path.stat().st_ino]
+        assert open_descriptors() == before
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("sync", ["none", "always"])
+def test_one_that_is_dropped_is_not_synced_where_nothing_waits_for_it(
+    file_kind: FileKind, synced: SyncedFiles, sync: Any
+) -> None:
+    store = file_kind.open(sync=sync)
+    store.append(event(1))
+    del synced[:], store
+    assert synced == []
+
+
+def test_one_that_only_looked_syncs_nothing(file_kind: FileKind, synced: SyncedFiles) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+    store = file_kind.open()
+    assert numbers(store.read()) == [1]
+    del store
+    assert synced == []
+
+
+def test_a_child_syncs_nothing_of_its_parents(file_kind: FileKind, synced: SyncedFiles) -> None:
+    store = file_kind.open()
+    store.append(event(1))
+    child = os.fork()
+    if not child:
+        try:
+            del store
+            os._exit(len(synced))
+        finally:
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    store.append(event(2))
+    assert numbers(store.read()) == [1, 2]
+    store.close()
+
+
+def test_a_last_sync_that_fails_is_told_and_keeps_no_descriptor(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, synced: SyncedFiles
+) -> None:
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "input/output error")
+
+    before = open_descriptors()
+    store = file_kind.open()
+    store.append(event(1))
+    monkeypatch.setattr(active, "sync_data", fail)
+    with pytest.warns(RuntimeWarning) as warnings:
+        del store
+    (message,) = [str(w.message) for w in warnings if w.category is RuntimeWarning]
+    assert message == (
+        f"{file_kind.path}: the last records could not be brought to the disk:"
+        " [Errno 5] input/output error"
+    )
+    assert open_descriptors() == before
+    assert synced == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interrupt_as_one_is_dropped_keeps_it_from_nothing(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, synced: SyncedFiles
+) -> None:
+    interrupts = [KeyboardInterrupt()]
+
+    def sync(descriptor: int) -> None:
+        if interrupts:
+            raise interrupts.pop()
+        synced.sync(descriptor)
+
+    before = open_descriptors()
+    store = file_kind.open()
+    store.append(event(1))
+    monkeypatch.setattr(active, "sync_data", sync)
+    del store
+    assert synced == [file_kind.path.stat().st_ino]
+    assert open_descriptors() == before
+
+
+_MANY = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
+import papyra
+for number in range(500):
+    papyra.open_store(sys.argv[1].format(number)).append(papyra.Record("event"))
+"""
+
+
+@pytest.mark.parametrize("place", ["store", "store{}"])
+def test_five_hundred_that_are_dropped_need_no_more_descriptors_than_one(
+    file_kind: FileKind, place: str
+) -> None:
+    url = file_kind.url.replace("store.ndjson", f"{place}.ndjson")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _MANY, url],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# The thread that syncs never comes to it; what is synced is told while its descriptor is open.
+_PROGRAM = """
+import atexit, os, sys, threading
+url, way = sys.argv[1:]
+def append(number):
+    store.append(papyra.Record("event", data={"n": number}))
+if way == "a handler that was there first":
+    atexit.register(lambda: append(2))
+import papyra
+from papyra.backends.files import active, store as files, syncing
+syncing.INTERVAL = 3600.0
+def sync(descriptor):
+    status = os.fstat(descriptor)
+    os.write(1, b"%d %d\\n" % (status.st_ino, status.st_size))
+if way == "a handler that comes later":
+    atexit.register(lambda: append(2))
+files.sync_data = sync
+store = papyra.open_store(url)
+keep = [store]
+keep.append(keep)  # freed by no reference count
+def child():
+    global store
+    store = papyra.open_store(url)
+    append(2)
+if way == "a first append at the end":
+    atexit.register(append, 1)
+else:
+    append(1)
+if way == "exit":
+    sys.exit(0)
+if way == "an exception":
+    raise SystemExit
+if way == "closed":
+    store.close()
+if way == "a child":
+    number = os.fork()
+    if number:
+        assert os.waitpid(number, 0)[1] == 0
+        os._exit(0)
+    child()
+if way == "multiprocessing":
+    import multiprocessing
+    multiprocessing.get_context("fork").Process(target=child).start()
+if way == "a thread":
+    thread = threading.Thread(target=append, args=(2,))
+    thread.start()
+if way == "os._exit":
+    os._exit(0)
+"""
+
+
+def synced_by(file_kind: FileKind, way: str) -> list[int]:
+    """Return up to which byte the file was synced, each time, by a program that ends that way."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _PROGRAM, file_kind.url, way],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    synced = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
+    assert {inode for inode, _ in synced} <= {file_kind.path.stat().st_ino}
+    return [size for _, size in synced]
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "plainly", "exit", "an exception", "closed", "a handler that was there first",
+        "a handler that comes later", "a first append at the end", "a child", "a thread",
+    ],
+)  # fmt: skip
+def test_a_program_that_ends_has_all_it_wrote_synced(file_kind: FileKind, way: str) -> None:
+    assert synced_by(file_kind, way)[-1] == file_kind.path.stat().st_size
+
+
+def test_a_program_that_leaves_at_once_syncs_nothing(file_kind: FileKind) -> None:
+    assert synced_by(file_kind, "os._exit") == []
+    with file_kind.open() as store:
+        assert numbers(store.read()) == [1]
+
+
+def test_a_child_of_multiprocessing_is_synced_where_it_has_an_end(file_kind: FileKind) -> None:
+    synced = synced_by(file_kind, "multiprocessing")
+    # From Python 3.13 on such a child runs what atexit was given; before, it leaves at once.
+    whole = file_kind.path.stat().st_size
+    assert (synced[-1] == whole, len(synced)) == (True, 2 if sys.version_info >= (3, 13) else 1)
