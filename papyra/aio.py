@@ -25,7 +25,7 @@ from papyra.calls import Call
 from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.lane import Lane, Writer
 from papyra.metrics import PersistenceMetrics
-from papyra.ordered_writes import AT_ONCE, refuse, write_in_order
+from papyra.ordered_writes import AT_ONCE, fail, refuse, write_in_order
 from papyra.record import Record
 from papyra.reports import CompactionReport, Findings, Quarantined, RecoveryReport, ScanReport
 from papyra.selection import Query
@@ -125,7 +125,19 @@ class AsyncBackend:
             elif lane.is_long_turn(now):
                 await asyncio.sleep(0)
         elif lane.has_room:
-            call = await self._write(lane, now, store._encode((record,)), None)
+            bodies = store._encode((record,))
+            call = Call(bodies, now + store._lock_timeout)
+            place, told = lane.join(call, len(bodies[0]))
+            try:
+                await told
+            except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
+                lane.abandon(place)
+                raise
+            except BaseException:
+                lane.leave(place)
+                raise
+            if place.is_late or call.error is not None:
+                fail(store, place, call)
         else:
             call = await self._write(lane, now, (), iter((record,)))
         return f"{call.writer}-{call.first}"

@@ -21,6 +21,7 @@ from warnings import warn
 
 from papyra.backend import PersistenceBackend
 from papyra.calls import Call
+from papyra.place import Place
 from papyra.system import monotonic
 from papyra.thread_pool import JobThread
 
@@ -34,33 +35,6 @@ _BATCH_BYTES: Final = 1024 * 1024
 _TURN: Final = 0.001
 #: Seconds after which the loop looks whether the thread still works, and which calls are late.
 _LOOK_AGAIN: Final = 0.05
-
-
-class Place:
-    """
-    The place of one write call in the order of its loop.
-
-    Attributes:
-        deadline: When it gives up waiting, as `monotonic` has it.
-        call: What is written; None until it is encoded.
-        waiter: What its caller awaits: first room, if there was none, then the outcome.
-        size: Bytes that are encoded.
-        is_late: Its deadline passed while it waited, so it was given up; its caller is told.
-    """
-
-    __slots__ = ("call", "deadline", "is_late", "size", "waiter")
-
-    def __init__(self, deadline: float) -> None:
-        self.deadline: float = deadline
-        self.call: Call | None = None
-        self.waiter: asyncio.Future[None] | None = None
-        self.size: int = 0
-        self.is_late: bool = False
-
-    def tell(self) -> None:
-        """Let its caller go on; once more does no harm."""
-        if self.waiter is not None and not self.waiter.done():
-            self.waiter.set_result(None)
 
 
 class Lane:
@@ -83,7 +57,7 @@ class Lane:
         # In the order of their start: who waits for room, who has it, and what the thread was
         # given and the loop was not told of yet. The former two lose any place in one step.
         self._line: OrderedDict[Place, None] = OrderedDict()
-        self._order: OrderedDict[Place, None] = OrderedDict()
+        self._order: dict[Place, None] = {}
         self._sent: list[Place] = []
         self._bytes = 0
         #: Places that were given up and are still in the above.
@@ -102,8 +76,13 @@ class Lane:
 
     @property
     def has_room(self) -> bool:
-        """Whether one more call need not wait in line."""
-        return not (self._line or self._is_full())
+        """Whether one more call is taken, and need not wait in line."""
+        return not (
+            self._line
+            or self._bytes >= MOST_BYTES
+            or len(self._order) + len(self._sent) >= MOST_WAITING
+            or self._closings
+        )
 
     def enter(self, deadline: float) -> Place:
         """Take the next place in the order; if it has a `waiter`, that is to be awaited for room."""
@@ -126,6 +105,23 @@ class Lane:
     def is_alone(self, place: Place) -> bool:
         """Whether *place* is the only one: its call may be written here and now."""
         return not self._sent and len(self._order) == 1 and place in self._order and not self._line
+
+    def join(self, call: Call, size: int) -> tuple[Place, "asyncio.Future[None]"]:
+        """
+        Do what `enter`, `grow` and `gather` do for a *call* of *size* bytes, if the lane `has_room`.
+
+        Nearly all calls come this way, so it does all of that by itself.
+        """
+        told = self.loop.create_future()
+        place = Place(call.deadline, call, size, told)
+        self.is_free = False
+        self._bytes += size
+        self._order[place] = None
+        if not self._is_sending and not self._sent:
+            self._send_soon()
+        if self._look is None:
+            self._look_soon()
+        return place, told
 
     def gather(self, place: Place, call: Call) -> "asyncio.Future[None]":
         """Have *call* written in its *place*; the future is done when its outcome stands."""
@@ -248,6 +244,21 @@ class Lane:
             self._tidy()
         if self._sent:
             return
+        if batch := self._ready():
+            self._sent = batch
+            if len(batch) == len(self._order):
+                self._order.clear()
+            else:
+                for place in batch:
+                    self._order.pop(place, None)
+            self._put()
+
+    def _ready(self) -> list[Place]:
+        """Return what is encoded at the head of the order, as much as one batch holds."""
+        if self._bytes <= _BATCH_BYTES:  # the common case, some times faster
+            places = [*self._order]
+            calls = [place.call for place in places]
+            return places[: calls.index(None)] if None in calls else places
         batch: list[Place] = []
         size = 0
         for place in self._order:
@@ -255,11 +266,7 @@ class Lane:
                 break
             batch.append(place)
             size += place.size
-        if batch:
-            self._sent = batch
-            for place in batch:
-                self._order.pop(place, None)
-            self._put()
+        return batch
 
     def _put(self) -> None:
         """Give the thread what is sent; there may be none yet, or none any more."""
@@ -279,10 +286,12 @@ class Lane:
         if sent is not self._sent:
             return  # told by now
         for place in sent:
-            self._bytes -= place.size
-            place.size = 0
-            place.tell()
+            waiter = place.waiter
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
         self._sent = []
+        # Anew: what an interrupt kept from being noted would make the lane full for ever.
+        self._bytes = sum(place.size for place in self._order) if self._order else 0
         # Late is who was late then: what the loop did since was no waiting for the store.
         self._give_up_late(ended)
         self._admit()

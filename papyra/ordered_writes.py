@@ -13,7 +13,8 @@ from typing import Final, NoReturn
 from papyra.backend import PersistenceBackend
 from papyra.calls import Call
 from papyra.errors import PapyraError, StoreClosedError, StoreLockedError
-from papyra.lane import Lane, Place
+from papyra.lane import Lane
+from papyra.place import Place
 from papyra.record import Record
 from papyra.system import monotonic
 
@@ -59,15 +60,14 @@ async def write_in_order(
             lane.leave(place)
             return call
         await lane.gather(place, call)
-        _check_in_time(store, place)
     except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
         lane.abandon(place)
         raise
     except BaseException:
         lane.leave(place)
         raise
-    if call.error is not None:
-        raise call.error.with_traceback(call.traceback)
+    if place.is_late or call.error is not None:
+        fail(store, place, call)
     return call
 
 
@@ -97,6 +97,13 @@ def _check_in_time(store: PersistenceBackend, place: Place) -> None:
     if place.is_late:
         holder = "earlier appends of its event loop"
         store._turn_away(StoreLockedError(store.source, store._lock_timeout, holder))
+
+
+def fail(store: PersistenceBackend, place: Place, call: Call) -> NoReturn:
+    """Raise what *call* was not written for in its *place*; it is counted by then."""
+    _check_in_time(store, place)
+    error = call.error or AssertionError("it did not fail")
+    raise error.with_traceback(call.traceback)
 
 
 def refuse(store: PersistenceBackend) -> NoReturn:

@@ -12,7 +12,8 @@ from stores import Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import Record, RecordError, StoreLockedError
 from papyra.aio import AsyncBackend
-from papyra.lane import MOST_WAITING, Lane, Place
+from papyra.lane import MOST_WAITING, Lane
+from papyra.place import Place
 from papyra.record import encode
 
 
@@ -301,16 +302,20 @@ def test_a_place_that_a_finalizer_gives_up_in_the_middle_of_anything_is_tidied_l
         calls: list[Any] = [store.append(event(n)) for n in range(1, 5)]
         for call in calls:
             call.send(None)
-        tell = Place.tell
 
-        def telling(place: Place) -> None:
+        def deadline(place: Place) -> float:
             while calls:
                 calls.pop().close()
-            tell(place)
+            return float(place.__dict__["deadline"])
 
-        monkeypatch.setattr(Place, "tell", telling)
+        def note(place: Place, value: float) -> None:
+            place.__dict__["deadline"] = value
+
         gated.let(2)
-        await first
+        with monkeypatch.context() as patch:
+            patch.setattr(Place, "deadline", property(deadline, note), raising=False)
+            await first
+        assert calls == []
         await store.append(event(9))
         assert numbers(gated.read()) == [0, 9]
         await store.aclose()

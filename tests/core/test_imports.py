@@ -66,8 +66,9 @@ ALLOWED = {
         "retired", "units",
     },
     "thread_pool": set(),
-    "lane": {"backend", "calls", "system", "thread_pool"},
-    "ordered_writes": {"backend", "calls", "errors", "lane", "record", "system"},
+    "place": {"calls"},
+    "lane": {"backend", "calls", "place", "system", "thread_pool"},
+    "ordered_writes": {"backend", "calls", "errors", "lane", "place", "record", "system"},
     "ahead": {"record", "system"},
     "aio": {
         "ahead", "backend", "calls", "errors", "lane", "metrics", "ordered_writes", "primitives", "record",
