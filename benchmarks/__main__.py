@@ -20,6 +20,7 @@ from benchmarks import (
     growth,
     loop_delay,
     memory,
+    openings,
     plots,
     reading,
     redis_store,
@@ -85,7 +86,9 @@ def _sections(docs: Path, original: str) -> Iterator[str]:
     yield "## Reads\n\n" + markdown(reading.rows(long=True))
     synced = markdown(aio.synced_rows(long=True) + syncing.rows(long=True))
     yield f"## Appends that are synced\n\n{synced}"
-    yield "## Counting and scrapes\n\n" + markdown(counting.rows(long=True))
+    yield "## Counting and scrapes\n\n" + markdown(
+        counting.rows(long=True) + openings.rows(long=True)
+    )
     redis = markdown(redis_store.rows(original, long=True) + aio.redis_rows(original, long=True))
     yield f"## Redis\n\nOne server, one connection each, on the loopback.\n\n{redis}"
     yield "## Start\n\n" + markdown(startup.rows(long=True))

@@ -116,6 +116,7 @@ class OwnPage(Page):
 
     Attributes:
         directory: Where it is published.
+        name: Of its file there.
         timeout: Seconds that a reset waits for others.
     """
 
@@ -123,12 +124,14 @@ class OwnPage(Page):
         self,
         descriptor: int,
         directory: str,
+        name: str,
         *,
         timeout: float,
         lock: Callable[[], AbstractContextManager[object]],
     ) -> None:
         super().__init__(descriptor, writable=True)
         self.directory = directory
+        self.name = name
         self.timeout = timeout
         self._lock = lock
         forget_in_child(self)

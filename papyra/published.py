@@ -8,14 +8,16 @@ Counters of a file store that other processes can read and reset.
         reset             while a reset of all is under way (see `papyra.resets`)
 
 Folding adds the pages without an owner to `retired`, which names them until they are removed:
-interrupted anywhere, it counts nothing twice. So the directory stays small, whatever comes and goes.
+interrupted anywhere, it counts nothing twice. Whoever publishes a page, or gives one up, looks at a few
+others, by chance: the cost does not grow with their number, and the directory stays small, whatever comes
+and goes. A reset folds all.
 """
 
 import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import partial
 from typing import Final
@@ -38,6 +40,9 @@ from papyra.system import (
     write_all,
 )
 
+#: Names that one who comes or goes looks at. Where one page in so many has no owner, as many go as come:
+#: those without one are hardly ever more than a fifteenth of the others.
+_SOME: Final = 16
 _PAGE_NAME: Final = re.compile(r"[0-9]+-[0-9a-f]{8}")
 #: Seconds that a sum, or a reset of everything, waits for others, unless told otherwise.
 LOCK_TIMEOUT: Final = 5.0
@@ -177,7 +182,7 @@ class PublishedCounters:
 
     def _pages(self, *, writable: bool) -> Iterator[tuple[str, Page, bool]]:
         """Yield the pages, each with its name before it and whether its owner lives behind it."""
-        for name in _page_names(self.directory, Retired(self.directory).folded):
+        for name in _page_names(os.listdir(self.directory), Retired(self.directory).folded):
             page, alive = open_page(os.path.join(self.directory, name), writable=writable)
             if page is not None:
                 yield name, page, alive
@@ -218,8 +223,9 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
         os.mkdir(directory, 0o700)
         own_like(directory, model)
     with CountersLock(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
-        fold(directory)
-        path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
+        _fold(directory, _some_names(directory))
+        name = f"{os.getpid()}-{os.urandom(4).hex()}"
+        path = os.path.join(directory, name)
         # Closed and not unlocked: the map has a descriptor of its own, and the lock with it.
         with Descriptors() as new:
             descriptor = new.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -229,7 +235,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
                 write_all(descriptor, bytes(SIZE))
                 try_lock(descriptor, LOCK_EXCLUSIVE)
                 lock = partial(_OwnResetLock, directory, LOCK_EXCLUSIVE, timeout=timeout)
-                page = OwnPage(descriptor, directory, timeout=timeout, lock=lock)
+                page = OwnPage(descriptor, directory, name, timeout=timeout, lock=lock)
             except BaseException:
                 os.unlink(path)
                 raise
@@ -246,7 +252,7 @@ def unpublish(metrics: PersistenceMetrics) -> None:
         with CountersLock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
             metrics._move(LocalBook)
             page.release()
-            fold(page.directory)
+            _fold(page.directory, _some_names(page.directory, page.name))
     except (OSError, PapyraError):
         # The page stays, without an owner: whoever folds next takes it in.
         metrics._move(LocalBook)
@@ -254,11 +260,16 @@ def unpublish(metrics: PersistenceMetrics) -> None:
 
 
 def fold(directory: str) -> None:
-    """Take pages without an owner into `retired` and remove them; the lock is held, exclusive."""
+    """Take all pages without an owner into `retired` and remove them; the lock is held, exclusive."""
+    _fold(directory, os.listdir(directory))
+
+
+def _fold(directory: str, names: Iterable[str]) -> None:
+    """Fold those of *names* that are pages without an owner; the lock is held, exclusive."""
     retired = Retired(directory)
     gone = [name for name in retired.folded if os.path.exists(os.path.join(directory, name))]
     dead = []
-    for name in _page_names(directory, retired.folded):
+    for name in _page_names(names, retired.folded):
         page, alive = open_page(os.path.join(directory, name), writable=False)
         if alive:
             continue
@@ -275,6 +286,16 @@ def fold(directory: str) -> None:
         os.unlink(os.path.join(directory, name))
 
 
+def _some_names(directory: str, own: str = "") -> set[str]:
+    """Return *own* and some other names in *directory*: each as likely as any other."""
+    names = os.listdir(directory)
+    start = int.from_bytes(os.urandom(8), "little") % max(1, len(names))
+    some = names[start : start + _SOME] + names[: max(0, start + _SOME - len(names))]
+    if own and os.path.exists(os.path.join(directory, own)):
+        some.append(own)
+    return set(some)
+
+
 class _OwnResetLock(CountersLock):
     """The lock that a program holds while it resets its own page."""
 
@@ -285,7 +306,5 @@ class _OwnResetLock(CountersLock):
             super()._acquire()
 
 
-def _page_names(directory: str, folded: list[str]) -> list[str]:
-    return sorted(
-        name for name in os.listdir(directory) if _PAGE_NAME.fullmatch(name) and name not in folded
-    )
+def _page_names(names: Iterable[str], folded: list[str]) -> list[str]:
+    return sorted(name for name in names if _PAGE_NAME.fullmatch(name) and name not in folded)

@@ -14,6 +14,7 @@ from benchmarks import (
     growth,
     loop_delay,
     memory,
+    openings,
     reading,
     redis_store,
     startup,
@@ -39,6 +40,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
     [
         pytest.param(lambda: appending.rows("", long=False), 5, id="appending"),
         pytest.param(lambda: reading.rows(long=False), 5, id="reading"),
+        pytest.param(lambda: openings.rows(long=False), 1, id="openings"),
         pytest.param(lambda: syncing.rows(long=False), 2, id="syncing"),
         pytest.param(lambda: aio.synced_rows(long=False), 2, id="aio, synced"),
         pytest.param(lambda: counting.rows(long=False), 5, id="counting"),

@@ -17,8 +17,10 @@ from papyra import (
     StoreLockedError,
     StoreNotFoundError,
     open_counters,
+    published,
 )
 from papyra.metrics import RESET_DONE, BookMaker, PersistenceMetrics
+from papyra.page import Page, open_page
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -479,3 +481,56 @@ def test_a_page_of_which_only_a_part_can_be_written_is_done_without(file_kind: F
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
         assert child.do("store.metrics.snapshot()") == counts(records_written=1)
+
+
+def test_who_comes_or_goes_looks_at_a_few_pages_however_many_there_are(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[str] = []
+    real = open_page
+
+    def look(path: str, *, writable: bool) -> tuple[Page | None, bool]:
+        looks.append(path)
+        return real(path, writable=writable)
+
+    with contextlib.ExitStack() as others:
+        for number in range(60):
+            others.enter_context(file_kind.open(sync="none")).append(event(number))
+        monkeypatch.setattr(published, "open_page", look)
+        with file_kind.open() as store:
+            store.append(event(60))
+            assert 0 < len(looks) <= 16
+            looks.clear()
+        assert 0 < len(looks) <= 17  # its own, too
+    tally = open_counters(file_kind.url).read()
+    assert (tally.snapshot(), tally.live, tally.exited) == (counts(records_written=61), 0, 61)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+def test_many_pages_without_an_owner_are_folded_by_those_who_come(file_kind: FileKind) -> None:
+    stores = [file_kind.open(sync="none") for _ in range(100)]
+    for store in stores:
+        store.append(event(1))
+    del store
+    stores.clear()
+    assert len(pages(file_kind)) == 100
+    for number in range(20):
+        with file_kind.open(sync="none") as store:
+            store.append(event(number))
+    assert pages(file_kind) == []
+    tally = open_counters(file_kind.url).read()
+    assert (tally.snapshot(), tally.live, tally.exited) == (counts(records_written=120), 0, 120)
+
+
+@pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
+def test_pages_without_an_owner_are_few_beside_many_that_live(file_kind: FileKind) -> None:
+    with contextlib.ExitStack() as others:
+        for number in range(60):
+            others.enter_context(file_kind.open(sync="none")).append(event(number))
+        for number in range(150):
+            file_kind.open(sync="none").append(event(number))
+        assert 60 < len(pages(file_kind)) < 120  # four of them, as a rule
+        tally = open_counters(file_kind.url).read()
+        assert (tally.snapshot(), tally.live) == (counts(records_written=210), 60)
+        assert open_counters(file_kind.url).reset() == counts(records_written=210)
+        assert len(pages(file_kind)) == 60
