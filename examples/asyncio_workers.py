@@ -43,6 +43,7 @@ from papyra_otel.prometheus import GuardedReader
 WORKERS = 4
 #: Orders that wait for a worker; whoever brings one more is told to come again.
 ROOM = 100
+HIGHEST_PORT = 65535
 
 
 class Shop:
@@ -155,10 +156,18 @@ async def newest(request: Request) -> JSONResponse:
     )
 
 
+def port(text: str) -> int:
+    """Return the port that *text* names."""
+    if not (text.isascii() and text.isdigit() and int(text) <= HIGHEST_PORT):
+        wanted = f"must be a number from 0 to {HIGHEST_PORT}"
+        raise argparse.ArgumentTypeError(f"{wanted}, got {text!r}")
+    return int(text)
+
+
 def main() -> None:
     """Serve until Ctrl-C."""
     parser = argparse.ArgumentParser(description="A service of supervised workers.")
-    parser.add_argument("--port", type=int, default=8000, help="0 is any free one")
+    parser.add_argument("--port", type=port, default=8000, help="0 is any free one")
     parser.add_argument("--store", default="json:workers.ndjson", metavar="URL")
     options = parser.parse_args()
     try:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import papyra
 
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -94,3 +96,16 @@ def test_a_store_that_cannot_be_opened_ends_it(start: Start, tmp_path: Path) -> 
     (line,) = errors.splitlines()
     assert line.startswith("asyncio_workers: ")
     assert "make the directory first" in line
+
+
+@pytest.mark.parametrize("port", ["99999999", "65536", "-1", "http"])
+def test_a_port_that_cannot_be_ends_it_with_a_clear_message(
+    start: Start, tmp_path: Path, port: str
+) -> None:
+    url = f"json:{tmp_path}/workers.ndjson"
+    with start("asyncio_workers", f"--port={port}", "--store", url) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    message = f"argument --port: must be a number from 0 to 65535, got '{port}'"
+    assert errors.splitlines()[-1] == f"asyncio_workers.py: error: {message}"
+    assert list(tmp_path.iterdir()) == []
