@@ -18,7 +18,7 @@ from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.log import warn
 from papyra.primitives import Primitives
 from papyra.record import Record, encode
-from papyra.repeats import look_through
+from papyra.repeats import copies_in, look_through
 from papyra.reports import (
     CompactionReport,
     Findings,
@@ -31,7 +31,6 @@ from papyra.selection import (
     Query,
     Sorter,
     count_records,
-    newest,
     query_of,
     read_all,
     stream,
@@ -266,6 +265,10 @@ class PersistenceBackend(Primitives):
         """
         Yield what `read` returns, without holding it all.
 
+        The first record comes once the ids of all records were looked through, since a record that
+        is in the store more than once is yielded where it comes last. With a *limit*, or a retention
+        that counts records or bytes, nothing is looked through.
+
         It counts once, when it ends: used up or closed, the records handed over; raised, one
         read error and no records.
         """
@@ -286,8 +289,7 @@ class PersistenceBackend(Primitives):
 
     def _find(self, query: Query, findings: Findings) -> Iterable[Record]:
         """Return what *query* selects, uncounted."""
-        look = stream if query.limit is None else newest
-        return look(self._lines, self._retention, query, time.time(), findings)
+        return stream(self._lines, self._view, self._retention, query, time.time(), findings)
 
     def _lines_of_records(
         self, findings: Findings, sealed: Callable[[Iterator[Line]], Iterator[Line]]
@@ -297,15 +299,15 @@ class PersistenceBackend(Primitives):
 
         *sealed* is given the lines, and returns them with those of other tools sealed, or as they are.
         """
-        return self._handed_over(
-            lambda: (
-                (found.record, found.bytes)
-                for found in intact(
-                    sealed(self._lines(newest_first=False)), findings, places_only=True
-                )
-            ),
-            findings,
-        )
+        return self._handed_over(partial(self._find_lines, findings, sealed), findings)
+
+    def _find_lines(
+        self, findings: Findings, sealed: Callable[[Iterator[Line]], Iterator[Line]]
+    ) -> Iterator[tuple[Record, bytes]]:
+        with self._view() as view:
+            lines, seen = copies_in(view)
+            for found in intact(sealed(iter(lines)), findings, places_only=True, seen=seen):
+                yield found.record, found.bytes
 
     def _handed_over(
         self, find: Callable[[], Iterable[_Thing]], findings: Findings

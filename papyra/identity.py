@@ -59,7 +59,7 @@ class Seen:
             return True
         writer, number = named
         firsts, lasts = self._writers.setdefault(writer, ([], []))
-        is_new = _insert(firsts, lasts, number)
+        is_new = _insert(firsts, lasts, number, number)
         # Only behind the last range it is sure to be new, and to join that one.
         self._lasts, self._number = lasts, lasts[-1] + 1
         self._ending = b"%b%b-" % (ID, quoted(writer)[1:-1].encode("ascii"))
@@ -78,7 +78,11 @@ class Ids:
     def add(self, id_: tuple[str, int]) -> bool:
         """Take *id_* in; False if it was there."""
         writer, number = id_
-        return _insert(*self._writers.setdefault(writer, ([], [])), number)
+        return self.add_range(writer, number, number)
+
+    def add_range(self, writer: str, first: int, last: int) -> bool:
+        """Take *writer*'s ids from *first* to *last* in; False if any was there."""
+        return _insert(*self._writers.setdefault(writer, ([], [])), first, last)
 
     def __contains__(self, id_: tuple[str, int]) -> bool:
         ranges = self._writers.get(id_[0])
@@ -105,22 +109,22 @@ def number_in(id_: str) -> tuple[str, int] | None:
     return writer, int(digits)
 
 
-def _insert(firsts: list[int], lasts: list[int], number: int) -> bool:
-    """Put *number* into the ranges; False if it is in one of them."""
-    after = bisect_right(firsts, number)  # the first range that begins beyond the number
+def _insert(firsts: list[int], lasts: list[int], first: int, last: int) -> bool:
+    """Put the numbers from *first* to *last* into the ranges; False if any is in one of them."""
+    after = bisect_right(firsts, last)  # the first range that begins beyond them
     before = after - 1
-    if before >= 0 and number <= lasts[before]:
+    if before >= 0 and first <= lasts[before]:
         return False
-    joins_before = before >= 0 and lasts[before] + 1 == number
-    joins_after = after < len(firsts) and firsts[after] - 1 == number
+    joins_before = before >= 0 and lasts[before] + 1 == first
+    joins_after = after < len(firsts) and firsts[after] - 1 == last
     if joins_before and joins_after:
         lasts[before] = lasts.pop(after)
         del firsts[after]
     elif joins_before:
-        lasts[before] = number
+        lasts[before] = last
     elif joins_after:
-        firsts[after] = number
+        firsts[after] = first
     else:
-        firsts.insert(after, number)
-        lasts.insert(after, number)
+        firsts.insert(after, first)
+        lasts.insert(after, last)
     return True

@@ -23,7 +23,7 @@ from papyra.record import MAX_LINE
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Part
-from papyra.sifting import Line, Lines
+from papyra.sifting import Line, Moment, View
 from papyra.system import forget_in_child
 
 # All that the signatures of the primitives name.
@@ -137,14 +137,14 @@ class Primitives(PersistenceMetricsMixin, ABC):
         `papyra.record.MAX_LINE` only the length is given.
         """
 
-    def _view(self) -> AbstractContextManager[Lines]:
+    def _view(self) -> AbstractContextManager[View]:
         """
-        Give what yields the lines of one moment as `_lines` does, as often as it is called.
+        Give the lines of one moment, to be looked at more than once.
 
         A store overrides it where two calls of `_lines` may yield lines of different moments, so that
         a second look from the other end sees the same records. No lock is held meanwhile.
         """
-        return nullcontext(self._lines)
+        return nullcontext(Moment(self._lines))
 
     @abstractmethod
     def _check(self) -> Iterable[Anomaly]:

@@ -12,17 +12,18 @@ from contextlib import AbstractContextManager
 from typing import Final, NoReturn
 
 from papyra.errors import StoreIOError
+from papyra.id_look import ids_in, may_repeat
 from papyra.identity import Ids, Seen, number_in
-from papyra.record import BEGINNING, END, Record, has_checksum, id_in
+from papyra.record import BEGINNING, END, Record, has_checksum
 from papyra.reports import Findings
-from papyra.sifting import Line, Lines, examine, pieces_of, records_in
+from papyra.sifting import Line, Lines, View, examine
 
 #: Counts that are kept as ranges, one set of them a count; higher ones are rare, and kept one by one.
 _LEVELS: Final = 8
 
 _Id = tuple[str, int]
 #: A store's `_view`.
-Views = Callable[[], AbstractContextManager[Lines]]
+Views = Callable[[], AbstractContextManager[View]]
 
 
 class _Counts:
@@ -86,7 +87,7 @@ class Repeats:
             return
         seen = Ids()
         for (source, _), line in lines(newest_first=True):
-            for id_ in _ids_in(line):
+            for id_ in ids_in(line):
                 if id_ not in self._repeated:
                     continue
                 here = self._expected.setdefault(source, _Counts())
@@ -193,19 +194,23 @@ def _repeat() -> NoReturn:
     raise RepeatError
 
 
-def last_copies(lines: Lines, findings: Findings, *, strict: bool) -> Iterator[Record]:
+def copies_in(view: View) -> tuple[Iterable[Line], Seen]:
     """
-    Yield the records, each where it comes last, oldest first; *lines* are read three times.
+    Return the lines of *view*, oldest first, and what tells which copies in them are the records.
 
     Raises:
-        StoreIOError: if another process rewrote the store meanwhile.
+        StoreIOError: behind the last line of a source that another process rewrote meanwhile.
     """
+    if not may_repeat(view.batches()):
+        return view.lines(newest_first=False), Seen()
+    return _last_copies_in(view)
+
+
+def _last_copies_in(view: View) -> tuple[Iterable[Line], Seen]:
     repeats = Repeats()
-    repeats.look(lines)
+    repeats.look(view.lines)
     seen = LastCopies(repeats)
-    yield from records_in(
-        seen.watched(lines(newest_first=False)), findings, strict=strict, seen=seen
-    )
+    return seen.watched(view.lines(newest_first=False)), seen
 
 
 def look_through(lines: Lines, view: Views, findings: Findings) -> tuple[int, int, list[str]]:
@@ -221,39 +226,22 @@ def look_through(lines: Lines, view: Views, findings: Findings) -> tuple[int, in
     except RepeatError:
         findings.rewind(mark)
     with view() as its:
-        repeats = Repeats()
-        repeats.look(its)
-        seen = LastCopies(repeats)
-        return examine(seen.watched(its(newest_first=False)), findings, seen=seen)
+        again, seen = _last_copies_in(its)
+        return examine(again, findings, seen=seen)
 
 
 def _repeated_in(lines: Iterable[Line]) -> Iterator[_Id]:
     """Yield the id of each record that was met before."""
     seen = Seen()
     for _, line in lines:
-        # The checksum vouches for what is before it, so most lines need not be parsed.
-        if type(line) is bytes and has_checksum(line):
-            if line.endswith(seen.next_end, 0, -END) and line.startswith(BEGINNING):
-                seen.add_next()
-                continue
-            if id_ := id_in(line):
-                if not seen.add_id(id_) and (named := number_in(id_)):
-                    yield named
-                continue
-        for id_ in _ids_of_pieces(line):
-            if not seen.add_id(id_) and (named := number_in(id_)):
-                yield named
-
-
-def _ids_in(line: bytes | int) -> Iterator[_Id]:
-    """Yield the ids that papyra gave, of the records in *line*."""
-    id_ = id_in(line) if type(line) is bytes and has_checksum(line) else ""
-    for text in (id_,) if id_ else _ids_of_pieces(line):
-        if named := number_in(text):
-            yield named
-
-
-def _ids_of_pieces(line: bytes | int) -> Iterator[str]:
-    for piece in pieces_of(line):
-        if isinstance(piece.content, Record) and piece.content.id is not None:
-            yield piece.content.id
+        if (
+            type(line) is bytes
+            and line.endswith(seen.next_end, 0, -END)
+            and line.startswith(BEGINNING)
+            and has_checksum(line)
+        ):
+            seen.add_next()
+            continue
+        for writer, number in ids_in(line):
+            if not seen.add_id(f"{writer}-{number}"):
+                yield writer, number

@@ -14,7 +14,7 @@ from papyra.dropped import Dropped
 from papyra.errors import PapyraError
 from papyra.identity import Seen
 from papyra.record import Record
-from papyra.repeats import RepeatError, Repeats, SeenOnce, Views, last_copies
+from papyra.repeats import RepeatError, Repeats, SeenOnce, Views, copies_in
 from papyra.reports import Findings
 from papyra.retention import Retention
 from papyra.sifting import (
@@ -107,18 +107,33 @@ def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
         return newest(lines, retention, query, now, findings)
     # The oldest damage is what it raises.
     with view() as its:
-        return list(_selected(last_copies(its, findings, strict=True), retention, query, now))
+        again, seen = copies_in(its)
+        kept = records_in(again, findings, strict=True, seen=seen)
+        return list(_selected(kept, retention, query, now))
 
 
-def stream(
-    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
-) -> Iterator[Record]:
-    """Iterate over the records that *query* asks for, oldest first; it has no limit."""
+def stream(  # noqa: PLR0913, PLR0917  likewise
+    lines: Lines,
+    view: Views,
+    retention: Retention,
+    query: Query,
+    now: float,
+    findings: Findings,
+) -> Iterable[Record]:
+    """Iterate over the records that *query* asks for, oldest first."""
+    if query.limit is not None:
+        return newest(lines, retention, query, now, findings)
     if retention.counts:
         kept = _kept(lines, retention, query, now, findings)
     else:
-        kept = records_in(lines(newest_first=False), findings, strict=query.strict)
+        kept = _all(view, findings, strict=query.strict)
     return _selected(kept, retention, query, now)
+
+
+def _all(view: Views, findings: Findings, *, strict: bool) -> Iterator[Record]:
+    with view() as its:
+        lines, seen = copies_in(its)
+        yield from records_in(lines, findings, strict=strict, seen=seen)
 
 
 def _selected(
@@ -139,9 +154,12 @@ def _kept(
 ) -> Iterator[Record]:
     """Yield the records from the cut on; where a compaction moved it meanwhile, look again."""
     for _ in range(_LOOKS):
-        cut = _find_cut(lines, retention, now)
+        damage = Findings()
+        cut = _find_cut(lines, retention, now, damage)
         if cut is None:
             return
+        if damage.duplicates:
+            break
         if cut is _BEGINNING:
             yield from records_in(lines(newest_first=False), findings, strict=query.strict)
             return
@@ -151,7 +169,7 @@ def _kept(
             yield found.record
             yield from (later.record for later in rest)
             return
-    # Somebody compacts all the time: hold what is kept, as a read does.
+    # Another process compacts all the time, or only the newest copies are kept: hold what is kept.
     kept = Query(kind=None, since=None, limit=None, strict=query.strict)
     yield from newest(lines, retention, kept, now, findings)
 

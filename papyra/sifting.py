@@ -5,8 +5,9 @@ Everything here is pure: lines in, records and findings out. A line comes with i
 newline where it has one; one that is too long to be held comes as its length.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
@@ -28,6 +29,7 @@ from papyra.reports import Findings
 #: What a store's `_lines` yields.
 Line = tuple[Place, bytes | int]
 
+_BATCH: Final = 1000
 #: What is wrong with a record that was met before.
 DUPLICATE: Final = Flaw("duplicate_record", "the same record stands elsewhere, too")
 
@@ -38,6 +40,31 @@ class Lines(Protocol):
     def __call__(self, *, newest_first: bool) -> Iterator[Line]:
         """Iterate over the lines of one moment."""
         ...
+
+
+class View(Protocol):
+    """The lines of one moment, to be looked at as often as need be."""
+
+    def lines(self, *, newest_first: bool) -> Iterator[Line]:
+        """Iterate over them."""
+        ...
+
+    def batches(self) -> Iterator[Sequence[bytes | int]]:
+        """Iterate over them, oldest first, many at once and without their places."""
+        ...
+
+
+class Moment:
+    """The view that *lines* give."""
+
+    def __init__(self, lines: Lines) -> None:
+        self.lines = lines
+
+    def batches(self) -> Iterator[Sequence[bytes | int]]:
+        """Iterate over the lines, oldest first, many at once and without their places."""
+        lines = self.lines(newest_first=False)
+        while batch := [line for _, line in islice(lines, _BATCH)]:
+            yield batch
 
 
 class Found(NamedTuple):

@@ -13,7 +13,7 @@ from papyra.record import MAX_LINE
 from papyra.reports import Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Sorter
-from papyra.sifting import Line, Lines
+from papyra.sifting import Line, Moment, View
 
 #: Lines beyond twice those kept last time before the retention is applied again.
 _SLACK = 1000
@@ -70,8 +70,8 @@ class MemoryBackend(PersistenceBackend):
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         return self._lines_of(*self._held, newest_first=newest_first)
 
-    def _view(self) -> AbstractContextManager[Lines]:
-        return nullcontext(partial(self._lines_of, *self._held))
+    def _view(self) -> AbstractContextManager[View]:
+        return nullcontext(Moment(partial(self._lines_of, *self._held)))
 
     def _lines_of(self, held: list[bytes], end: int, *, newest_first: bool) -> Iterator[Line]:
         # No copy: lines are only ever added to this list, and what is added lies beyond its end;

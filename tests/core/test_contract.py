@@ -329,6 +329,10 @@ def test_a_record_that_stands_twice_is_read_where_it_stands_last(kind: Kind) -> 
         assert numbers(store.read(limit=9)) == [1, 2, 3, 0]
         assert numbers(store.read(limit=2)) == [3, 0]
         assert numbers(store.read(since=0)) == [1, 2, 3, 0]
+        assert numbers(list(store.records())) == [1, 2, 3, 0]
+        with MemoryBackend() as copied:
+            assert import_store(store, copied).copied == 4
+            assert numbers(copied.read(strict=True)) == [1, 2, 3, 0]
         report = store.scan()
         assert report.records == 4
         (anomaly,) = report.anomalies

@@ -3,6 +3,7 @@
 import errno
 import os
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from papyra import (
     StoreLockedError,
 )
 from papyra.reports import Rewritten
+from papyra.sifting import Moment
 
 FAULTS: list[BaseException] = [
     OSError(errno.ENOSPC, "no space left on device"),
@@ -176,6 +178,7 @@ def test_a_failed_read_is_one_read_error_and_no_record(
 
     with monkeypatch.context() as patch:
         patch.setattr(backend, "_lines", breaking)
+        patch.setattr(backend, "_view", lambda: nullcontext(Moment(breaking)))
         with pytest.raises(type(fault)):
             read(backend)
 

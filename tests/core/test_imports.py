@@ -31,7 +31,8 @@ ALLOWED = {
     "retention": set(),
     "units": set(),
     "sifting": {"anomaly", "damage", "errors", "identity", "record", "reports"},
-    "repeats": {"errors", "identity", "record", "reports", "sifting"},
+    "id_look": {"identity", "record", "sifting"},
+    "repeats": {"errors", "id_look", "identity", "record", "reports", "sifting"},
     "selection": {
         "anomaly", "dropped", "errors", "identity", "record", "repeats", "reports", "retention",
         "sifting",

@@ -11,11 +11,11 @@ from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
 from papyra.record import encode, id_in, seal
-from papyra.repeats import Repeats, last_copies, look_through
+from papyra.repeats import Repeats, look_through
 from papyra.reports import Findings
 from papyra.retention import Retention
-from papyra.selection import Sorter, newest, query_of, read_all
-from papyra.sifting import Line, Lines
+from papyra.selection import Sorter, newest, query_of, read_all, stream
+from papyra.sifting import Line, Lines, Moment
 
 ALL = query_of(None, None, None, strict=False)
 
@@ -56,13 +56,13 @@ def test_every_look_finds_the_same_copies(sources: list[list[bytes]]) -> None:
     expected = [record.id for record in newest(lines, keep_all, ALL, 0, backward)]
     found, streamed, scanned = Findings(), Findings(), Findings()
 
-    def view() -> nullcontext[Lines]:
-        return nullcontext(lines)
+    def view() -> nullcontext[Moment]:
+        return nullcontext(Moment(lines))
 
     records = read_all(lines, view, keep_all, ALL, 0, found)
     assert [record.id for record in records] == expected
-    stream = last_copies(lines, streamed, strict=False)
-    assert [record.id for record in stream] == expected
+    streamed_records = stream(lines, view, keep_all, ALL, 0, streamed)
+    assert [record.id for record in streamed_records] == expected
     assert look_through(lines, view, scanned)[0] == len(expected)
     sorter = Sorter(None, 0)
     sorter.begin(lines)

@@ -1,9 +1,9 @@
 """Lines out of a file, from the front and from the back, never more than a few blocks at a time."""
 
 import errno
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
-from typing import Final
+from typing import Any, Final
 
 from papyra.errors import StoreIOError
 from papyra.record import MAX_LINE
@@ -19,6 +19,24 @@ _FIRST_BLOCK: Final = 8 * 1024
 
 def forward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
     """Yield the lines in the first *size* bytes, each with its newline, oldest first."""
+    for offset, lines, is_long in _batches(descriptor, size, source):
+        for line in lines:
+            yield (source, offset), len(line) if is_long and len(line) > MAX_LINE else line
+            offset += len(line)  # noqa: PLW2901  where the next one begins
+
+
+def batches(descriptor: int, size: int, source: str) -> Iterator[Sequence[bytes | int]]:
+    """Yield the same lines, as many at once as come with one read."""
+    for _, lines, is_long in _batches(descriptor, size, source):
+        yield [len(line) if len(line) > MAX_LINE else line for line in lines] if is_long else lines
+
+
+def _batches(descriptor: int, size: int, source: str) -> Iterator[tuple[int, list[Any], bool]]:
+    """
+    Yield lines, where the first begins, and whether any may be too long to be held.
+
+    A range stands for one that was not held: it has its length.
+    """
     at = offset = 0  # where to read next, and where the line in `rest` begins
     rest = b""
     while at < size:
@@ -27,16 +45,16 @@ def forward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
         is_long = len(rest) + len(block) > MAX_LINE
         lines = BytesIO(rest + block if rest else block).readlines()
         rest = b"" if lines[-1].endswith(b"\n") else lines.pop()
-        for line in lines:
-            yield (source, offset), len(line) if is_long and len(line) > MAX_LINE else line
-            offset += len(line)
+        if lines:
+            yield offset, lines, is_long
+            offset = at - len(rest)
         if len(rest) > MAX_LINE:
             end = _line_end(descriptor, size, at, source)
-            yield (source, offset), end - offset
+            yield offset, [range(end - offset)], True
             at = offset = end
             rest = b""
     if rest:
-        yield (source, offset), rest
+        yield offset, [rest], False
 
 
 def backward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:

@@ -31,7 +31,7 @@ from papyra.refusal import refusal, refusals
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
-from papyra.sifting import Line, Lines
+from papyra.sifting import Line
 from papyra.system import HAS_FLOCK, LOCK_NONE, flock, monotonic, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
@@ -230,16 +230,19 @@ class FileBackend(PersistenceBackend):
         self._publish_at = monotonic() + _PUBLISH_AGAIN
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
-        with self._view() as lines:
-            yield from lines(newest_first=newest_first)
-
-    @contextmanager
-    def _view(self) -> Generator[Lines]:
         with (
             refusals(self.source, "reading"),
             View(self._layout, timeout=self._lock_timeout) as view,
         ):
-            yield view.lines
+            yield from view.lines(newest_first=newest_first)
+
+    @contextmanager
+    def _view(self) -> Generator[View]:
+        with (
+            refusals(self.source, "reading"),
+            View(self._layout, timeout=self._lock_timeout) as view,
+        ):
+            yield view
 
     def _rewrite(self, judge: Judge) -> Rewritten:
         layout, timeout = self._layout, self._lock_timeout

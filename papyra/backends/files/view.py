@@ -1,16 +1,17 @@
 """The files of a store at one moment, and the lines in them."""
 
 import os
-from collections.abc import Collection, Generator, Iterable, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from typing import NamedTuple, Self
 
 from papyra.backends.files.layout import Layout
-from papyra.backends.files.reading import FileLine, backward, forward
+from papyra.backends.files.reading import FileLine, backward, batches, forward
 from papyra.backends.files.remains import Remains
 from papyra.copies import Marker
 from papyra.descriptors import Descriptors, FileLock
+from papyra.sifting import Moment
 from papyra.system import LOCK_SHARED
 
 
@@ -142,6 +143,16 @@ class View:
                     yield from self.remains.only_here(file.path, lines, newest_first=newest_first)
                 else:
                     yield from lines if marker is None else marker.marked(lines)
+
+    def batches(self) -> Iterator[Sequence[bytes | int]]:
+        """Iterate over the lines of all files, many at once and without their places."""
+        if any(file.is_remains for file in self.files):
+            yield from Moment(self.lines).batches()
+            return
+        for file in self.files:
+            if opened := self.open(file):
+                with opened.owner:
+                    yield from batches(opened.descriptor, opened.size, file.path)
 
     def marker(self) -> Marker | None:
         """Return what marks the lines of the files that are no remains; None if nothing need."""

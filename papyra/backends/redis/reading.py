@@ -8,7 +8,7 @@ from typing import Final
 from papyra.backends.redis.link import Link
 from papyra.backends.redis.scripts import PAGE
 from papyra.record import MAX_LINE
-from papyra.sifting import Line
+from papyra.sifting import Line, Moment
 
 #: The one field of papyra's own entries: the line, without its newline.
 FIELD: Final = b"line"
@@ -19,14 +19,15 @@ _LARGEST_PAGE: Final = 1000
 _PAGE_BYTES: Final = 1024 * 1024
 
 
-class View:
+class Entries(Moment):
     """The entries of one moment: those up to the newest one at the first look."""
 
     def __init__(self, link: Link) -> None:
+        super().__init__(self._iterate)
         self._link = link
         self._newest = ""
 
-    def lines(self, *, newest_first: bool) -> Iterator[Line]:
+    def _iterate(self, *, newest_first: bool) -> Iterator[Line]:
         """Iterate as `lines` does; an entry that a compaction drops between two looks is missing."""
         if not self._newest and not newest_first:
             self._newest = newest_entry(self._link)

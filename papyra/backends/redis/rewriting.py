@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from papyra.backends.redis.link import Link
-from papyra.backends.redis.reading import View
+from papyra.backends.redis.reading import Entries
 from papyra.backends.redis.scripts import DROP
 from papyra.backends.redis.writing import MOVE
 from papyra.reports import Rewritten
@@ -68,7 +68,7 @@ class _Plan:
 
 def rewrite(link: Link, judge: Judge) -> Rewritten:
     """Show *judge* each line and do as it says; each entry goes in a step of its own."""
-    view = View(link)
+    view = Entries(link)
     judge.begin(view.lines)
     plan = _Plan()
     before = after = removed = 0

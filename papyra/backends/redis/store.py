@@ -14,7 +14,7 @@ from papyra.backends.redis.importing import importing
 from papyra.backends.redis.link import Link, Message
 from papyra.backends.redis.opening import look
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
-from papyra.backends.redis.reading import View, lines
+from papyra.backends.redis.reading import Entries, lines
 from papyra.backends.redis.rewriting import rewrite
 from papyra.backends.redis.writers import forget
 from papyra.backends.redis.writing import APPEND, HAD, STORED, TAKEN_IN
@@ -30,7 +30,7 @@ from papyra.primitives import Primitives, Sync
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
-from papyra.sifting import Line, Lines
+from papyra.sifting import Line, View
 
 #: Seconds after which a compaction forgets a writer, and with it what must not be written twice.
 _FORGOTTEN: Final = 7 * 86400
@@ -264,8 +264,8 @@ class RedisBackend(PersistenceBackend):
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         return lines(self._link, newest_first=newest_first)
 
-    def _view(self) -> AbstractContextManager[Lines]:
-        return nullcontext(View(self._link).lines)
+    def _view(self) -> AbstractContextManager[View]:
+        return nullcontext(Entries(self._link))
 
     def _check(self) -> tuple[()]:
         return ()
