@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
+from papyra.id_look import may_repeat
 from papyra.record import encode, id_in, seal
 from papyra.repeats import Repeats, look_through
 from papyra.reports import Findings
@@ -206,3 +207,30 @@ def test_a_clean_store_is_looked_at_no_second_time(monkeypatch: pytest.MonkeyPat
         looks.clear()
         store.read()
         assert looks == [False]
+
+
+@given(st.lists(st.lists(contents, min_size=1, max_size=12), max_size=4))
+def test_the_look_at_ids_never_misses_a_repeat(batches: list[list[bytes]]) -> None:
+    findings = Findings()
+    list(newest(lines_of(batches), Retention(), ALL, 0, findings))
+    assert may_repeat(batches) or not findings.duplicates
+
+
+@pytest.mark.parametrize(
+    "batch",
+    [
+        [line(1), line(2), line(1)],
+        [line(1), line(1)[:-1] + line(2), b"junk\n"],  # as many marks as lines
+        [line(1), line(1)[:-1]],
+        [b"\xef\xbb\xbf" + line(1), b" " + line(1)],
+        [line(n) for n in range(998, 1003)] + [line(1001)],
+    ],
+)
+def test_a_repeat_is_seen_wherever_it_hides(batch: list[bytes]) -> None:
+    assert may_repeat([batch])
+    assert may_repeat([[content] for content in batch])
+
+
+def test_ids_out_of_order_and_lines_too_long_to_be_held_are_no_repeats() -> None:
+    assert not may_repeat([[line(5), line(6)], [17_000_000, line(1)], [line(2), line(1, "b")]])
+    assert may_repeat([[line(5), line(6)], [17_000_000, line(6)]])
