@@ -75,14 +75,19 @@ def import_store(
     sealer = _Sealer() if seal else None
     findings = Findings()
     alone = nullcontext(lambda: None) if dry_run else destination._maintained()
-    with alone as check_alone:
-        copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
-        present = _Present(destination._lines(newest_first=False), sealer)
-        sealed = sealer.sealed if sealer else iter
-        # No name holds the lines: what a failed import has read is counted when they are let go of.
-        for record, line in source._lines_of_records(findings, sealed):
-            copy.take(line, is_present=present.take(record))
-        copy.finish()
+    try:
+        with alone as check_alone:
+            copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
+            present = _Present(destination._lines(newest_first=False), sealer)
+            sealed = sealer.sealed if sealer else iter
+            # No name holds the lines: what a failed import has read is counted when they are let go of.
+            for record, line in source._lines_of_records(findings, sealed):
+                copy.take(line, is_present=present.take(record))
+            copy.finish()
+    except BaseException as error:
+        # An interrupt may have skipped the block's exit, where that is a function of Python.
+        alone.__exit__(type(error), error, error.__traceback__)
+        raise
     return ImportReport(
         dry_run=dry_run,
         read=copy.read,

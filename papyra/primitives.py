@@ -213,7 +213,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Keep everybody else from importing into the store, and rewriting it if that harms; appends go on.
 
-        What it gives is called before each batch, and raises where that is true no more.
+        What it gives is called before each batch, and raises where that is true no more. Its exit is
+        called once more where the import fails.
         """
         return nullcontext(lambda: None)
 

@@ -5,7 +5,7 @@ import json
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -13,12 +13,12 @@ from typing import Final, NamedTuple
 from unittest import mock
 
 from faults.account import Account
-from faults.interrupt_world import OPERATIONS, PRECIOUS, Operation, World, descriptors
+from faults.interrupt_world import OPERATIONS, PRECIOUS, WORLDS, Operation, World, descriptors
 from faults.outcome import Outcome
-from faults.places import data_files, scratch
+from faults.places import scratch
 from faults.striking import Strike, Struck, armed
 
-from papyra import NotPublishedError, open_counters
+from papyra import NotPublishedError, Record
 from papyra.backends.files import syncing
 from papyra.metrics import NAMES, RESET_DONE
 
@@ -97,7 +97,7 @@ def _length(name: str, kind: str, place: Path, strike: Strike) -> int:
 def _prepared(name: str, kind: str, place: Path) -> World:
     shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
-    world = World(kind, place)
+    world = WORLDS[kind](place)
     OPERATIONS[name].prepare(world)
     return world
 
@@ -142,15 +142,16 @@ def _wrongs(
         yield f"it raised {struck.error!r}"
     yield from _moved(operation, before, world.store.metrics.totals())
     _note_resets(world, struck.error)
-    if world.kind != "memory":
-        yield from _damage_gone(world)
-    was_closed = world.store.closed
+    if world.is_damaged and PRECIOUS not in world.data + world.removed:
+        yield "the damaged bytes are gone"
+    if left := world.left():
+        yield left
     try:
         if world.is_closed_next:
             world.store.close()
-        elif not was_closed:
-            world.append()
-        if world.kind != "memory":
+        elif not world.store.closed:
+            yield from _used(world)
+        if world.is_shared:
             yield from _used_by_others(world)
         _close(world)
     except Exception as error:  # noqa: BLE001  that is the finding
@@ -175,16 +176,20 @@ def _moved(operation: Operation, before: dict[str, int], after: dict[str, int]) 
 
 
 def _note_resets(world: World, error: BaseException | None) -> None:
-    for note in getattr(error, "__notes__", ()):
-        if note.startswith(RESET_DONE):
-            world.resets.append(json.loads(note.removeprefix(RESET_DONE)))
+    while error is not None:
+        for note in getattr(error, "__notes__", ()):
+            if note.startswith(RESET_DONE):
+                world.resets.append(json.loads(note.removeprefix(RESET_DONE)))
+        error = error.__context__
 
 
-def _damage_gone(world: World) -> Iterator[str]:
-    files = [*data_files(world.path), *Path(f"{world.path}.quarantine").rglob("removed")]
-    there = b"".join(file.read_bytes() for file in files if file.exists())
-    if world.is_damaged and PRECIOUS not in there:
-        yield "the damaged bytes are gone"
+def _used(world: World) -> Iterator[str]:
+    """Use the very object that was interrupted."""
+    world.append()
+    if world.lost is not None:
+        world.resend()
+    if not world.is_shared:  # once it is closed nobody can look
+        yield from _missing(world, world.store.read(strict=True))
 
 
 def _used_by_others(world: World) -> Iterator[str]:
@@ -192,42 +197,52 @@ def _used_by_others(world: World) -> Iterator[str]:
     other = world.open()
     world.append(other)
     other.read()
-    for saved in other.quarantined():
+    for saved in other.quarantined() if world.can_undo else ():
         if not saved.obstacle:
             other.recover(undo=saved.id)
         elif "all that it says was removed is there" not in saved.obstacle:
             yield f"the quarantine: {saved.obstacle}"
-    data = b"".join(file.read_bytes() for file in data_files(world.path))
-    if world.is_damaged and PRECIOUS not in data:
+    if world.is_damaged and world.can_undo and PRECIOUS not in world.data:
         yield "the damaged bytes cannot be put back"
     other.compact()
     with suppress(NotPublishedError):
-        world.resets.append(open_counters(world.url).reset())
+        world.reset()
+
+
+def _missing(world: World, records: Collection[Record]) -> Iterator[str]:
+    """Compare what is stored with what was acknowledged or taken."""
+    stored = Counter(record.id for record in records)
+    contents = Counter(record.data["n"] for record in records if record.data["who"] == "world")
+    lost = set(world.acknowledged[-world.kept :] if world.kept else world.acknowledged)
+    if lost - set(stored):
+        yield f"lost: {sorted(lost - set(stored))}"
+    if set(world.taken) - set(contents):
+        yield f"lost, of those taken: {sorted(set(world.taken) - set(contents))}"
+    if twice := [each for each, n in (stored | contents).items() if n > 1]:
+        yield f"twice: {twice}"
 
 
 def _records(world: World) -> Iterator[str]:
     """Yield what is wrong with records and counters once all is closed."""
-    totals = Counter(dict.fromkeys(NAMES, 0))
-    for store in world.opened:
-        totals.update(store.metrics.totals())
     written = world.store.metrics.totals()["records_written"]
     if written != world.store._stored:
         yield f"{world.store._stored} stored by the object, {written} counted"
-    if world.kind == "memory":
+    if not world.is_shared:
         yield from _told(world, world.store.metrics.snapshot(), world.store.metrics.totals())
         return
     last = world.open()
-    stored = Counter(record.id for record in last.read(strict=True))
+    # So that its own counts are published, too.
+    world.append(last)
+    records = last.read(strict=True)
     last.close()
-    lost = set(world.acknowledged[-world.kept :] if world.kept else world.acknowledged)
-    if lost - set(stored):
-        yield f"lost: {sorted(lost - set(stored))}"
-    if twice := [id_ for id_, n in stored.items() if n > 1]:
-        yield f"twice: {twice}"
-    if world.kept is None and stored.total() != totals["records_written"]:
-        yield f"{stored.total()} stored, {totals['records_written']} counted"
+    yield from _missing(world, records)
+    totals = Counter(dict.fromkeys(NAMES, 0))
+    for store in world.opened:
+        totals.update(store.metrics.totals())
+    if world.kept is None and len(records) != totals["records_written"]:
+        yield f"{len(records)} stored, {totals['records_written']} counted"
     with suppress(NotPublishedError):
-        shown = open_counters(world.url).read()
+        shown = world.counters.read()
         if (published := shown.totals()) != dict(totals):
             yield f"published {_nonzero(published)}, counted {_nonzero(totals)}"
         # A store's own reset is of its own counters: they add up all the same.
@@ -248,18 +263,26 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 def run(*, long: bool) -> Outcome:
-    """Interrupt every operation of every store at each point, and at pairs of points."""
+    """Interrupt every operation of memory and files at each point, and at pairs of points."""
+    account, tried = every(("memory", "json", "rotating"), step=1 if long else 40)
+    return account.outcome("interrupts", tried)
+
+
+def every(kinds: Collection[str], *, step: int) -> tuple[Account, str]:
+    """Interrupt every operation of these *kinds* at one of *step* points, and at pairs of points."""
     account = Account()
     singles = doubles = 0
     seed = str(random.random())
     with scratch() as directory:
         for name, operation in OPERATIONS.items():
             for kind in operation.kinds:
+                if kind not in kinds:
+                    continue
                 place = directory / "place"
-                one = each_point(name, kind, place, step=1 if long else 40, seed=seed)
-                two = pairs(name, kind, place, n=500 if long else 5, seed=seed)
+                one = each_point(name, kind, place, step=step, seed=seed)
+                two = pairs(name, kind, place, n=500 if step == 1 else 5, seed=seed)
                 singles += one.points
                 doubles += two.points
                 for failure in (*one.failures, *two.failures):
                     account.note("broken", failure)
-    return account.outcome("interrupts", f"{singles:,} points, {doubles:,} pairs")
+    return account, f"{singles:,} points, {doubles:,} pairs"

@@ -26,7 +26,8 @@ def storm(*, long: bool) -> Outcome:
     signals = 0
     with scratch() as place, Nursery(place) as nursery:
         for kind in KINDS:
-            for raises in (False, True):
+            # Where the handler raises, a short one does with `interrupt_points`, which picks each place.
+            for raises in (False, True) if long else (False,):
                 for _ in range(6 if long else 1):
                     with scratch() as directory:
                         where = url(kind, directory / "store.ndjson", max_bytes=2000)

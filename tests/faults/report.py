@@ -91,6 +91,10 @@ _PROMISES: Final = {
     "Redis: processes may append, compact, recover, scan and read at once": (
         "redis_side_by_side.run",
     ),
+    "Redis: an interrupt (Ctrl-C), or a second one while the first is dealt with, anywhere in any operation: no"
+    " record is lost or doubled, counters and resets are exact, and no connection or import is kept": (
+        "redis_interrupts.run",
+    ),
 }
 _INTRODUCTION: Final = """\
 # {title}

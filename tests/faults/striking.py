@@ -121,13 +121,14 @@ def armed() -> Iterator[Strike]:
     # What strikes in a finalizer goes nowhere else, and a file that is dropped open is closed. A
     # function of C, which has no ticks.
     hook, sys.unraisablehook = sys.unraisablehook, id
-    gc.collect()
     gc.disable()
+    gc.freeze()  # else each collection between two calls goes through all that was there before
     _monitor(module.event)
     try:
         yield _strike
     finally:
         _monitor(None)
+        gc.unfreeze()
         gc.enable()
         sys.unraisablehook = hook
         signal.signal(signal.SIGINT, before)

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from types import CodeType
 from typing import Any
 
@@ -11,10 +12,14 @@ import pytest
 from faults.interrupt_points import each_point
 from faults.outcome import UnavailableError
 from faults.places import scratch
+from faults.redis_interrupts import serving
 from faults.striking import Strike, armed
 
 from papyra.backends.files.quarantine import Quarantine
 from papyra.backends.files.replacing import Replacement
+from papyra.backends.redis.counters import SharedCounters
+from papyra.backends.redis.importing import Claim
+from papyra.backends.redis.scripts import CLAIM, LEAVE
 from papyra.descriptors import Descriptors, FileLock
 from papyra.metrics import LocalBook
 from papyra.page import Page
@@ -187,6 +192,30 @@ def _interval_ended_too_early(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(LocalBook, "begin_interval", both)
 
 
+def _left_once(patch: pytest.MonkeyPatch) -> None:
+    def leave(self: Claim, *_: object) -> None:
+        if self._is_held:
+            self._is_held = False
+            self._link.run(LEAVE, self._token, patient=False)
+
+    patch.setattr(Claim, "__exit__", leave)
+
+
+def _claimed_and_then_noted(patch: pytest.MonkeyPatch) -> None:
+    def enter(self: Claim) -> Claim:
+        self._link.run(CLAIM, self._token, 60)
+        self._is_held = True
+        return self
+
+    patch.setattr(Claim, "__enter__", enter)
+
+
+def _reply_lost(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SharedCounters, "_tell", lambda *_: None)
+    reset = SharedCounters._reset
+    patch.setattr(SharedCounters, "_reset", lambda self, _, sent: reset(self, [], sent))
+
+
 @pytest.mark.parametrize(
     ("lacking", "operation", "kind"),
     [
@@ -196,6 +225,9 @@ def _interval_ended_too_early(patch: pytest.MonkeyPatch) -> None:
         (_kept_after_the_replacement, "compact", "rotating"),
         (_pages_not_taken_back, "reset of all", "json"),
         (_interval_ended_too_early, "reset", "memory"),
+        (_left_once, "import", "redis"),
+        (_claimed_and_then_noted, "import", "redis"),
+        (_reply_lost, "reset of all", "redis"),
     ],
     ids=lambda value: getattr(value, "__name__", value),
 )
@@ -206,9 +238,13 @@ def test_a_store_that_lacks_a_step_is_found_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     lacking(monkeypatch)
-    with scratch() as place:
+    with scratch() as place, ExitStack() as stack:
         try:
-            tried = each_point(operation, kind, place / "place", until_wrong=True)
+            step = 1
+            if kind == "redis":
+                stack.enter_context(serving(place))
+                step = 20
+            tried = each_point(operation, kind, place / "place", step=step, until_wrong=True)
         except UnavailableError as reason:
             missing(str(reason))
     assert tried.failures

@@ -1,9 +1,11 @@
 """Ctrl-C at every line of what a call runs, papyra's and redis-py's: each record is there once, and counted once."""
 
+import json
 import linecache
 import random
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
@@ -13,11 +15,14 @@ from typing import Any
 import pytest
 import redis
 from redis_kind import Redis
-from stores import event, numbers
+from redis_proxy import Proxy
+from stores import counts, event, numbers
 
 import papyra
-from papyra import Retention, WriteOutcomeUnknownError
+from papyra import Retention, StoreIOError, WriteOutcomeUnknownError
 from papyra.backends.redis import RedisBackend
+from papyra.countable import CounterSource
+from papyra.metrics import RESET_DONE
 from papyra.record import encode, seal
 from servers import Server, running_redis
 
@@ -146,3 +151,52 @@ def test_a_recovery_or_compaction_can_be_done_again(kind: Redis) -> None:
         assert numbers(store.read(strict=True)) == list(range(70, 120))
         assert kind.stored() == 50
         assert kind.client.xlen(kind.key("quarantine")) == saved
+
+
+def test_an_interrupted_reset_of_all_tells_its_interval_or_has_reset_nothing(kind: Redis) -> None:
+    told, at = Counter[str](), 0
+    with kind.open() as store:
+        store.append(event(0))
+        shared = papyra.open_counters(kind.url)
+        while True:
+            at += 1
+            store.append(event(at))
+            found, error = reset_with(shared, at)
+            told.update(found)
+            if error is None:
+                break
+        told.update(shared.read().snapshot())
+        assert at > 50
+        assert told["records_written"] == at + 1
+
+
+def reset_with(shared: CounterSource, at: int) -> tuple[dict[str, int], BaseException | None]:
+    """Reset, with an interrupt at line *at*; return what was told of the interval."""
+    caught: list[BaseException] = []
+    told: dict[str, int] = {}
+
+    def reset() -> None:
+        try:
+            told.update(shared.reset())
+        except KeyboardInterrupt as error:
+            caught.append(error)
+
+    interrupted(at, reset)
+    for note in getattr(caught[0], "__notes__", ()) if caught else ():
+        told.update(json.loads(note.removeprefix(RESET_DONE)))
+    return told, caught[0] if caught else None
+
+
+def test_a_reset_whose_reply_was_lost_is_answered_by_the_next(kind: Redis) -> None:
+    with kind.open() as store, Proxy(kind.server.port) as proxy:
+        store.append(event(1))
+        url = f"redis://127.0.0.1:{proxy.port}/0?name={kind.store_name}&timeout=0.3"
+        shared = papyra.open_counters(url)
+        assert shared.read().snapshot() == counts(records_written=1)
+        proxy.cuts = ["after"] * 200
+        with pytest.raises(StoreIOError):
+            shared.reset()
+        proxy.cuts = []
+        store.append_many([event(2), event(3)])
+        assert shared.reset() == counts(records_written=1)
+        assert shared.reset() == counts(records_written=2)

@@ -230,7 +230,8 @@ class ActiveFile:
                 warn(f"{place}: the last records {why}", RuntimeWarning, stacklevel=3)
 
     def __del__(self) -> None:
-        if self.lock != _NONE or self.descriptor != _NONE:
+        # An interrupt may have ended `__init__` before anything was set.
+        if getattr(self, "lock", _NONE) != _NONE or getattr(self, "descriptor", _NONE) != _NONE:
             # Not `store.close()`: the counters' page is beyond this object. No lock is taken, since
             # a finalizer may run anywhere; and no thread is asked, which would keep the descriptor.
             try:

@@ -7,14 +7,16 @@ append, after a scan, recovery or compaction, and when it is closed; what a kill
 told is lost.
 """
 
+import json
 import os
+from contextlib import suppress
 from typing import Final
 
-from papyra.backends.redis.link import Link
+from papyra.backends.redis.link import Link, Message
 from papyra.backends.redis.scripts import RESET, TOLD
 from papyra.backends.redis.writing import REPORT
-from papyra.errors import NotPublishedError, StoreIOError, StoreNotFoundError
-from papyra.metrics import NAMES, PersistenceMetrics
+from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
+from papyra.metrics import NAMES, RESET_DONE, PersistenceMetrics
 from papyra.retired import Tally
 
 _NOTHING: Final = (0,) * len(TOLD)
@@ -97,6 +99,8 @@ class SharedCounters:
         self.name: str = link.keys.name
         self._link = link
         self._place = link.address.shown, link.keys.records
+        # Tokens of resets whose reply nobody saw.
+        self._unanswered: list[str] = []
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the counters of one store."""
@@ -133,10 +137,50 @@ class SharedCounters:
         """
         Reset them all and return the counts of the interval that ends.
 
+        One that is interrupted has reset nothing, or tells the interval in a note of the exception.
+        Where that cannot be known, as with a lost connection, the next reset of this object asks
+        again: if the first was done, it returns the interval that the first ended.
+
         Raises:
             StoreNotFoundError, NotPublishedError, StoreIOError: as `read`.
         """
-        ended = self._link.run(RESET, os.urandom(8).hex())
+        tokens: list[str] = []
+        sent: list[Message] = []
+        try:
+            with suppress(IndexError):
+                # One call of C: no interrupt comes between taking a token and noting it.
+                tokens.extend(map(self._unanswered.pop, (0,)))
+            return self._reset(tokens, sent)
+        except BaseException as error:
+            try:
+                if sent and sent[0].doubtful and not isinstance(error, Exception):
+                    self._tell(error, tokens, sent[0])
+            finally:
+                # Asked with a token that the server does not know, a reset is done: none is wrong here.
+                self._unanswered += tokens
+            raise
+
+    def _reset(self, tokens: list[str], sent: list[Message]) -> dict[str, int]:
+        """Do it under the token in *tokens*, else a new one, which is put there before it is sent."""
+        if not tokens:
+            tokens.append(os.urandom(8).hex())
+        message = self._link.message(RESET, tokens[0])
+        sent.append(message)
+        return self._interval(self._link.deliver(message))
+
+    def _tell(self, error: BaseException, tokens: list[str], message: Message) -> None:
+        """Have a reset that was sent done, and note its interval with the interrupt that struck."""
+        try:
+            counts = self._interval(self._link.deliver(message, patient=False))
+        except PapyraError:
+            return  # the next reset asks again
+        notes = [RESET_DONE + json.dumps(counts)]
+        # The only call is one of C: an interrupt strikes before both or after both.
+        error.__notes__ = notes
+        tokens.clear()
+
+    def _interval(self, ended: "bytes | list[bytes] | None") -> dict[str, int]:
+        """Return the counts in the reply to a reset."""
         if ended is None:
             raise self._nothing()
         if isinstance(ended, list):

@@ -1,9 +1,8 @@
 """One import into a store at a time, on whatever host."""
 
 import os
-from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from typing import Final
+from contextlib import suppress
+from typing import Final, Self
 
 from papyra.backends.redis.link import Link
 from papyra.backends.redis.scripts import CLAIM, LEAVE
@@ -13,23 +12,51 @@ from papyra.errors import StoreIOError, StoreLockedError
 _DEAD: Final = 60
 
 
-@contextmanager
-def importing(link: Link) -> Generator[Callable[[], None]]:
+class Claim:
     """
-    Keep other imports out, and give what has to be called before each batch.
+    Keep other imports out during a `with` block; called before each batch, it says that it goes on.
+
+    An interrupt may skip the whole `__exit__`, which is a function of Python, so it may be repeated:
+    `import_store` calls it once more behind the block.
 
     Raises:
-        StoreLockedError: if another import is under way, or took over after a minute of silence.
+        StoreLockedError: on entry, if another import is under way; when it is called, if another
+            took over after a minute of silence.
     """
-    token = os.urandom(8).hex()
 
-    def go_on() -> None:
-        if not link.run(CLAIM, token, _DEAD):
-            raise StoreLockedError(link.keys.records, 0, "another import")
+    __slots__ = ("_is_held", "_link", "_token")
 
-    go_on()
-    try:
-        yield go_on
-    finally:
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._token = os.urandom(8).hex()
+        self._is_held = False
+
+    def __call__(self) -> None:
+        """Say that this import goes on."""
+        # Before it is: an interrupt may swallow the reply.
+        self._is_held = True
+        if not self._link.run(CLAIM, self._token, _DEAD):
+            self._is_held = False
+            raise StoreLockedError(self._link.keys.records, 0, "another import")
+
+    def __enter__(self) -> Self:
+        try:
+            self()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._leave()
+        except BaseException:  # an interrupt: the server may know nothing of it yet
+            self._leave()
+            raise
+
+    def _leave(self) -> None:
+        if not self._is_held:
+            return
         with suppress(StoreIOError):  # it counts as dead in a minute
-            link.run(LEAVE, token, patient=False)
+            self._link.run(LEAVE, self._token, patient=False)
+        self._is_held = False

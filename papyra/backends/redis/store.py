@@ -10,7 +10,7 @@ from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.redis.address import Keys, address_of
 from papyra.backends.redis.counters import Report, Told
-from papyra.backends.redis.importing import importing
+from papyra.backends.redis.importing import Claim
 from papyra.backends.redis.link import Link, Message
 from papyra.backends.redis.opening import look
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
@@ -278,7 +278,7 @@ class RedisBackend(PersistenceBackend):
         return {}
 
     def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
-        return importing(self._link)
+        return Claim(self._link)
 
     def _is_same(self, other: Primitives) -> bool:
         return (
