@@ -194,6 +194,19 @@ def lacking(do: Callable[..., object], *arguments: object) -> str:
     return ""
 
 
+def is_mounted(path: str) -> bool:
+    """Tell whether a mount ends at *path* itself, as that of a single file; False where that is unknown."""
+    # Not os.path.ismount: it takes a file of the same file system for part of it.
+    place = os.fsencode(os.path.realpath(path))
+    for mark in (b"\\", b" ", b"\t", b"\n"):  # as the kernel writes them
+        place = place.replace(mark, b"\\%03o" % ord(mark))
+    try:
+        with open("/proc/self/mountinfo", "rb") as table:
+            return any(row.split(b" ", 5)[4] == place for row in table)
+    except (OSError, IndexError):
+        return False
+
+
 def own_like(path: str, model: str) -> str:
     """
     Give what root made at *path* to the owner of *model*; for anybody else do nothing.

@@ -34,6 +34,11 @@ NAMES_UNSYNCED: Final = (
     "this file system does not sync directories: after a power cut a file that was new or renamed"
     ' may be missing, with sync="always", too'
 )
+#: What it means that the file is a mount of its own.
+MOUNTED_ALONE: Final = (
+    "other processes, beyond the mount, share neither locks nor counters with this one, and what"
+    " rewrites or rotates the file fails; mount its directory instead"
+)
 #: What it means that mode or owner of a file cannot be set.
 NOT_LIKE_THE_OLD: Final = (
     "this file system does not let a new file have the mode and owner of the one before:"

@@ -12,7 +12,7 @@ from weakref import ref
 from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.layout import MOUNTED_ALONE, Layout
 from papyra.backends.files.maintenance import Maintenance
 from papyra.backends.files.ownership import check_ownership
 from papyra.backends.files.preview import preview
@@ -32,7 +32,7 @@ from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge
 from papyra.sifting import Line
-from papyra.system import HAS_FLOCK, LOCK_NONE, flock, monotonic, sync_data, write_all
+from papyra.system import HAS_FLOCK, LOCK_NONE, flock, is_mounted, monotonic, sync_data, write_all
 
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
@@ -188,6 +188,8 @@ class FileBackend(PersistenceBackend):
         self._check_ours()
         # An append of another thread would count in the book that is being left.
         self._queue.alone(self, self._publish)
+        if is_mounted(self.source):
+            self._layout.miss("the file itself is mounted, alone", MOUNTED_ALONE)
         self._tell()
 
     def _publish(self) -> None:

@@ -1,0 +1,76 @@
+"""A single file that is mounted: its locks and counters are on one side alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from papyra.system import is_mounted
+from servers import missing
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table of mounts is Linux's")
+
+_PROGRAM = """
+import logging, sys
+logging.basicConfig(format="%(message)s", stream=sys.stdout)
+import papyra
+for _ in range(2):
+    with papyra.JsonBackend(sys.argv[1], retention=papyra.Retention(max_records=1)) as store:
+        for number in range(3):
+            store.append(papyra.Record("event"))
+        try:
+            store.compact()
+        except papyra.StoreIOError as error:
+            print(error)
+"""
+
+
+def mounted(tmp_path: Path, inner: Path) -> list[str]:
+    """Return what a program logs and prints whose store at *inner* is another directory's file."""
+    outer = tmp_path / "outer.ndjson"
+    outer.touch()
+    inner.touch()
+    unshare = shutil.which("unshare") or missing("no unshare: apt-get install util-linux")
+    if os.geteuid():
+        missing("mounts need root")
+    mount = 'mount --bind "$0" "$1" && exec "$2" -c "$3" "$1"'
+    done = subprocess.run(
+        [unshare, "-m", "sh", "-c", mount, outer, inner, sys.executable, _PROGRAM],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    if "unshare" in done.stderr or "mount:" in done.stderr:
+        missing(done.stderr)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(outer.read_bytes().splitlines()) == 6
+    return done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("name", ["inner", "in ner"])
+def test_a_file_that_is_mounted_alone_is_warned_of_once_for_each_object(
+    tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    inner = tmp_path / name / "store.ndjson"
+    told = mounted(tmp_path, inner)
+    assert told[0] == (
+        f"{inner}: other processes, beyond the mount, share neither locks nor counters with this one,"
+        " and what rewrites or rotates the file fails; mount its directory instead"
+        " (the file itself is mounted, alone)"
+    )
+    assert told.count(told[0]) == 2
+    refused = [line for line in told if line != told[0]]
+    assert len(refused) == 2
+    assert "mount its directory" in refused[0]
+
+
+def test_a_file_of_a_directory_is_not_mounted(tmp_path: Path) -> None:
+    path = tmp_path / "store.ndjson"
+    path.touch()
+    assert not is_mounted(str(path))
+    assert not is_mounted(str(tmp_path / "missing"))
+    assert is_mounted("/proc")
