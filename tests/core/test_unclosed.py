@@ -241,3 +241,13 @@ def test_a_child_of_multiprocessing_is_synced_where_it_has_an_end(file_kind: Fil
     # From Python 3.13 on such a child runs what atexit was given; before, it leaves at once.
     whole = file_kind.path.stat().st_size
     assert (synced[-1] == whole, len(synced)) == (True, 2 if sys.version_info >= (3, 13) else 1)
+
+
+def test_a_store_that_was_never_made_is_freed_silently(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    # As an interrupt leaves it at the first instruction of `__init__`.
+    never_made = active.ActiveFile.__new__(active.ActiveFile)
+    del never_made
+    gc.collect()
+    assert not told
