@@ -127,8 +127,12 @@ def test_the_bytes_that_wait_are_bounded(run: Run, monkeypatch: pytest.MonkeyPat
         lane = store._lane
         assert lane is not None
         assert (len(lane._order), len(lane._line)) == (3, 5)
+        gated.let()
+        await first
+        await gated.taken()
+        assert (len(lane._sent), len(lane._line)) == (3, 5)  # what was written made no room
         gated.let(10)
-        await asyncio.gather(first, *tasks)
+        await asyncio.gather(*tasks)
         assert (lane._bytes, lane.is_free) == (0, True)
         assert numbers(gated.read()) == list(range(9))
         await store.aclose()
@@ -318,6 +322,37 @@ def test_a_place_that_a_finalizer_gives_up_in_the_middle_of_anything_is_tidied_l
         assert calls == []
         await store.append(event(9))
         assert numbers(gated.read()) == [0, 9]
+        await store.aclose()
+
+    run(main())
+
+
+def test_a_call_whose_encoding_ends_the_only_other_is_not_overtaken(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer that runs while records are encoded may throw into a coroutine that waits."""
+
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        other: Any = store.append(event(0))
+        other.send(None)
+        encoded = gated._encode
+
+        def ending(records: Any) -> list[bytes]:
+            monkeypatch.setattr(gated, "_encode", encoded)
+            with pytest.raises(ZeroDivisionError):
+                other.throw(ZeroDivisionError())
+            return encoded(records)
+
+        monkeypatch.setattr(gated, "_encode", ending)
+        task = asyncio.create_task(store.append(event(1)))
+        await turns(1)
+        assert store._lane is not None
+        assert not store._lane.is_free
+        gated.let()
+        await task
+        assert gated.metrics.snapshot() == counts(records_written=1)
         await store.aclose()
 
     run(main())
