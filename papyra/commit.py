@@ -128,8 +128,9 @@ class CommitQueue(WaitingCalls):
         deadline = monotonic() + store._lock_timeout
         for call in calls:
             call.deadline = deadline
+        own = set(calls)
         for call in calls:
-            self._see_through(store, call, set(calls))
+            self._see_through(store, call, own)
 
     def commit_now(self, store: Store, call: Call) -> bool:
         """

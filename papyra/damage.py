@@ -243,8 +243,12 @@ def _original(core: bytes) -> Record | None:
 
 def _is_nested(core: bytes, damaged: int, at: int, stop: int) -> bool:
     """Tell whether an object around the one at *at* goes on behind it."""
-    before = core[damaged:at]
     if not _GOES_ON.match(core, stop):
         return False
-    # Without any of an object before it, that is what somebody put between records.
-    return b"{" in before or b'"' in before or core.startswith(_ORIGINAL_BEGINNINGS, at)
+    # Without any of an object before it, that is what somebody put between records. A copy of what
+    # stands before would make a line of many nested records cost the square of its length.
+    return (
+        core.find(b"{", damaged, at) >= 0
+        or core.find(b'"', damaged, at) >= 0
+        or core.startswith(_ORIGINAL_BEGINNINGS, at)
+    )

@@ -36,19 +36,24 @@ class Mark:
             lock_range(descriptor, self._byte, 1, held=False)
 
 
-def count_marks(lock: str) -> int:
-    """Return how many store objects left their mark in the file *lock*; 0 if that cannot be known."""
+def count_marks(path: str) -> int:
+    """Return how many store objects left their mark in the lock file at *path*; 0 if that cannot be known."""
     with Descriptors() as opened:
         try:
-            descriptor = opened.open(lock, os.O_RDONLY)
+            descriptor = opened.open(path, os.O_RDONLY)
         except OSError:  # not there, or not to be read by this user: no counts depend on it
             return 0
         found, ranges = 0, [(_FIRST, _FIRST + _COUNT)]
         while ranges:
             start, stop = ranges.pop()
-            at = find_range_lock(descriptor, start, stop - start) if start < stop else None
-            if at is not None:
+            lock = find_range_lock(descriptor, start, stop - start) if start < stop else None
+            if lock is None:
+                continue
+            at, count = lock
+            if (
+                count == 1
+            ):  # otherwise it is not a mark: a stranger locked the whole file, or most of it
                 found += 1
-                # The system tells any one of them.
-                ranges += [(start, at), (at + 1, stop)]
+            # The system tells any one of them.
+            ranges += [(start, at), (at + count if count else stop, stop)]
         return found

@@ -192,7 +192,7 @@ class PersistenceMetrics:
                         self._holder = 0
         except BaseException as error:
             if done:
-                error.__notes__ = notes
+                error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
             raise
         return counts
 

@@ -117,10 +117,12 @@ class PublishedCounters:
                 notes = [RESET_DONE + json.dumps(counts)]
                 # One call of C: no interrupt comes between doing it and noting that.
                 done.extend(map(os.unlink, begun))
-                sync_directory(self.directory)
+                # It is done: at a power cut counters may be behind in any case.
+                with suppress(OSError):
+                    sync_directory(self.directory)
         except BaseException as error:
             if done:
-                error.__notes__ = notes
+                error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
             elif begun:
                 with suppress(PapyraError), self._locked(LOCK_EXCLUSIVE):
                     pass  # takes it back; else whoever looks next does

@@ -320,6 +320,8 @@ def decode(line: bytes) -> Record | None:
 _scan = cast("Callable[[str, int], tuple[Any, int]]", make_scanner(cast("Any", JSONDecoder())))
 #: Every digit becomes a 0, so that a run of digits is found by one search.
 _DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else 1 for byte in range(256))
+#: What may stand around a JSON value.
+_BLANKS: Final = " \t\n\r"
 _LONG_NUMBER: Final = b"0" * (MAX_DIGITS + 1)
 
 
@@ -341,12 +343,14 @@ def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
     try:
         value, end = _scan(string, 0)
     except StopIteration as stop:
+        if string[:1] in _BLANKS and string.strip(_BLANKS):
+            return parse(string.strip(_BLANKS).encode())  # as orjson does
         raise ValueError(f"a JSON value is expected at character {stop.value}") from None
     except JSONDecodeError:
         raise
     except (ValueError, RecursionError):  # more digits or levels than this interpreter takes
         return parse_unlimited(string)
-    if end != len(string):
+    if end != len(string) and string[end:].strip(_BLANKS):
         raise ValueError(f"something follows the JSON value at character {end}")
     return value
 

@@ -107,7 +107,8 @@ def take_back(directory: str) -> None:
             if page is not None and page.resets == resets + 1:
                 page.take_back_interval()
     retired = Retired(directory)
-    if since is not None and retired.tally.baseline != baseline:
+    before = retired.tally.baseline, retired.tally.since
+    if since is not None and before != (baseline, since):
         retired.tally.baseline, retired.tally.since = baseline, since
         retired.save()
     os.unlink(_path(directory))

@@ -222,7 +222,7 @@ def _same(one: Found, other: Found) -> bool:
 def count_records(lines: Iterable[Line]) -> dict[str, Dropped]:
     """Return what is known of the intact records in *lines*, by the source that they stand in."""
     counted: dict[str, Dropped] = {}
-    for found in intact(lines, Findings()):
+    for found in intact(lines, Findings(), places_only=True):
         counted.setdefault(found.place[0], Dropped()).add(found.record, found.size)
     return counted
 

@@ -114,8 +114,13 @@ def lock_range(descriptor: int, start: int, length: int, *, held: bool) -> None:
             _fcntl.fcntl(descriptor, _fcntl.F_OFD_SETLK, request)
 
 
-def find_range_lock(descriptor: int, start: int, length: int) -> int | None:
-    """Return where another open file has locked a byte by `lock_range`; None if none has."""
+def find_range_lock(descriptor: int, start: int, length: int) -> tuple[int, int] | None:
+    """
+    Return where another open file has locked bytes of a range, and how many of them.
+
+    They may begin before the range; 0 of them means all to the end of what a file can have. None if
+    none is locked, or that cannot be known.
+    """
     if _fcntl is None or not _HAS_RANGES:
         return None
     request = struct.pack(_RANGE, _fcntl.F_WRLCK, os.SEEK_SET, start, length, 0)
@@ -123,8 +128,8 @@ def find_range_lock(descriptor: int, start: int, length: int) -> int | None:
         answer = _fcntl.fcntl(descriptor, _fcntl.F_OFD_GETLK, request)
     except OSError:
         return None
-    kind, _, at, _, _ = struct.unpack(_RANGE, answer)
-    return None if kind == _fcntl.F_UNLCK else max(at, start)
+    kind, _, at, count, _ = struct.unpack(_RANGE, answer)
+    return None if kind == _fcntl.F_UNLCK else (at, count)
 
 
 def _holder(descriptor: int) -> str:

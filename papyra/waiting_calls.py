@@ -120,6 +120,10 @@ class WaitingCalls:
 
     def _wake_next(self) -> None:
         try:
-            wake(self._pending[0])
+            first = self._pending[0]
         except IndexError:  # it has withdrawn meanwhile
             return
+        if first.gate is None:
+            # It does not wait, or was left here by `append_soon`: then the caller behind it leads.
+            first = next((call for call in self._pending.copy() if call.gate is not None), first)
+        wake(first)

@@ -1,12 +1,13 @@
 """The command line; click is imported in this package alone."""
 
 import sys
-from collections.abc import Sequence
 
-from papyra.cli.failure import tell
+TYPE_CHECKING = False  # as type checkers know it; what is loaded here an early Ctrl-C could meet
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: "Sequence[str] | None" = None) -> int:
     """
     Run one command and return its exit code; a failure is told on stderr.
 
@@ -16,8 +17,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         # Here, so that a missing click and an early Ctrl-C are told in one line too.
-        from papyra.cli.app import run  # noqa: PLC0415
+        from papyra.cli.interrupts import interrupts_later  # noqa: PLC0415
+
+        with interrupts_later():
+            from papyra.cli.app import run  # noqa: PLC0415
 
         return run(given)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  what a shell can take: a line, a code
+        from papyra.cli.failure import tell  # noqa: PLC0415
+
         return tell(error, as_json="--json" in given)

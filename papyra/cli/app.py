@@ -10,6 +10,7 @@ import click
 import papyra
 from papyra.cli import help_texts, wording
 from papyra.cli.failure import ANOMALY, OK, UsageError
+from papyra.cli.interrupts import open_store
 from papyra.cli.output import emit, json_line, progress_told, warnings_told
 from papyra.cli.store_argument import takes_store, url_of
 from papyra.cli.usage import explained
@@ -143,7 +144,7 @@ def reset(*, url: str, as_json: bool) -> int:
 @_json
 def scan(*, url: str, as_json: bool) -> int:
     """Look for damage."""
-    with papyra.open_store(url, must_exist=True) as store:
+    with open_store(url, must_exist=True) as store:
         report = store.scan()
     emit(json_line(_fields(report)) if as_json else wording.scan(url, store.source, report))
     return OK if report.clean else ANOMALY
@@ -161,17 +162,17 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
         raise UsageError("--list goes with neither --dry-run nor --undo.")
     if listing:
         return _list(url, as_json=as_json)
-    with warnings_told(unless=as_json), papyra.open_store(url, must_exist=True) as store:
+    with warnings_told(unless=as_json), open_store(url, must_exist=True) as store:
         report = store.recover(dry_run=dry_run, undo=undo)
     emit(json_line(_fields(report)) if as_json else wording.recovery(store.source, report))
     return OK if report.clean else ANOMALY
 
 
 def _list(url: str, *, as_json: bool) -> int:
-    with papyra.open_store(url) as store:  # what was saved may be all that is left of it
+    with open_store(url) as store:  # what was saved may be all that is left of it
         saved = store.quarantined()
     if not saved:
-        papyra.open_store(url, must_exist=True).close()
+        open_store(url, must_exist=True).close()
     document = {"quarantined": [entry._asdict() for entry in saved]}
     emit(json_line(document) if as_json else wording.quarantined(url, store.source, saved))
     return OK
@@ -210,8 +211,8 @@ def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json
         raise UsageError("A store in memory is gone with the command; name another DST.")
     with (
         warnings_told(unless=as_json),
-        papyra.open_store(url_of(source), must_exist=True) as old,
-        papyra.open_store(destination) as new,
+        open_store(url_of(source), must_exist=True) as old,
+        open_store(destination) as new,
         progress_told() as progress,
     ):
         report = papyra.import_store(old, new, dry_run=dry_run, seal=seal, progress=progress)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import papyra
 from papyra.cli import wording
 from papyra.cli.failure import ConfirmationError, UsageError
+from papyra.cli.interrupts import open_store
 from papyra.cli.output import printable, warnings_told
 from papyra.units import duration, size, whole_number
 
@@ -27,7 +28,7 @@ def compact(
     """
     with (
         warnings_told(unless=as_json),
-        papyra.open_store(url, retention=_retention(limits), must_exist=True) as store,
+        open_store(url, retention=_retention(limits), must_exist=True) as store,
     ):
         if not dry_run and not yes:
             _confirm(store, as_json=as_json)

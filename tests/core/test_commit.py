@@ -16,6 +16,7 @@ from stores import Kind, counts, event, numbers, raiser
 import papyra.calls
 import papyra.commit
 from papyra import Anomaly, MemoryBackend, StoreLockedError
+from papyra.calls import Call
 
 
 class Gated(MemoryBackend):
@@ -407,3 +408,13 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     assert call.error is None
     assert numbers(store.read()) == [0, 1, 2]
     assert store.metrics.snapshot() == counts(records_written=3, records_read=3)
+
+
+def test_a_record_that_waits_without_a_caller_does_not_keep_the_next_leader_asleep() -> None:
+    queue = MemoryBackend()._queue
+    left, waiting = Call((b"{",), float("inf")), Call((b"{",), float("inf"))
+    waiting.gate = threading.Lock()
+    waiting.gate.acquire()
+    queue._pending.extend((left, waiting))
+    queue._wake_next()
+    assert not waiting.gate.locked()

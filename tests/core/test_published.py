@@ -534,3 +534,13 @@ def test_pages_without_an_owner_are_few_beside_many_that_live(file_kind: FileKin
         assert (tally.snapshot(), tally.live) == (counts(records_written=210), 60)
         assert open_counters(file_kind.url).reset() == counts(records_written=210)
         assert len(pages(file_kind)) == 60
+
+
+def test_a_reset_that_is_done_is_told_although_the_disk_refuses_to_sync_its_end(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        monkeypatch.setattr("papyra.published.sync_directory", raiser(OSError(5, "I/O error")))
+        assert open_counters(file_kind.url).reset() == counts(records_written=1)
+        assert store.metrics.snapshot() == counts()

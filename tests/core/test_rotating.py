@@ -368,3 +368,16 @@ def test_processes_rotate_and_append_side_by_side(path: Path) -> None:
 def test_a_bound_is_a_whole_number_from_1_on(path: Path, option: str) -> None:
     with pytest.raises(ValueError, match=option.partition("=")[0]):
         open_store(f"rotating:{path}?{option}")
+
+
+def test_a_line_that_cannot_be_read_does_not_keep_its_file_from_being_dropped(path: Path) -> None:
+    forged = seal(b'{"kind":"event","timestamp":1700000000.0,"n":x', "0" * 16, 1)
+    path.with_name(f"{path.name}.000000000001").write_bytes(forged)
+    with RotatingBackend(path, max_files=1) as store:
+        store.append(event(1))
+        assert store.compact(dry_run=True).dropped == 1
+        report = store.compact()
+        assert (report.dropped, report.kept, store.scan().records) == (1, 1, 1)
+        assert store.metrics.snapshot() == counts(
+            records_written=1, compactions_triggered=1, scan_operations=1
+        )

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from children import Child, subject_to_permissions
 from stores import FileKind, counts, event
 
 from papyra import NotPublishedError, open_counters
+from papyra.marks import count_marks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -163,3 +165,36 @@ def test_the_shell_tells_of_programs_whose_counters_it_cannot_see(file_kind: Fil
         "exited": 1,
         "unpublished": 1,
     }
+
+
+def test_a_program_on_a_disk_that_was_full_from_the_first_is_told_of(
+    file_kind: FileKind, small_disk: Path
+) -> None:
+    file_kind.path = small_disk / "store.ndjson"
+    fill(small_disk)
+    with Child() as child:
+        child.do(f"store = open_store({file_kind.url!r})")
+        refused = child.do("store.append(Record('event'))")
+        assert refused["raised"] == "StoreIOError"
+        with pytest.raises(NotPublishedError, match=UNSEEN):
+            open_counters(file_kind.url).read()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="marks are locks of an open file: Linux")
+def test_locks_of_strangers_on_the_whole_lock_file_are_not_taken_for_programs(
+    file_kind: FileKind,
+) -> None:
+    lock = f"{file_kind.path}.lock"
+    Path(lock).touch()
+    Path(f"{file_kind.path}.metrics").touch()
+    with Child() as child, Child() as stranger:
+        stranger.do("import fcntl")
+        stranger.do(f"file = open({lock!r}, 'rb')")
+        stranger.do("fcntl.lockf(file, fcntl.LOCK_SH)")
+        assert count_marks(lock) == 0
+        child.do(f"store = open_store({file_kind.url!r})")
+        assert isinstance(child.do("store.append(Record('event'))"), str)
+        stranger.kill()
+        child.do(SOME_SECONDS_ON)
+        child.do("store.append(Record('event'))")
+        assert count_marks(lock) == 1

@@ -171,6 +171,10 @@ class ActiveFile:
 
     def _open(self, generation: int, *, may_wait: bool) -> None:
         """Open the file at the path, or make it, unless it is the one that is open."""
+        if (
+            self.at_look is not None
+        ):  # first: on a full disk nothing of what follows may be possible
+            self.at_look(self.lock)
         if generation < len(_FIRST_GENERATION):
             os.lseek(self.lock, 0, os.SEEK_SET)
             write_all(self.lock, _FIRST_GENERATION)
@@ -192,8 +196,6 @@ class ActiveFile:
             self._identity = (status.st_dev, status.st_ino)
         self._generation = generation
         self._look_at = monotonic() + _LOOK_EVERY
-        if self.at_look is not None:
-            self.at_look(self.lock)
 
     def _become_like_the_one_before(self) -> None:
         """Give a new file the owner and mode of the newest sealed one, if there is one."""

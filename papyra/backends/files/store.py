@@ -209,17 +209,18 @@ class FileBackend(PersistenceBackend):
                 if not os.path.isdir(layout.directory):
                     return  # nor is there a place for the store, which the operation will say
                 unseen = error
-            self._prepared = True
             self._note_publication(unseen)
+            # Last: what an interrupt keeps from being noted, the next append does.
+            self._prepared = True
 
     def _note_publication(self, unseen: Exception | None) -> None:
         """Have it tried again some seconds on if the counters could not be published."""
         active = self._active
         if unseen is None:
             if self._unseen:
-                active.at_look = None
                 self._unseen.remove(active.lock)
                 self._unseen = None
+                active.at_look = None
             return
         if self._unseen is None:
             self._unseen = Mark()
