@@ -41,8 +41,8 @@ def tell_pages(say: Callable[[dict[str, Any]], None]) -> None:
     """Say each store to a page that is made from now on."""
 
     class ToldPage(OwnPage):
-        def __init__(self, descriptor: int, directory: str, **options: Any) -> None:
-            super().__init__(descriptor, directory, **options)
+        def __init__(self, descriptor: int, directory: str, name: str, **options: Any) -> None:
+            super().__init__(descriptor, directory, name, **options)
             path = os.readlink(f"/proc/self/fd/{descriptor}")
             self._told: Any = self.cells
             cells: Any = _Words(self._told, path, _AT_TOTALS, say)
