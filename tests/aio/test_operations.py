@@ -311,11 +311,11 @@ def test_a_stream_is_read_in_another_thread(run: Run) -> None:
     """A store that reads slowly: the loop goes round while it does."""
 
     class Slow(MemoryBackend):
-        def _lines(self, *, newest_first: bool) -> Any:
+        def _lines_of(self, held: list[bytes], end: int, *, newest_first: bool) -> Any:
             here.append(threading.current_thread())
             reading.set()
             go.wait()
-            return super()._lines(newest_first=newest_first)
+            return super()._lines_of(held, end, newest_first=newest_first)
 
     here: list[threading.Thread] = []
     reading, go = threading.Event(), threading.Event()

@@ -161,7 +161,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
         assert acked <= held
         assert held == acked | left
         assert all(len(held.intersection(own)) in {0, len(own)} for own in caller.left)
-        assert len(caller.acked) > CALLS / 20
+        assert caller.acked  # how many is the clock's and the threads' to decide
         assert caller.refused >= 50  # those after aclose, at least
         assert caller.left
 
