@@ -156,9 +156,9 @@ class AsyncBackend:
         store, lane, now = self.store, self._enter(), monotonic()
         rest = chain(records)  # which begins with them when the first is encoded
         bodies: Sequence[bytes] = ()
-        if lane.is_free:
+        if lane.is_free or lane.is_closing or store.closed:  # an empty one is not refused
             bodies = store._encode(islice(rest, AT_ONCE))
-            if len(bodies) < AT_ONCE:
+            if len(bodies) < AT_ONCE and (lane.is_free or not bodies):
                 return await self._write_encoded(lane, now, bodies)
         return (await self._write(lane, now, bodies, rest)).ids
 

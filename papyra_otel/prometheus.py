@@ -25,9 +25,9 @@ from papyra_otel.bridge import MetricsBridge
 from papyra_otel.errors import AddressError
 from papyra_otel.listener import Listener, listen
 
-#: What to do about an address that is refused, by the error's number.
 #: What names and addresses are made of; "" is all addresses.
 _HOST: Final = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
+#: What to do about an address that is refused, by the error's number.
 _REMEDIES: Final = {
     EADDRINUSE: "somebody listens there; take another port, or 0 for any free one",
     EACCES: "take a port from 1024 on, or 0 for any free one",

@@ -178,3 +178,18 @@ def test_a_program_that_ends_can_use_and_close_a_store(
     command = [sys.executable, "-c", ENDS, f"json:{tmp_path}/store.ndjson{options}", where]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     assert done.stdout == "[true, 100]\n", done.stderr
+
+
+def test_an_empty_batch_is_stored_by_a_closed_store_too_and_counts_nothing(
+    run: Run, kind: Kind
+) -> None:
+    async def main() -> None:
+        store = AsyncBackend(kind.open())
+        await store.append(event(1))
+        await store.aclose()
+        assert await store.append_many([]) == []
+        with pytest.raises(StoreClosedError):
+            await store.append_many([event(2)])
+        assert store.metrics.snapshot() == counts(records_written=1, write_errors=1)
+
+    run(main())

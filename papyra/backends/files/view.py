@@ -117,11 +117,6 @@ class View:
     def _is_wanted(self, path: str) -> bool:
         return path not in self._without and (self._only is None or path in self._only)
 
-    @property
-    def size(self) -> int:
-        """The bytes of all files."""
-        return sum(file.size for file in self.files)
-
     def open(self, file: DataFile) -> OpenedFile | None:
         """Open *file*; None if it is gone."""
         owner = Descriptors()
