@@ -7,7 +7,6 @@ newline where it has one; one that is too long to be held comes as its length.
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
@@ -29,7 +28,9 @@ from papyra.reports import Findings
 #: What a store's `_lines` yields.
 Line = tuple[Place, bytes | int]
 
+#: The most lines and bytes that are looked at at once; one line alone may be larger.
 _BATCH: Final = 1000
+_BATCH_BYTES: Final = 1024 * 1024
 #: What is wrong with a record that was met before.
 DUPLICATE: Final = Flaw("duplicate_record", "the same record stands elsewhere, too")
 
@@ -62,8 +63,16 @@ class Moment:
 
     def batches(self) -> Iterator[Sequence[bytes | int]]:
         """Iterate over the lines, oldest first, many at once and without their places."""
-        lines = self.lines(newest_first=False)
-        while batch := [line for _, line in islice(lines, _BATCH)]:
+        batch: list[bytes | int] = []
+        size = 0
+        for _, line in self.lines(newest_first=False):
+            batch.append(line)
+            # A thousand lines may be a thousand times the memory that a look is to take.
+            size += len(line) if type(line) is bytes else 0
+            if len(batch) == _BATCH or size >= _BATCH_BYTES:
+                yield batch
+                batch, size = [], 0
+        if batch:
             yield batch
 
 

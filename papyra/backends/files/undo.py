@@ -99,30 +99,30 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
 def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, timeout: float) -> None:
     end = chapter.end
     # Created where of a sealed file nothing had stayed; its number is nobody else's.
-    owner = Descriptors()
-    old = owner.open(path, os.O_RDONLY | os.O_CREAT)
-    new = Replacement(layout, path, OpenedFile(owner, old, end["new_size"]))
-    try:
-        at = 0
-        with saved.open(REMOVED) as removed:
-            for piece in saved.pieces(chapter):
-                for chunk in chunks(old, at, piece["new_offset"]):
-                    new.write(chunk)
-                at = piece["new_offset"] + piece.get("inserted", 0)
-                if "saved_at" in piece:
-                    start = piece["saved_at"]
-                    for chunk in chunks(removed.fileno(), start, start + piece["length"]):
+    with Descriptors() as owner:
+        old = owner.open(path, os.O_RDONLY | os.O_CREAT)
+        new = Replacement(layout, path, OpenedFile(owner, old, end["new_size"]))
+        try:
+            at = 0
+            with saved.open(REMOVED) as removed:
+                for piece in saved.pieces(chapter):
+                    for chunk in chunks(old, at, piece["new_offset"]):
                         new.write(chunk)
-        for chunk in chunks(old, at, end["new_size"]):
-            new.write(chunk)
-        if (new.size, new.checksum) != (end["undone_size"], end["undone_checksum"]):
-            raise UndoError(
-                f"{saved.directory}: somebody changed what was saved; nothing was changed"
-            )
-        new.sync()
-        new.take_place(timeout=timeout)
-    finally:
-        new.discard()
+                    at = piece["new_offset"] + piece.get("inserted", 0)
+                    if "saved_at" in piece:
+                        start = piece["saved_at"]
+                        for chunk in chunks(removed.fileno(), start, start + piece["length"]):
+                            new.write(chunk)
+            for chunk in chunks(old, at, end["new_size"]):
+                new.write(chunk)
+            if (new.size, new.checksum) != (end["undone_size"], end["undone_checksum"]):
+                raise UndoError(
+                    f"{saved.directory}: somebody changed what was saved; nothing was changed"
+                )
+            new.sync()
+            new.take_place(timeout=timeout)
+        finally:
+            new.discard()
 
 
 def _begins_with(path: str, size: int, checksum: int) -> bool:
