@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from json.encoder import encode_basestring_ascii as quoted
-from typing import Final
+from typing import ClassVar, Final
 
 from papyra.copies import Copies, First, Shared, fingerprint
 from papyra.record import ID, Record
@@ -98,7 +98,7 @@ class Ids:
     def __eq__(self, other: object) -> bool:
         return self._writers == other._writers if isinstance(other, Ids) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # it changes
 
 
 def number_in(id_: str) -> tuple[str, int] | None:

@@ -9,7 +9,7 @@ recoveries and compactions; knows lines, and nothing of the store that has them.
 import errno
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from typing import Final, NoReturn
+from typing import ClassVar, Final, NoReturn
 
 from papyra.errors import StoreIOError
 from papyra.id_look import ids_in, may_repeat
@@ -61,7 +61,7 @@ class _Counts:
             return NotImplemented
         return self._levels == other._levels and self._more == other._more
 
-    __hash__ = None  # type: ignore[assignment]  # it changes
+    __hash__: ClassVar[None]  # type: ignore[assignment]  # it changes
 
 
 class Repeats:
@@ -163,7 +163,7 @@ class LastCopies(Seen):
     def add_id(self, id_: str) -> bool:
         """Take *id_* in unless it is repeated: that is for `add`, which every line comes to then."""
         is_new = not self._repeats.has(id_) and super().add_id(id_)
-        self.next_end = ()  # the next one may be repeated, so it must come here
+        self.next_end: bytes | tuple[()] = ()  # the next one may be repeated, so it must come here
         return is_new
 
 
@@ -178,8 +178,6 @@ class SeenOnce(Seen):
     Raises:
         RepeatError: at the first record that was met before, from each method that would say so.
     """
-
-    __slots__ = ()
 
     def add(self, record: Record, line: bytes | int) -> bool:
         """Take the *record* in *line* in."""

