@@ -123,10 +123,15 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
     chance = random.Random(seed)
     clock = random.Random(seed)
     monkeypatch.setattr("papyra.lane.MOST_WAITING", 50)
-    # Now and then a batch seems to have taken very long: all who wait behind it are late.
-    monkeypatch.setattr(
-        "papyra.lane.monotonic", lambda: monotonic() + (1e6 if clock.random() < 0.05 else 0)
-    )
+    callers: list[Caller] = []
+
+    def jumping() -> float:
+        """Tell the time; now and then a batch seems to have taken so long that all behind it are late."""
+        # One such jump may end every call that waits: not before enough were stored to be compared.
+        is_enough = callers and len(callers[0].acked) > CALLS / 20
+        return monotonic() + (1e6 if is_enough and clock.random() < 0.05 else 0)
+
+    monkeypatch.setattr("papyra.lane.monotonic", jumping)
 
     async def main() -> None:
         asyncio.get_running_loop().set_debug(False)
@@ -135,6 +140,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
             opened._appends_now = False  # else little waits
         store = AsyncBackend(opened)
         caller = Caller(store, chance)
+        callers.append(caller)
         closing: asyncio.Task[None] | None = None
         dropped: list[Any] = []
         async with asyncio.TaskGroup() as group:
@@ -165,7 +171,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
         assert all(len(held.intersection(own)) in {0, len(own)} for own in caller.left)
         # How many end in which way is the clock's and the threads' to decide; none ends in two, or none.
         assert caller.started == len(caller.acked) + len(caller.left) + caller.refused > CALLS / 2
-        assert caller.acked
+        assert len(caller.acked) > CALLS / 20
         assert caller.refused >= 50  # those after aclose, at least
         assert caller.left
 
