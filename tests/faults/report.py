@@ -76,6 +76,7 @@ _PROMISES: Final = {
         "bits.cut",
         "bits.cut_legacy",
         "damaged.invalid_utf8",
+        "fragments.served",
     ),
     "Redis: a lost connection or reply stores nothing twice, loses nothing acknowledged, and a batch whose"
     " outcome nobody knew is stored once when it is sent again": (
