@@ -35,7 +35,7 @@ from papyra.selection import (
     read_all,
     stream,
 )
-from papyra.sifting import Line, intact
+from papyra.sifting import LineReader, intact
 from papyra.system import monotonic
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
@@ -292,27 +292,36 @@ class PersistenceBackend(Primitives):
         return stream(self._lines, self._view, self._retention, query, time.time(), findings)
 
     def _lines_of_records(
-        self, findings: Findings, sealed: Callable[[Iterator[Line]], Iterator[Line]]
+        self, findings: Findings, sealer: LineReader | None
     ) -> Iterator[tuple[Record, bytes]]:
         """
         Yield every record and its line, for a copy of the store; it counts as `records` does.
 
-        *sealed* is given the lines, and returns them with those of other tools sealed, or as they are.
+        The *sealer*, if there is one, seals the lines that other tools wrote.
         """
-        return self._handed_over(partial(self._find_lines, findings, sealed), findings)
+        find = partial(self._find_lines, findings, sealer)
+        return self._handed_over(find, findings, is_reported=True)
 
     def _find_lines(
-        self, findings: Findings, sealed: Callable[[Iterator[Line]], Iterator[Line]]
+        self, findings: Findings, sealer: LineReader | None
     ) -> Iterator[tuple[Record, bytes]]:
         with self._view() as view:
             lines, seen = copies_in(view)
-            for found in intact(sealed(iter(lines)), findings, places_only=True, seen=seen):
+            for found in intact(lines, findings, places_only=True, seen=seen, reader=sealer):
                 yield found.record, found.bytes
 
     def _handed_over(
-        self, find: Callable[[], Iterable[_Thing]], findings: Findings
+        self,
+        find: Callable[[], Iterable[_Thing]],
+        findings: Findings,
+        *,
+        is_reported: bool = False,
     ) -> Generator[_Thing]:
-        """Yield what *find* returns, a record each, and count them when it ends."""
+        """
+        Yield what *find* returns, a record each, and count them when it ends.
+
+        The damage is logged then, unless it *is_reported* to the caller anyway.
+        """
         handed_over = 0
         try:
             self._check_usable()  # it may have been closed since the call
@@ -328,7 +337,7 @@ class PersistenceBackend(Primitives):
             self.metrics.increment("anomaly_detected", findings.found)
             raise
         self.metrics.increment("records_read", handed_over)
-        self._met_reading(findings)
+        self._met_reading(findings, is_reported=is_reported)
 
     def _append_lines(self, lines: Sequence[bytes]) -> None:
         """Store whole *lines* of another store as they are; it counts as `append_many` does."""
@@ -591,10 +600,12 @@ class PersistenceBackend(Primitives):
             with suppress(IndexError):  # another thread was faster
                 warn("%s", self._untold.pop(0), about=self.source)
 
-    def _met_reading(self, findings: Findings) -> None:
+    def _met_reading(self, findings: Findings, *, is_reported: bool = False) -> None:
         if not findings.found:
             return
         self.metrics.increment("anomaly_detected", findings.found)
+        if is_reported:
+            return
         places = "; ".join(map(str, findings.listed[:_MOST_LOGGED]))
         more = findings.found - min(findings.found, _MOST_LOGGED)
         warn(

@@ -51,8 +51,8 @@ class Piece(NamedTuple):
     content: Record | Flaw
 
 
-#: The detail goes with the flaw wherever a line has neither id nor checksum.
-_UNVOUCHED: Final = Flaw(
+#: The flaw of a line with neither id nor checksum; an import that seals says more.
+UNVOUCHED: Final = Flaw(
     "missing_checksum",
     "it has no _id and no _crc, and is not one of Papyra 0.3.0's records;"
     " if another tool wrote it, import it with --seal",
@@ -63,6 +63,11 @@ _SHARED: Final = Flaw("corrupted_line", "two records share the line")
 def oversized(length: int) -> Flaw:
     """Return the flaw of a line that is too long to be held."""
     return Flaw("oversized_line", f"{length} bytes; no record has more than {MAX_LINE}")
+
+
+def core_of(line: bytes) -> bytes:
+    """Return *line* without what may stand around a value: blanks, NUL bytes, a byte order mark."""
+    return line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
 
 
 def dissect(line: bytes) -> list[Piece]:
@@ -96,22 +101,6 @@ def dissect(line: bytes) -> list[Piece]:
     return [Piece(0, len(line), whole)]
 
 
-def foreign_record(line: bytes) -> Record | None:
-    """
-    Return the record that another tool wrote as *line*; None for every other line.
-
-    Such a line is a JSON object with a string kind and a finite timestamp, and without _id and _crc.
-    """
-    core = line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
-    try:
-        value = parse(core)
-        if not isinstance(value, dict) or "_id" in value or "_crc" in value:
-            return None
-        return record_of(value)
-    except ValueError:
-        return None
-
-
 def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
     """Return the record that *core* is, or what is wrong with it as a whole."""
     torn = core.startswith(b"{") and not core.endswith(b"}")
@@ -124,7 +113,7 @@ def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
         else:
             is_original = _is_original(core, value)
             record = record_of(value)
-            return record if is_original else _UNVOUCHED
+            return record if is_original else UNVOUCHED
     except UnicodeDecodeError as error:
         flaw = Flaw("invalid_utf8", f"byte {error.start} of the line is not UTF-8")
     except ValueError as error:
@@ -162,7 +151,7 @@ def _checksum_flaw(core: bytes) -> Flaw:
 def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
     """Return what is wrong with bytes beside a record of the same line."""
     flaw = _judge(core, terminated=terminated)
-    return _UNVOUCHED if isinstance(flaw, Record) else flaw
+    return UNVOUCHED if isinstance(flaw, Record) else flaw
 
 
 def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:

@@ -1,25 +1,21 @@
 """Copying one store into another, line by line, as often as it takes."""
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from typing import Final, Protocol
 
 from papyra.backend import PersistenceBackend
 from papyra.copies import fingerprint
-from papyra.damage import foreign_record
-from papyra.errors import RecordError, UnsupportedError
+from papyra.errors import UnsupportedError
 from papyra.identity import Seen, number_in
-from papyra.record import Record, encode, has_checksum
-from papyra.record import seal as seal_line
+from papyra.record import Record
 from papyra.reports import Findings, ImportReport
-from papyra.sifting import Line, intact, pieces_of
+from papyra.sealing import SEALED, Sealer
+from papyra.sifting import Line, intact
 
 #: Lines and bytes that are written in one batch.
 _LINES: Final = 1000
-#: What the ids begin with that lines of other tools are given.
-_SEALED: Final = "sealed-"
 _BYTES: Final = 1024 * 1024
 
 
@@ -58,7 +54,8 @@ def import_store(
         seal: Also take in lines that other tools wrote: JSON objects with a string kind, a finite
             timestamp and neither _id nor _crc. In the destination each gets an id and a checksum.
             Repeated, they are known by their contents: of equal ones as many are copied as are
-            missing. What `append` would refuse is still damage.
+            missing. What `append` would refuse, and an object with two equal keys, is still damage;
+            the finding says why.
         dry_run: Only report what would be copied; change nothing.
         progress: Called after each batch.
 
@@ -72,16 +69,15 @@ def import_store(
         raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
     if not seal:
         source._check_ours()
-    sealer = _Sealer() if seal else None
+    sealer = Sealer() if seal else None
     findings = Findings()
     alone = nullcontext(lambda: None) if dry_run else destination._maintained()
     try:
         with alone as check_alone:
             copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
             present = _Present(destination._lines(newest_first=False), sealer)
-            sealed = sealer.sealed if sealer else iter
             # No name holds the lines: what a failed import has read is counted when they are let go of.
-            for record, line in source._lines_of_records(findings, sealed):
+            for record, line in source._lines_of_records(findings, sealer):
                 copy.take(line, is_present=present.take(record))
             copy.finish()
     except BaseException as error:
@@ -98,40 +94,6 @@ def import_store(
     )
 
 
-class _Sealer:
-    """Gives the lines of other tools an id and a checksum, as if they were appended now."""
-
-    def __init__(self) -> None:
-        self._writer = _SEALED + os.urandom(8).hex()
-        self._count = 0
-
-    def sealed(self, lines: Iterator[Line]) -> Iterator[Line]:
-        """Yield *lines*, those of other tools sealed."""
-        for place, line in lines:
-            sealed = None
-            if isinstance(line, bytes) and not has_checksum(line):
-                sealed = self._seal(line)
-            yield place, sealed or line
-
-    def _seal(self, line: bytes) -> bytes | None:
-        pieces = pieces_of(line)
-        if any(isinstance(piece.content, Record) for piece in pieces):
-            return None
-        record = foreign_record(line)
-        if record is None:
-            return None
-        try:
-            body = encode(Record(record.kind, timestamp=record.timestamp, data=record.data))
-        except RecordError:
-            return None
-        self._count += 1
-        return seal_line(body, self._writer, self._count)
-
-    def made(self, record: Record) -> bool:
-        """Tell whether *record* was sealed here."""
-        return record.id is not None and record.id.startswith(f"{self._writer}-")
-
-
 class _Present:
     """
     The records that a store holds, each of which is found once.
@@ -142,7 +104,7 @@ class _Present:
             import, so they are compared by contents with those that earlier imports sealed.
     """
 
-    def __init__(self, lines: Iterable[Line], sealer: _Sealer | None) -> None:
+    def __init__(self, lines: Iterable[Line], sealer: Sealer | None) -> None:
         self._sealer = sealer
         self._sealed: Counter[int] = Counter()
         self._ids = Seen()
@@ -152,7 +114,7 @@ class _Present:
                 self._contents[fingerprint(found.record)] += 1
             else:
                 self._ids.add_id(found.record.id)
-                if sealer is not None and found.record.id.startswith(_SEALED):
+                if sealer is not None and found.record.id.startswith(SEALED):
                     self._sealed[fingerprint(found.record)] += 1
 
     def take(self, record: Record) -> bool:

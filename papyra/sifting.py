@@ -43,6 +43,18 @@ class Lines(Protocol):
         ...
 
 
+class LineReader(Protocol):
+    """Something that reads more lines than papyra's own, as those of other tools."""
+
+    def read(self, lines: Iterable[Line], /) -> Iterator[Line]:
+        """Yield *lines*, each as it is or as papyra would have written it."""
+        ...
+
+    def pieces_of(self, line: bytes | int, /) -> list[Piece]:
+        """Return what a line of those consists of."""
+        ...
+
+
 class View(Protocol):
     """The lines of one moment, to be looked at as often as need be."""
 
@@ -114,24 +126,27 @@ def intact(  # noqa: PLR0913  each says how it looks
     start: int = 0,
     places_only: bool = False,
     seen: Seen | None = None,
+    reader: LineReader | None = None,
 ) -> Iterator[Found]:
     """
     Yield the records in *lines*, where they stand, and add the damage to *findings*.
 
     What stands before byte *start* of the first line is passed over. For a caller that wants
     *places_only*, something stands for an intact record that cannot be read. Of a record that is
-    repeated, *seen* tells which copy it is; by default the one that comes first.
+    repeated, *seen* tells which copy it is; by default the one that comes first. A *reader* is given
+    the lines first.
 
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
         UnreadableRecordError: at an intact record that cannot be read.
     """
     seen = Seen() if seen is None else seen
-    for place, line in lines:
+    split = pieces_of if reader is None else reader.pieces_of
+    for place, line in lines if reader is None else reader.read(lines):
         if not start and type(line) is bytes and (record := _new_record(line, seen)):
             yield _found((place, 0, len(line), record, line))
             continue
-        pieces = [piece for piece in pieces_of(line) if piece.start >= start]
+        pieces = [piece for piece in split(line) if piece.start >= start]
         if newest_first:
             pieces.reverse()
         for found in _sifted((place, line), pieces, seen, findings, strict=strict):

@@ -297,6 +297,86 @@ def test_lines_of_other_tools_are_damage_unless_they_are_sealed(
     assert path.read_bytes() == FOREIGN + NOT_TAKEN
 
 
+#: Lines that no import takes in, and why a sealing one says so.
+REFUSED = {
+    b'{"kind":"log","timestamp":1,"n":NaN}': "data['n']: nan is no JSON",
+    b'{"kind":"log","timestamp":1,"n":[1e400]}': "data['n'][0]: inf is no JSON",
+    b'{"kind":"log","timestamp":1,"n":%s}' % (b"7" * 4301): "an integer of at most 4300 digits",
+    b'{"kind":"log","timestamp":1,"n":"\\ud800"}': "data['n']: a lone surrogate at character 0",
+    b'{"kind":"log","timestamp":1,"\\ud800":1}': "a lone surrogate at character 0",
+    b'{"kind":"log","timestamp":1,"n":%s1%s}' % (b"[" * 300, b"]" * 300): "deeper than 200 levels",
+    b'{"kind":"","timestamp":1}': "kind: a string of 1 to 255 characters",
+    b'{"kind":"log","timestamp":1,"n":1,"n":2}': "two of its keys are 'n'",
+    b'{"kind":"log","timestamp":1,"n":[{"a":1,"\\u0061":2}]}': "two of its keys are 'a'",
+    b'{"kind":"log","kind":"audit","timestamp":1}': "two of its keys are 'kind'",
+    b'{"kind":"log","timestamp":1,"timestamp":2}': "two of its keys are 'timestamp'",
+}
+
+
+@pytest.mark.parametrize("is_fast", [True, False], ids=["orjson", "json"])
+def test_what_a_sealing_import_refuses_is_told_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_fast: bool
+) -> None:
+    if is_fast:
+        pytest.importorskip("orjson")
+    else:
+        monkeypatch.setattr("papyra.record.orjson", None)
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(b"".join(line + b"\n" for line in (*REFUSED, FOREIGN.splitlines()[1])))
+    with JsonBackend(path) as source, MemoryBackend() as destination:
+        report = import_store(source, destination, seal=True)
+        assert numbers(destination.read()) == [2]
+        assert (report.read, report.copied, report.found) == (1, 1, len(REFUSED))
+        assert source.metrics.snapshot() == counts(records_read=1, anomaly_detected=len(REFUSED))
+        assert destination.metrics.snapshot() == counts(records_written=1, records_read=1)
+    for anomaly, reason in zip(report.anomalies, REFUSED.values(), strict=True):
+        assert anomaly.type == "missing_checksum"
+        assert anomaly.detail.startswith("it cannot be sealed: ")
+        assert reason in anomaly.detail
+        assert "--seal" not in anomaly.detail
+
+
+@pytest.mark.parametrize("seal", [False, True])
+def test_damage_is_in_the_report_of_an_import_and_not_logged_as_well(
+    old: Path, caplog: pytest.LogCaptureFixture, *, seal: bool
+) -> None:
+    with old.open("ab") as file:
+        file.write(b"no record\n")
+    with JsonBackend(old) as source, MemoryBackend() as destination:
+        assert import_store(source, destination, seal=seal).found == 1
+        assert caplog.messages == []
+        assert source.metrics.snapshot() == counts(records_read=7, anomaly_detected=1)
+
+
+def test_a_line_that_another_tool_glued_to_a_record_is_told_as_such_when_it_is_sealed(
+    old: Path,
+) -> None:
+    whole = old.read_bytes()
+    old.write_bytes(whole[:-1] + b'{"kind":"log","timestamp":1}\n')
+    with JsonBackend(old) as source, MemoryBackend() as destination:
+        report = import_store(source, destination, seal=True)
+        assert (report.read, report.copied) == (7, 7)
+    (anomaly,) = report.anomalies
+    assert anomaly.type == "missing_checksum"
+    assert "it shares its line with a record" in anomaly.detail
+    assert anomaly.offset == len(whole) - 1
+
+
+@pytest.mark.parametrize("digits", [640, 0])
+def test_what_is_sealed_does_not_depend_on_the_limit_of_digits(tmp_path: Path, digits: int) -> None:
+    path = tmp_path / "log.ndjson"
+    path.write_bytes(b'{"kind":"log","timestamp":1,"n":%s}\n' % (b"7" * 4300))
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(digits)
+    try:
+        with JsonBackend(path) as source, MemoryBackend() as destination:
+            assert import_store(source, destination, seal=True).copied == 1
+            (record,) = destination.read()
+    finally:
+        sys.set_int_max_str_digits(before)
+    assert record.data["n"] == int("7" * 4300)
+
+
 def test_sealing_again_copies_only_what_came_since(
     file_kind: FileKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
