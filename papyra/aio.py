@@ -344,7 +344,7 @@ def open_store(
     """
     Open the store that *url* names, as `papyra.open_store` does, here and now.
 
-    A Redis store asks its server something while it is opened. In a loop that must not wait for it:
+    URLs, arguments and errors are the same; ``help(papyra.open_store)`` lists them. A Redis store asks its server something while it is opened. In a loop that must not wait for it:
     ``store = await asyncio.to_thread(papyra.aio.open_store, url)``.
     """
     return AsyncBackend(

@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -26,6 +27,22 @@ def scheme_at(path: str) -> str:
         return "rotating" if Layout(path).newest_numbered() else "json"
     except (PapyraError, ValueError):
         return "json"
+
+
+def url_meant_by(text: str, places: Mapping[str, str]) -> str:
+    """
+    Return the URL that *text* without a colon may stand for: of its store, and of a scheme of that name.
+
+    Args:
+        text: A path, or a scheme whose colon was forgotten.
+        places: By scheme, what follows the colon: "", "path" or "server".
+    """
+    file = f"{scheme_at(text)}:{text}"
+    scheme = text.lower()
+    if scheme not in places:
+        return file
+    rest = {"": "", "path": "PATH", "server": "//HOST:PORT"}[places[scheme]]
+    return f"{scheme}:{'///SOCKET' if scheme == 'unix' else rest}, or {file}"
 
 
 def url_at(path: str) -> str:

@@ -1,17 +1,5 @@
 """
-Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`.
-
-    memory:                 in this process alone
-    json:PATH               one NDJSON file
-    rotating:PATH           a set of NDJSON files; max_bytes bounds each, max_files their number
-    redis://HOST:PORT/DB    a stream in a Redis server, or in a cluster (HOST:PORT,HOST:PORT); name and
-                            prefix say which, timeout how long to try; also rediss:// (TLS, with ca,
-                            cert, key) and unix:///PATH/TO/SOCKET (with db); layout=0.3.0 reads the
-                            streams of Papyra 0.3.0
-
-PATH is taken as it stands up to the first "?"; in it %3F is a "?" and %25 a "%". Options follow
-as name=value, joined by "&": sync, lock_timeout, max_records, max_age and max_total_bytes. Times are
-seconds, or have a unit (500ms, 30m, 7d); sizes are bytes, or have one (500MB, 2GiB): see papyra.units.
+Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`: see `open_store`.
 
 A server's URL may hold a password, wherever it was put by mistake: no message repeats any of it but, once all
 of it is understood, scheme, host and database.
@@ -108,8 +96,27 @@ def open_store(
     """
     Open the store that *url* names; a store of files is made by its first append.
 
+    These are the URLs, with the options that each takes beside the common ones:
+
+    - ``memory:`` keeps records in this process alone.
+    - ``json:PATH`` is one NDJSON file, as in ``json:actors.ndjson``.
+    - ``rotating:PATH`` is a set of NDJSON files: *max_bytes* bounds each, *max_files* their number.
+    - ``redis://HOST:PORT/DB`` is a stream in a Redis server (``rediss://`` with TLS and *ca*, *cert*,
+      *key*; ``unix:///SOCKET`` with *db*) or in a cluster (``redis://HOST:PORT,HOST:PORT``): *name* and
+      *prefix* say which stream, *timeout* how long to try. User and password stand before the host.
+      ``layout=0.3.0`` reads the streams of Papyra 0.3.0.
+
+    Options follow a ``?``, joined by ``&``: ``json:actors.ndjson?max_age=7d&sync=always``. All stores take
+
+    - *max_records*, *max_age* and *max_total_bytes*: what the retention keeps;
+    - *sync*: ``none``, ``interval`` or ``always``;
+    - *lock_timeout*: how long a call waits for others.
+
+    Times are seconds, or have a unit (``500ms``, ``30m``, ``7d``); sizes are bytes, or have one (``500MB``,
+    ``2GiB``). In a path, ``%3F`` is a ``?`` and ``%25`` a ``%``.
+
     Args:
-        url: See the module.
+        url: Which store, and its options.
         retention: What is kept, if the URL does not say; by default everything.
         sync: "none", "interval" or "always", if the URL does not say; by default "interval".
         lock_timeout: Seconds that a call waits for others, or a duration such as "500ms", if the
@@ -119,8 +126,8 @@ def open_store(
     Raises:
         StoreURLError: for an unknown scheme or option, a bad value, or one given twice.
         StoreNotFoundError: if the store *must_exist* and does not.
-        StoreIOError: if the path is a directory or no regular file, or the server is not to be
-            reached or cannot be used.
+        StoreIOError: if the path is a directory or not a regular file, or the server cannot be
+            reached or used.
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
     kind, path, options, shown = _parse(url)
@@ -193,7 +200,10 @@ def _not_found(layout: Layout) -> StoreNotFoundError:
 
 def open_counters(url: str) -> "CounterSource":
     """
-    Return the counters of the store that *url* names, as they are published by its programs.
+    Return the counters of the store that *url* names, as its programs publish them.
+
+    Args:
+        url: As for `open_store`; an option that the counters do not need is checked and not used.
 
     Raises:
         StoreURLError: as `open_store`.
@@ -274,19 +284,17 @@ def _parse(url: str) -> _Parsed:
     return _Parsed(kind, _unescape(path), _options(shown, kind, query), shown)
 
 
-def _hint(path: str) -> str:
-    """Return what to say to a *path* without a scheme."""
-    from papyra.bare_path import scheme_at  # noqa: PLC0415  for a mistake alone
-
-    return f"; did you mean {scheme_at(path)}:{path}?"
-
-
 def _unknown(url: str) -> str:
     """Say what is wrong with a *url* whose scheme is none of ours; it may be that of a server, misspelt."""
     known = f"a store URL begins with one of {', '.join(f'{name}:' for name in _KINDS)}"
+    if not url:
+        return f"the store URL is empty, as where a variable is not set; {known}"
     scheme, colon, _ = url.partition(":")
     if not colon and "@" not in url:
-        hint = _hint(url) if url and "\0" not in url else ""
+        from papyra.bare_path import url_meant_by  # noqa: PLC0415  for a mistake alone
+
+        places = {name: kind.place for name, kind in _KINDS.items()}
+        hint = "" if "\0" in url else f"; did you mean {url_meant_by(url, places)}?"
         return f"{url}: {known}{hint}"
     from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
 

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -11,9 +10,9 @@ import papyra
 from papyra.cli import help_texts, wording
 from papyra.cli.failure import ANOMALY, OK, UsageError
 from papyra.cli.interrupts import open_store
-from papyra.cli.output import emit, json_line, progress_told, warnings_told
+from papyra.cli.output import closed, emit, json_line, progress_told, warnings_told, write
 from papyra.cli.store_argument import takes_store, url_of
-from papyra.cli.usage import explained
+from papyra.cli.usage import Group, explained
 
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
@@ -33,8 +32,11 @@ def run(arguments: Sequence[str]) -> int:
 
     Raises:
         UsageError: if they name none, or give it what it does not take.
+        OSError: if stdout is closed: nothing was done, since its outcome could not be shown.
         KeyboardInterrupt: at Ctrl-C.
     """
+    if sys.stdout is None:
+        raise closed("stdout")
     try:
         code: int = app.main(arguments, prog_name="papyra", standalone_mode=False)
     except click.UsageError as error:
@@ -48,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
     raise UsageError(wrong)  # here, since what click says repeats the words that it was given
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """A group that suggests a command for a misspelt one, also one of a group in it."""
 
     def resolve_command(
@@ -83,6 +85,15 @@ def _show_help(context: click.Context) -> int:
     return OK
 
 
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  click's signature
+    """Show the version; one that is not installed has none, and is an error."""
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  for this option alone
+
+        emit(f"papyra {version('papyra')}\n")
+        context.exit()
+
+
 @click.group(
     cls=_Commands,
     invoke_without_command=True,
@@ -90,8 +101,13 @@ def _show_help(context: click.Context) -> int:
     epilog=help_texts.EPILOG,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-@click.version_option(
-    package_name="papyra", message="%(prog)s %(version)s", help="Show the version and exit."
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version and exit.",
 )
 @click.pass_context
 def app(context: click.Context) -> int:
@@ -126,14 +142,15 @@ def persistence(*, url: str, as_json: bool) -> int:
 def reset(*, url: str, as_json: bool) -> int:
     """Reset the counters."""
     source = papyra.open_counters(url)
+    if as_json and sys.stderr is None:  # closed by the shell: the interval would be lost
+        raise closed("stderr")
     interval = source.reset()
     if as_json:
-        # First: it is told nowhere else, and stdout's reader may have gone.
-        if sys.stderr is not None:  # closed by the shell: 2>&-
-            with suppress(OSError):
-                sys.stderr.write(json_line({"store": source.source, "interval": interval}))
-                sys.stderr.flush()
-        emit(json_line(dict.fromkeys(interval, 0)))
+        try:
+            # First: it is told nowhere else, and stdout's reader may have gone.
+            write(sys.stderr, json_line({"store": source.source, "interval": interval}))
+        finally:
+            emit(json_line(dict.fromkeys(interval, 0)))
     else:
         emit(wording.reset(source.source, interval))
     return OK
@@ -153,7 +170,7 @@ def scan(*, url: str, as_json: bool) -> int:
 @app.command(help=help_texts.RECOVER)
 @takes_store
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; change nothing.")
-@click.option("--undo", metavar="ID", help="Put back what was saved under ID in the quarantine.")
+@click.option("--undo", metavar="ID", help="Put back what was saved under ID, as --list shows it.")
 @click.option("--list", "listing", is_flag=True, help="Show what was saved, and can be put back.")
 @_json
 def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing: bool) -> int:

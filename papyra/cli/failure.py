@@ -75,6 +75,7 @@ def tell(error: BaseException, *, as_json: bool) -> int:
         with suppress(OSError):
             sys.stderr.write(line)
             sys.stderr.flush()
+        drop_unwritten()
     return code
 
 
@@ -100,6 +101,11 @@ def _message(error: BaseException) -> str:
             return "; ".join(["interrupted", *getattr(error, "__notes__", ())])
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
+        case ModuleNotFoundError(name="papyra"):  # its metadata: see `papyra --version`
+            return (
+                "it runs from a directory where it was never installed, so its version is not"
+                " known; pip install . there"
+            )
         case (
             UsageError()
             | ConfirmationError()

@@ -1,35 +1,60 @@
 """Text on its way out: one JSON document or lines for people, and readers that go away."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from typing import TextIO
 
 
 def emit(text: str) -> None:
-    """Write *text* to stdout; a reader that has gone, as in `papyra scan | head`, is no failure."""
-    if sys.stdout is None:  # closed by the shell: >&-
-        return
-    encoding = sys.stdout.encoding or "utf-8"
+    """
+    Write *text* to stdout.
+
+    A reader that has gone, as in `papyra scan | head`, is not a failure.
+    """
+    write(sys.stdout, text)
+
+
+def write(stream: "TextIO", text: str) -> None:
+    """Write *text* to stdout or stderr, as `emit` does; what it cannot show is escaped."""
+    encoding = stream.encoding or "utf-8"
     try:
-        sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
-        sys.stdout.flush()
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
+        stream.flush()
     except BrokenPipeError:
         drop_unwritten()
     except OSError as error:
-        raise OSError(error.errno, error.strerror, "<stdout>") from error
+        raise OSError(error.errno, error.strerror, stream.name) from error
+
+
+def closed(name: str) -> OSError:
+    """Return the error for a stream that the shell closed, as by `>&-`."""
+    hint = (
+        "nothing was done, since the outcome could not be shown; /dev/null takes what is not wanted"
+    )
+    return OSError(errno.EBADF, f"it is closed; {hint}", f"<{name}>")
 
 
 def drop_unwritten() -> None:
-    """Forget what stdout does not take: else the interpreter tries again at its end, and complains."""
-    if sys.stdout is None:
-        return
-    try:
-        sys.stdout.flush()
-    except OSError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    """
+    Forget what stdout and stderr do not take.
+
+    Otherwise the interpreter tries again at its end, complains, and changes the exit code to 120.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if stream is None:
+            continue
+        try:
+            stream.flush()
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 @contextmanager
@@ -52,6 +77,7 @@ def warnings_told(*, unless: bool) -> Generator[None]:
         yield
     finally:
         logger.removeHandler(handler)
+        drop_unwritten()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
 
+import click
 import pytest
 from cli.shell import STORE, STRANGE, Shell, everything, intact
 from stores import raiser
@@ -46,7 +47,7 @@ sys.exit(main(sys.argv[2:]))
         (("scan", "--dry-run"), "papyra scan"),
         (("scan", "papyra.ndjson", "more"), "papyra scan"),
         (("metrics", "persistence", "--jsno"), "papyra metrics persistence"),
-        (("compact", "--store"), "papyra"),
+        (("compact", "--store"), "papyra compact"),
     ],
     ids=str,
 )
@@ -60,6 +61,100 @@ def test_misuse_is_one_line_that_names_the_help_and_code_2(
     assert err.startswith("papyra: ")
     assert err.endswith(f" '{hint} --help' tells more.\n")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("recover", "--undo"), "--undo needs a value, as in '--undo ID'. 'papyra recover"),
+        (("recover", "--undo", "--dry-run"), "--undo needs a value, as in '--undo ID'. "),
+        (
+            ("compact", "x", "--max-records"),
+            "--max-records needs a value, as in '--max-records N'.",
+        ),
+        (("compact", "--max-records", "--yes", "x"), "--max-records needs a value, as in '"),
+        (("compact", "--max-age"), "--max-age needs a value, as in '--max-age TIME'. "),
+        (("compact", "--max-total-bytes"), "as in '--max-total-bytes SIZE'. 'papyra compact"),
+        (("scan", "--store"), "--store needs a value, as in '--store URL'. 'papyra scan --help'"),
+        (("metrics", "reset", "--store"), "as in '--store URL'. 'papyra metrics reset --help'"),
+        (("compact", "--yes=no"), "Option '--yes' does not take a value. 'papyra compact --help'"),
+    ],
+    ids=str,
+)
+def test_an_option_without_its_value_is_told_which_value_is_missing(
+    arguments: tuple[str, ...], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert message in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (
+            ("--undo", "1", "recover"),
+            "--undo goes after the command, as in 'papyra recover --undo ID'.",
+        ),
+        (("--store", "x", "compact"), "as in 'papyra compact --store URL'."),
+        (("--store=x", "metrics", "reset"), "as in 'papyra metrics reset --store URL'."),
+        (("--dry-run", "scan"), "as in 'papyra recover --dry-run'."),
+        (("--max-age", "7d"), "as in 'papyra compact --max-age TIME'."),
+        (("--maxage", "7d", "compact"), "as in 'papyra compact --max-age TIME'."),
+        (("metrics", "--store", "x", "reset"), "as in 'papyra metrics reset --store URL'."),
+        (("metrics", "--store", "x"), "as in 'papyra metrics persistence --store URL'."),
+    ],
+    ids=str,
+)
+def test_an_option_before_its_command_is_told_where_it_goes(
+    arguments: tuple[str, ...], where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f" goes after the command, {where.partition('command, ')[2] or where} '" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "where"),
+    [
+        (("--json", "scan", "x"), "papyra scan --json"),
+        (("--json", "metrics", "persistence"), "papyra metrics persistence --json"),
+        (("metrics", "--json", "reset", "x"), "papyra metrics reset --json"),
+    ],
+    ids=str,
+)
+def test_json_before_the_command_is_answered_with_json(
+    arguments: tuple[str, ...], where: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    error = json.loads(capsys.readouterr().err)["error"]
+    assert error["message"].startswith(f"--json goes after the command, as in '{where}'. '")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("scan", ""), 2),
+        (("scan", "--store", ""), 2),
+        (("compact", "", "--json"), 2),
+        (("metrics", "persistence", ""), 2),
+        (("import", "", "json:x"), 2),
+        (("import", STORE, ""), 2),
+    ],
+    ids=str,
+)
+def test_a_store_whose_name_is_empty_is_said_to_be(
+    shell: Shell, arguments: tuple[str, ...], code: int
+) -> None:
+    """As where a variable is not set in the table of a timer."""
+    shell.path.write_bytes(intact(1))
+
+    done = shell.papyra(*arguments)
+
+    assert done[:2] == (code, "")
+    assert "the store URL is empty, as where a variable is not set; " in done.err
 
 
 def test_misuse_with_json_is_an_object(shell: Shell) -> None:
@@ -218,6 +313,25 @@ def test_an_error_tells_its_place_where_it_knows_one(
 
 def test_the_version_is_that_of_the_package(shell: Shell) -> None:
     assert shell.papyra("--version") == (0, f"papyra {version('papyra')}\n", "")
+
+
+def test_the_version_of_a_tree_that_was_never_installed_is_not_known(
+    shell: Shell, tmp_path: Path
+) -> None:
+    place = tmp_path / "tree"
+    place.mkdir()
+    for package in (papyra, click):
+        (place / package.__name__).symlink_to(Path(str(package.__file__)).parent)
+
+    # Without the site's packages, and so without what an installation tells of itself.
+    done = shell.python("-S", "-m", "papyra", "--version", PYTHONPATH=str(place))
+    sentence = (
+        "papyra: it runs from a directory where it was never installed, so its version is not known;"
+        " pip install . there\n"
+    )
+
+    assert done == (1, "", sentence)
+    assert shell.python("-S", "-m", "papyra", "--help", PYTHONPATH=str(place)).code == 0
 
 
 def test_the_command_papyra_is_main_and_takes_the_arguments_of_the_shell(

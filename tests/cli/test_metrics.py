@@ -121,19 +121,6 @@ def test_a_reset_with_json_prints_ten_zeros_and_tells_stderr_the_interval_that_e
         assert program.ask("totals") == counts(records_written=3)
 
 
-@pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell that closes stdout")
-@pytest.mark.parametrize("closing", [">&-", "2>&-"])
-def test_a_reset_with_json_tells_the_stream_that_is_open(shell: Shell, closing: str) -> None:
-    sh = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh"]
-    with shell.program() as program:
-        program.ask("append 3")
-        done = shell.papyra("metrics", "reset", "--json", prefix=sh)
-
-    assert done.code == 0
-    told = json.loads(done.out + done.err)
-    assert told.get("interval", told) == counts(records_written=0 if done.out else 3)
-
-
 def test_a_reset_moves_the_time_since_which_is_counted(shell: Shell) -> None:
     with shell.program() as program:
         program.ask("append 1")

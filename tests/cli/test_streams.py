@@ -1,11 +1,13 @@
 """Readers that go away, streams that are closed or full, and what they cannot show."""
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
-from cli.shell import STRANGE, Shell, intact
+from cli.shell import STORE, STRANGE, Shell, everything, intact
+from stores import counts
 
 PAPYRA = [sys.executable, "-m", "papyra"]
 
@@ -32,27 +34,87 @@ def test_a_reader_that_has_gone_changes_neither_the_code_nor_stderr(
     assert (done.returncode, done.stderr) == (code, b"")
 
 
+EVERY_COMMAND = [
+    ("scan",),
+    ("scan", "--json"),
+    ("recover", "--json"),
+    ("recover", "--dry-run"),
+    ("recover", "--list"),
+    ("compact", "--max-records", "0", "--yes"),
+    ("import", STORE, "json:copy"),
+    ("metrics", "persistence"),
+    ("metrics", "reset"),
+    ("metrics", "reset", "--json"),
+    ("metrics",),
+    ("--help",),
+    ("scan", "--help"),
+    ("--version",),
+    (),
+]
+CLOSED = (
+    "papyra: <{}>: it is closed; nothing was done, since the outcome could not be shown; /dev/null"
+    " takes what is not wanted\n"
+)
+
+
+def published(shell: Shell) -> None:
+    """Make a store that has damage, and counters in the shell."""
+    with shell.program() as program:
+        program.ask("append 3")
+        program.close()
+    with shell.path.open("ab") as file:
+        file.write(STRANGE)
+
+
+def closing(streams: str) -> list[str]:
+    return ["/bin/sh", "-c", f'exec "$@" {streams}', "sh"]
+
+
 @pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell that closes stdout")
-@pytest.mark.parametrize("closing", [">&-", "2>&-", ">&- 2>&-"])
-def test_streams_that_the_shell_closed_are_done_without(shell: Shell, closing: str) -> None:
-    shell.path.write_bytes(intact(1) + STRANGE)
-    sh = ["/bin/sh", "-c", f'exec "$@" {closing}', "sh"]
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
+def test_a_command_that_cannot_show_its_outcome_does_nothing_and_fails(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    published(shell)
+    before = everything(shell.directory)
 
-    done = shell.papyra("scan", prefix=sh)
-    refused = shell.papyra("scan", "--store", "tape:x", prefix=sh)
+    done = shell.papyra(*arguments, prefix=closing(">&-"))
+    silent = shell.papyra(*arguments, prefix=closing(">&- 2>&-"))
 
-    assert done.code == 3
-    assert done.err == ""
-    assert refused.code == 2
-    assert refused.out == ""
+    assert (done.code, done.out) == (1, "")
+    if "--json" in arguments:
+        assert done.error["type"] == "OSError"
+        assert done.error["source"] == "<stdout>"
+    else:
+        assert done.err == CLOSED.format("stdout")
+    assert silent == (1, "", "")
+    assert everything(shell.directory) == before
+
+
+@pytest.mark.skipif(not os.path.exists("/bin/sh"), reason="no shell that closes stderr")
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
+def test_a_closed_stderr_is_done_without_where_it_is_not_needed(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    published(shell)
+    before = everything(shell.directory)
+    quiet = shell.papyra(*arguments, prefix=closing("2>&-"))
+
+    if arguments == ("metrics", "reset", "--json"):  # the interval that it ends would be lost
+        assert quiet == (1, "", "")
+        assert everything(shell.directory) == before
+        return
+    assert quiet.code in {0, 3}
+    assert quiet.out != ""
+    assert quiet.err == ""
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
-@pytest.mark.parametrize("arguments", [("scan",), ("scan", "--json"), ("--help",)], ids=" ".join)
+@pytest.mark.parametrize("arguments", EVERY_COMMAND, ids=" ".join)
 def test_output_that_a_full_disk_does_not_take_is_a_failure(
     shell: Shell, arguments: tuple[str, ...]
 ) -> None:
-    shell.path.write_bytes(intact(1))
+    published(shell)
     with open("/dev/full", "wb") as full:
         done = subprocess.run(
             [*PAPYRA, *arguments],
@@ -66,7 +128,56 @@ def test_output_that_a_full_disk_does_not_take_is_a_failure(
 
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
-    assert done.stderr.count("\n") == 1
+    interval = arguments == ("metrics", "reset", "--json")
+    warned = done.stderr.count("papyra: warning: ")
+    assert done.stderr.count("\n") == 1 + warned + interval
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+def test_an_interval_that_a_full_disk_does_not_take_is_a_failure(shell: Shell) -> None:
+    published(shell)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PAPYRA, "metrics", "reset", "--json"],
+            cwd=shell.directory,
+            env=shell.environment,
+            stdout=subprocess.PIPE,
+            stderr=full,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == counts()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("scan", "json:none"), 6),
+        (("scan", "tape:x"), 2),
+        (("scam",), 2),
+        (("metrics", "persistence"), 4),
+        (("recover",), 0),
+        (("scan",), 3),
+    ],
+    ids=str,
+)
+def test_an_error_that_a_full_disk_does_not_take_keeps_its_code(
+    shell: Shell, arguments: tuple[str, ...], code: int
+) -> None:
+    shell.path.write_bytes(intact(1) + STRANGE)
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*PAPYRA, *arguments],
+            cwd=shell.directory,
+            env=shell.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            check=False,
+        )
+
+    assert done.returncode == code
 
 
 def test_a_path_that_a_terminal_would_obey_is_shown_escaped(shell: Shell) -> None:

@@ -1,5 +1,6 @@
 """Stores named by a URL."""
 
+import inspect
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from papyra import (
     open_counters,
     open_store,
 )
+from papyra.store_url import _KINDS, SCHEMES
 
 
 def test_a_url_names_a_store_and_its_options(tmp_path: Path) -> None:
@@ -80,7 +82,17 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
     ("url", "reason"),
     [
         ("actors.ndjson", "did you mean json:actors.ndjson?"),
-        ("", ": a store URL begins with one of memory:, json:"),
+        (
+            "",
+            "the store URL is empty, as where a variable is not set; a store URL begins with one of memory:",
+        ),
+        ("memory", "did you mean memory:, or json:memory?"),
+        ("Memory", "did you mean memory:, or json:Memory?"),
+        ("json", "did you mean json:PATH, or json:json?"),
+        ("rotating", "did you mean rotating:PATH, or json:rotating?"),
+        ("redis", "did you mean redis://HOST:PORT, or json:redis?"),
+        ("rediss", "did you mean rediss://HOST:PORT, or json:rediss?"),
+        ("unix", "did you mean unix:///SOCKET, or json:unix?"),
         ("sqlite:x", "begins with one of memory:, json:"),
         ("json:", "a path is missing"),
         ("json:?sync=none", "a path is missing"),
@@ -102,9 +114,25 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, reason: str) -> None:
-    with pytest.raises(StoreURLError) as raised:
-        open_store(url)
-    assert reason in str(raised.value)
+    for open_ in (open_store, open_counters, papyra.aio.open_store):
+        with pytest.raises(StoreURLError) as raised:
+            open_(url)
+        assert reason in str(raised.value)
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_the_help_of_open_store_has_every_scheme_and_every_option(scheme: str) -> None:
+    text = inspect.getdoc(open_store)
+
+    assert text is not None
+    assert f"``{scheme}:" in text
+    rest = {"": "", "path": "x", "server": "//h"}[_KINDS[scheme].place]
+    with pytest.raises(StoreURLError, match="known: ") as raised:
+        open_store(f"{scheme}:{rest}?no_option=1")
+    known = str(raised.value).partition("known: ")[2].partition(";")[0].split(", ")
+    assert {"sync", "lock_timeout", "max_records", "max_age", "max_total_bytes"} < {*known, scheme}
+    for option in known:
+        assert f"*{option}*" in text or f"``{option}=" in text
 
 
 def test_what_is_said_twice_is_refused(tmp_path: Path) -> None:
