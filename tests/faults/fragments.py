@@ -23,6 +23,8 @@ _SAMPLES: Final = Path(__file__).parents[1] / "data" / "papyra-0.3.0"
 _LINES: Final = 60
 #: The first so many of the written lines wrap others, or look like them.
 _WRAPPING: Final = 11
+#: Bytes of a line's beginning that may have been overwritten.
+_BEGUN: Final = len(b'{"system_id": "')
 #: The keys that each of 0.3.0's kinds has, whatever else it has.
 _SHAPES: Final = {
     "event": {"system_id", "actor_address", "event_type", "payload", "timestamp"},
@@ -251,15 +253,17 @@ def _right_of(span: Span, mosaic: Mosaic) -> str:  # noqa: PLR0911  a rule each
         return "written"
     if line is None:
         return "strange bytes"
+    if "_id" in span.value or "_crc" in span.value:
+        if not line.is_own or not span.is_intact:
+            return "a wrong checksum"
+        return "sealed" if span.is_first or not span.goes_on else "a part of what goes on behind it"
     if span.goes_on:
         return "a part of what goes on behind it"
-    if "_id" in span.value or "_crc" in span.value:
-        return "sealed" if line.is_own and span.is_intact else "a wrong checksum"
     if not _SHAPES.get(span.value["kind"], {"no such kind"}) <= span.value.keys():
         return "without the whole shape"
     if not line.is_own:
-        return "changed" if span.offset == 0 else "nested"
-    if span.offset == 0:
+        return "changed" if span.offset < _BEGUN else "nested"
+    if mosaic.content.startswith(b'{"kind":"', span.start) and span.offset == 0:
         return "one of papyra's without its checksum"
     return "alone" if span.is_alone else "from within one of papyra's"
 

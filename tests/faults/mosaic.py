@@ -2,6 +2,7 @@
 
 import json
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Self
@@ -38,11 +39,12 @@ class Span(NamedTuple):
         start: Where it begins in the file.
         stop: Where it ends.
         value: What it says.
-        line: The line that its first byte is of; None if that is strange.
-        offset: Where in that line it was.
+        line: The line that most of its bytes are of; None if they are strange.
+        offset: Where in that line the first of these was.
         is_intact: All its bytes stand as they were written, one behind the other.
         goes_on: The byte behind it is the one that was written there, and no line's end.
         is_alone: It has a line of its own, but for blanks.
+        is_first: Behind whatever ends before it in its line, nothing of an object has begun.
     """
 
     start: int
@@ -53,6 +55,7 @@ class Span(NamedTuple):
     is_intact: bool
     goes_on: bool
     is_alone: bool
+    is_first: bool
 
 
 class Mosaic:
@@ -106,12 +109,13 @@ class Mosaic:
                 yield from (text for text in own if line.endswith(text))
 
     def _span(self, start: int, stop: int, value: dict[str, Any]) -> Span:
-        line, offset = self._origin(start)
+        line, offset = self._most_of(start, stop)
         behind = self._origin(stop)
         last = self._origin(stop - 1)
-        before = self.content.rfind(b"\n", 0, start) + 1
+        before = self.content[self.content.rfind(b"\n", 0, start) + 1 : start]
         end = self.content.find(b"\n", stop)
-        around = self.content[before:start] + self.content[stop : end if end >= 0 else None]
+        around = before + self.content[stop : end if end >= 0 else None]
+        head = before.rpartition(b"}")[2]
         return Span(
             start,
             stop,
@@ -123,7 +127,22 @@ class Mosaic:
             and behind == (last[0], last[1] + 1)
             and self.content[stop : stop + 1] != b"\n",
             not around.strip(_BLANK),
+            b"{" not in head and b'"' not in head,
         )
+
+    def _most_of(self, start: int, stop: int) -> tuple[int, int]:
+        """Return the line that most bytes from *start* to *stop* were written in, and where there."""
+        first = bisect_right(self._starts, start) - 1
+        sizes: Counter[int] = Counter()
+        offsets: dict[int, int] = {}
+        for number in range(first, len(self._tiles)):
+            tile, begin = self._tiles[number], self._starts[number]
+            if begin >= stop:
+                break
+            sizes[tile.line] += min(stop, begin + len(tile.data)) - max(start, begin)
+            offsets.setdefault(tile.line, tile.offset + max(0, start - begin))
+        line, _ = sizes.most_common(1)[0]
+        return line, offsets[line]
 
     def _text(self, line: int, offset: int, length: int) -> bytes:
         return self._written[line].text[offset : offset + length]
