@@ -4,8 +4,13 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import papyra
+
+# A machine that is busy elsewhere makes no example wrong.
+settings.register_profile("papyra", deadline=None)
+settings.load_profile("papyra")
 
 
 def pytest_configure() -> None:

@@ -234,6 +234,7 @@ def test_an_actor_does_not_end_while_a_message_is_on_its_way(
     ref, opened = gate(example, store)
     on_its_way, go_on = threading.Event(), threading.Event()
     lock = ref._life.lock = WatchedLock()
+    ref.tell({"n": 0})  # which is handled once the gate is opened: until then it cannot end
     stopping = ref.stop(block=False)
     inbox = ref.actor_inbox
 
