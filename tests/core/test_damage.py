@@ -251,6 +251,26 @@ def test_a_damaged_line_is_looked_at_once(piece: bytes, monkeypatch: pytest.Monk
     assert looked_at <= 3 * len(line)
 
 
+@pytest.mark.parametrize("piece", [b'{"kind": ', b'{"system_id": [', b'{"kind":"x","a":'], ids=repr)
+def test_what_a_look_has_passed_is_not_looked_at_again(
+    piece: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten thousand objects that begin within each other all break at the same byte."""
+    line = piece * 10_000 + b"\x01" + SEALED
+    left = 3 * len(line)
+    real = unlimited_json.value_at
+
+    def counted(text: str, start: int) -> Any:
+        nonlocal left
+        found = real(text, start)
+        left -= found.end - start
+        assert left >= 0
+        return found
+
+    monkeypatch.setattr(damage, "value_at", counted)
+    assert contents(line)[-1] == ONE
+
+
 def test_pieces_cover_a_glued_line_and_stand_in_order() -> None:
     line = SEALED[:40] + OTHER[:-1] + LEGACY
     pieces = dissect(line)

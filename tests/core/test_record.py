@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from papyra import Record, RecordError
+from papyra import Record, RecordError, strict_json
 from papyra.record import decode, encode, id_in, seal
 from papyra.unlimited_json import parse_unlimited
 
@@ -183,6 +183,23 @@ def test_a_key_of_a_subclass_is_written_by_its_characters_and_changes_no_other()
     assert stored({AnyCase("Kind"): 1}) == {"Kind": 1}
 
 
+@pytest.fixture
+def _without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `pip install papyra` alone leaves it."""
+    monkeypatch.setattr("papyra.record.orjson", None)
+
+
+@pytest.mark.usefixtures("_without_orjson")
+def test_without_orjson_a_key_of_a_subclass_changes_no_other() -> None:
+    test_a_key_of_a_subclass_is_written_by_its_characters_and_changes_no_other()
+
+
+def test_the_keys_that_are_kept_are_bounded() -> None:
+    text = strict_json.members({f"key {n}": n for n in range(3000)})
+    assert json.loads(f"{{{text}}}") == {f"key {n}": n for n in range(3000)}
+    assert len(strict_json._keys) <= 1024
+
+
 @pytest.mark.parametrize("data", [{Twin("a"): 1, "a": 2}, {"x": {Twin("a"): 1, Twin("a"): 2}}])
 def test_two_keys_of_the_same_characters_are_refused(data: dict[Any, Any]) -> None:
     with pytest.raises(RecordError, match="two of its keys have the same characters"):
@@ -238,6 +255,11 @@ def test_an_intact_line_is_read_whatever_is_left_of_the_stack() -> None:
         record = from_below(frames)
         assert record is not None
         assert record.data == data
+
+
+@pytest.mark.usefixtures("_without_orjson")
+def test_without_orjson_an_intact_line_is_read_whatever_is_left_of_the_stack() -> None:
+    test_an_intact_line_is_read_whatever_is_left_of_the_stack()
 
 
 @pytest.mark.parametrize("stamp", [b"1" + b"0" * 309, b"-1" + b"0" * 400, b"1e999"])

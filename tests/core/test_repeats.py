@@ -184,6 +184,42 @@ def test_a_scan_of_a_file_that_is_rewritten_meanwhile_says_so(
         assert numbers(store.read(strict=True)) == [2, 1, 3]
 
 
+def test_a_scan_of_the_newest_file_that_is_rewritten_meanwhile_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "store.ndjson"
+    put(path, line(1), line(2), line(1))
+    look = Repeats.look
+
+    def rewritten(self: Repeats, lines: Lines) -> None:
+        look(self, lines)
+        with path.open("r+b") as file:  # as a stranger does
+            file.write(line(1) + line(2) + b"x" * (len(line(1)) - 1))
+
+    with JsonBackend(path) as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(Repeats, "look", rewritten)
+            with pytest.raises(StoreIOError, match="read it again"):
+                store.scan()
+        assert numbers(store.read()) == [1, 2]
+
+
+def test_a_copy_that_shares_its_line_is_one_for_a_scan_too() -> None:
+    lines = lines_of([[line(1), line(2)[:-1] + line(1), line(3)]])
+    findings = Findings()
+    records, *_ = look_through(lines, lambda: nullcontext(Moment(lines)), findings)
+    assert records == 3
+    found = [(anomaly.type, anomaly.offset) for anomaly in findings.listed]
+    assert ("duplicate_record", 0) in found
+
+
+def test_a_damaged_line_that_shows_an_id_is_no_copy() -> None:
+    damaged = line(2).replace(b"event", b"evens")
+    repeats = Repeats()
+    repeats.look(lines_of([[line(1), damaged, line(2)]]))
+    assert not repeats.has(id_in(line(2)))
+
+
 def test_a_clean_store_is_looked_at_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[bool] = []
     lines_of_store = MemoryBackend._lines_of
@@ -222,6 +258,7 @@ def test_the_look_at_ids_never_misses_a_repeat(batches: list[list[bytes]]) -> No
         [line(1), line(2), line(1)],
         [line(1), line(1)[:-1] + line(2), b"junk\n"],  # as many marks as lines
         [line(1), line(1)[:-1]],
+        [line(1), line(1)[:-1] + line(2)],
         [b"\xef\xbb\xbf" + line(1), b" " + line(1)],
         [line(n) for n in range(998, 1003)] + [line(1001)],
     ],

@@ -1,0 +1,150 @@
+"""Places that end where nobody else would notice: what is behind them goes on, and nothing of them is written."""
+
+import asyncio
+import threading
+from time import monotonic
+from typing import Any
+
+import pytest
+from aio.gated import Gated, Run, turns
+from stores import counts, event, numbers
+
+from papyra.aio import AsyncBackend
+from papyra.lane import Lane
+
+
+async def begun(store: AsyncBackend) -> tuple[Any, Lane]:
+    """Return a call that has a place, and whose records are not all encoded yet."""
+    call: Any = store.append_many([event(n) for n in range(1, 66)])
+    call.send(None)
+    assert store._lane is not None
+    return call, store._lane
+
+
+def test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written(run: Run) -> None:
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        call, lane = await begun(store)
+        behind = asyncio.create_task(store.append(event(100)))
+        await turns()
+        assert lane._sent == []
+        with pytest.raises(ZeroDivisionError):
+            call.throw(ZeroDivisionError())
+        await turns()
+        assert len(lane._sent) == 1
+        gated.let()
+        await behind
+        assert store.metrics.snapshot() == counts(records_written=1)
+        await store.aclose()
+
+    run(main())
+
+
+def test_a_lane_is_free_again_once_its_only_call_was_given_up(run: Run) -> None:
+    async def main() -> None:
+        store = AsyncBackend(Gated())
+        call, lane = await begun(store)
+        with pytest.raises(ZeroDivisionError):
+            call.throw(ZeroDivisionError())
+        assert lane.is_free
+        assert store.metrics.snapshot() == counts()
+        await store.aclose()
+
+    run(main())
+
+
+def test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_see(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer that runs while a record is encoded may throw into a coroutine that waits."""
+
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        call, lane = await begun(store)
+        encoded = gated._encode
+
+        def ending(records: Any) -> list[bytes]:
+            monkeypatch.setattr(gated, "_encode", encoded)
+            with pytest.raises(ZeroDivisionError):
+                call.throw(ZeroDivisionError())
+            assert lane.is_free
+            return encoded(records)
+
+        monkeypatch.setattr(gated, "_encode", ending)
+        task = asyncio.create_task(store.append(event(100)))
+        await turns(1)
+        assert not lane.is_free
+        gated.let()
+        await task
+        assert gated.metrics.snapshot() == counts(records_written=1)
+        await store.aclose()
+
+    run(main())
+
+
+def test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written(run: Run) -> None:
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        call: Any = store.append(event(7))
+        call.send(None)
+        call.close()  # what gives the place up comes behind what sends it
+        lane = store._lane
+        assert lane is not None
+        await turns()
+        assert lane._writer is None
+        assert lane.is_free
+        gated.let()
+        await store.append(event(1))
+        assert numbers(gated.read()) == [1]
+        await store.aclose()
+
+    run(main())
+
+
+def test_large_calls_keep_their_order_behind_one_that_is_encoded(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("papyra.lane._BATCH_BYTES", 1000)
+
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        call, lane = await begun(store)
+        behind = asyncio.create_task(store.append(event(100, text="x" * 2000)))
+        await turns()
+        assert lane._bytes > 2000
+        assert lane._sent == []
+        gated.let(2)
+        await asyncio.gather(asyncio.create_task(call), behind)
+        assert numbers(gated.read()) == [*range(1, 66), 100]
+        await store.aclose()
+
+    run(main())
+
+
+def test_late_is_who_was_late_when_the_batch_ended(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What kept the loop from hearing of it for a thousand seconds was not the store."""
+
+    def late_on_the_loop() -> float:
+        is_loop = threading.current_thread() is threading.main_thread()
+        return monotonic() + 1000.0 * is_loop
+
+    async def main() -> None:
+        gated = Gated(lock_timeout=60.0)
+        store = AsyncBackend(gated)
+        first = asyncio.create_task(store.append(event(0)))
+        await gated.taken()
+        behind = asyncio.create_task(store.append(event(1)))
+        await turns()
+        monkeypatch.setattr("papyra.lane.monotonic", late_on_the_loop)
+        gated.let(2)
+        await asyncio.gather(first, behind)
+        assert store.metrics.snapshot() == counts(records_written=2)
+        await store.aclose()
+
+    run(main())
