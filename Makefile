@@ -7,13 +7,29 @@ PY := $(VENV)/bin/python
 PORT ?= 9464
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test faults bench lint types clean
+# As many processes of tests as there are processors; `make test WORKERS=0` takes no other than its own.
+WORKERS ?= auto
+PYTEST := $(PY) -m pytest -n $(WORKERS) --dist worksteal
+
+.PHONY: demo check test test-faults test-all test-core faults bench lint types mypy clean
 
 demo: $(VENV)/.installed
 	$(PY) examples/demo.py --port $(PORT)
 
+check: $(VENV)/.installed-dev
+	@$(MAKE) --no-print-directory -j3 lint mypy test-core
+
 test: $(VENV)/.installed
-	$(PY) -m pytest
+	$(PYTEST) -m 'not faults'
+
+# The faults in their short forms: what `make test` leaves out.
+test-faults: $(VENV)/.installed
+	$(PYTEST) -m faults
+
+test-all: test test-faults
+
+test-core: $(VENV)/.installed
+	$(PYTEST) -q -m 'not faults' tests/core tests/docs
 
 faults: $(VENV)/.installed $(ORIGINAL)/.installed
 	PYTHONPATH=tests:examples $(PY) -m faults.report redis docs/reliability-redis.md
@@ -27,8 +43,10 @@ lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 
-types: $(VENV)/.installed-dev
+mypy: $(VENV)/.installed-dev
 	$(VENV)/bin/mypy
+
+types: mypy
 	$(VENV)/bin/pyright
 	$(PY) tests/typed/completeness.py papyra papyra_otel
 

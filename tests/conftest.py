@@ -1,20 +1,42 @@
 """What every test run checks before it starts."""
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
-import papyra
+#: What the core's own tests import, and what pyproject.toml sets options of.
+_NEEDED = ("papyra", "hypothesis", "pytest_timeout")
+_NOT_FOUND = """
+import sys
+from importlib.util import find_spec
+print(*[name for name in sys.argv[1:] if find_spec(name) is None], sep=", ")
+"""
 
 # A machine that is busy elsewhere makes no example wrong.
 settings.register_profile("papyra", deadline=None)
 settings.load_profile("papyra")
 
 
-def pytest_configure() -> None:
-    """Refuse to test the source tree where the wheel is to be tested."""
+def pytest_configure(config: pytest.Config) -> None:
+    """Refuse to run where the tests cannot work, and to test the source in place of the wheel."""
+    if hasattr(config, "workerinput"):  # the process that started this worker has checked
+        return
+    # Asked away from the source: the programs that tests start do not stand beside it either.
+    command = [sys.executable, "-P", "-c", _NOT_FOUND, *_NEEDED]
+    lacking = subprocess.check_output(command, cwd=tempfile.gettempdir(), text=True).strip()
+    if lacking:
+        raise pytest.UsageError(
+            f"{sys.executable} has no {lacking}: run `make test`, which installs what the tests"
+            " need into .venv; from then on .venv/bin/pytest works, too"
+        )
+
+    import papyra
+
     place = Path(papyra.__file__).parent
     if os.environ.get("PAPYRA_TEST_INSTALLED") and "site-packages" not in place.parts:
         raise pytest.UsageError(f"the wheel is to be tested, but papyra comes from {place}")

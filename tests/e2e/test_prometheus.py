@@ -9,7 +9,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import pytest
 from stores import counts, event
 
 import papyra
@@ -45,7 +44,6 @@ def series(prometheus: Server, query: str) -> dict[str, list[float]]:
     }
 
 
-@pytest.mark.slow
 def test_prometheus_sees_every_operation_though_two_processes_reset_the_counters(
     prometheus: tuple[Server, int], tmp_path: Path
 ) -> None:

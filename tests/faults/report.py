@@ -102,7 +102,7 @@ _INTRODUCTION: Final = """\
 
 What was done to papyra's {stores} to make them lose a record, and what came of it. `make faults`
 wrote this page: it tries everything again and takes about {usual} minutes; the tests
-(`make test`) try a shorter form of each. What is chosen at random is chosen alike again by
+(`make test-all`) try a shorter form of each. What is chosen at random is chosen alike again by
 `PAPYRA_SEED={seed} make faults`, but for the stateful model, which hypothesis seeds itself, and for
 processes that race each other.
 

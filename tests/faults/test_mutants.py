@@ -16,6 +16,8 @@ from papyra import JsonBackend, Retention, RotatingBackend, StoreIOError
 from papyra.backends.files import active, replacing
 from servers import missing
 
+pytestmark = pytest.mark.faults
+
 _EXPLORERS: dict[str, type[Explorer]] = {"kill": Kills, "power cut": PowerCuts}
 
 

@@ -29,6 +29,8 @@ from faults.outcome import Fault, UnavailableError
 
 from servers import missing
 
+pytestmark = pytest.mark.faults
+
 #: Every fault, and how often it is to be tried at the least.
 FAULTS: dict[Fault, int] = {
     bits.cut: 600,

@@ -12,6 +12,8 @@ from faults.workloads import tasks
 
 from servers import missing
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.mark.parametrize("sync", ["always", "none"])
 def test_a_replayed_recording_comes_to_the_same_files(sync: str) -> None:

@@ -25,6 +25,8 @@ from papyra.metrics import LocalBook
 from papyra.page import Page
 from servers import missing
 
+pytestmark = pytest.mark.faults
+
 
 @pytest.fixture
 def strike() -> Iterator[Strike]:

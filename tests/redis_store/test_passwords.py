@@ -172,8 +172,8 @@ def test_a_host_is_a_name_or_an_address(host: str, node: tuple[str, int]) -> Non
     assert address_of(f"redis://{host}").nodes == (node,)
 
 
-def test_stores_at_two_sockets_are_two_stores(tmp_path: Path) -> None:
-    places = [Path(f"/tmp/papyra-{tmp_path.name}-{n}.sock") for n in (1, 2)]
+def test_stores_at_two_sockets_are_two_stores(tmp_path: Path, sockets: Path) -> None:
+    places = [sockets / f"{n}.sock" for n in (1, 2)]
     one, other = (tmp_path / str(n) for n in (1, 2))
     one.mkdir()
     other.mkdir()
