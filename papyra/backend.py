@@ -495,17 +495,39 @@ class PersistenceBackend(Primitives):
 
     def _plan_compaction(self) -> CompactionReport:
         sorter = Sorter(self._retention, time.time())
-        findings = sorter.findings
         try:
-            self._check_usable()
-            self._check_ours()
-            for anomaly in self._check():
-                findings.add(anomaly)
-            excess = self._excess()
-            counted = count_records(self._lines_in(excess)) if excess else {}
-            done = self._preview(sorter, without=excess)
+            return self._foresee_compaction(sorter)
         finally:
-            self.metrics.increment("anomaly_detected", findings.found)
+            self.metrics.increment("anomaly_detected", sorter.findings.found)
+
+    def _compact_if_agreed(self, agree: Callable[[CompactionReport], object]) -> CompactionReport:
+        """
+        Look, have *agree* raise if that is not to be done, and compact.
+
+        It is one operation, so what both the look and the compaction meet counts once. Where *agree*
+        raises, nothing is changed, and it counts as a dry run.
+        """
+        sorter = Sorter(self._retention, time.time())
+        try:
+            try:
+                agree(self._foresee_compaction(sorter))
+            except BaseException:
+                self.metrics.increment("anomaly_detected", sorter.findings.found)
+                raise
+            return self._compact()
+        finally:
+            self._share_counts()
+
+    def _foresee_compaction(self, sorter: Sorter) -> CompactionReport:
+        """Return what a compaction would do, uncounted; *sorter* has the damage that was met."""
+        findings = sorter.findings
+        self._check_usable()
+        self._check_ours()
+        for anomaly in self._check():
+            findings.add(anomaly)
+        excess = self._excess()
+        counted = count_records(self._lines_in(excess)) if excess else {}
+        done = self._preview(sorter, without=excess)
         for dropped in counted.values():
             sorter.dropped.merge(dropped)
         return _compaction_report(sorter, done, excess, tuple(findings.listed), dry_run=True)

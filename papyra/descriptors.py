@@ -95,8 +95,8 @@ class Descriptors(IOBase):
         self._opened.extend(map(os.dup, (descriptor,)))
         return self._opened[-1]
 
-    def open_or_create(self, path: str, flags: int, *, like: str) -> int:
-        """Open *path*; a new file has mode 0600 and the owner of *like*."""
+    def open_or_create(self, path: str, flags: int, *, like: str, is_inside: bool = False) -> int:
+        """Open *path*; those who may use *like* may use a new file (see `papyra.system.own_like`)."""
         while True:
             try:
                 return self.open(path, flags)
@@ -105,7 +105,7 @@ class Descriptors(IOBase):
                     descriptor = self.open(path, flags | os.O_CREAT | os.O_EXCL)
                 except FileExistsError:  # somebody made it meanwhile
                     continue
-                own_like(path, like)
+                own_like(path, like, is_inside=is_inside)
                 return descriptor
 
 
@@ -130,8 +130,8 @@ class FileLock(LockedDescriptors):
     """
     Hold *operation* on the file *path* during a `with` block.
 
-    A shared lock opens the file for reading alone. A missing file is created, with the owner of
-    *create_like*, where that is given; otherwise no process can hold it either, and `descriptor`
+    A shared lock opens the file for reading alone. A missing file is created, for those
+    who may use *create_like*, where that is given; otherwise no process can hold it either, and `descriptor`
     is None.
 
     Attributes:
@@ -141,14 +141,23 @@ class FileLock(LockedDescriptors):
         StoreLockedError: on entry, if the lock was not free within *timeout* seconds.
     """
 
-    __slots__ = ("_create_like", "_operation", "_path", "_timeout", "descriptor")
+    __slots__ = ("_create_like", "_is_inside", "_operation", "_path", "_timeout", "descriptor")
 
-    def __init__(self, path: str, operation: int, *, timeout: float, create_like: str = "") -> None:
+    def __init__(
+        self,
+        path: str,
+        operation: int,
+        *,
+        timeout: float,
+        create_like: str = "",
+        is_inside: bool = False,
+    ) -> None:
         super().__init__()
         self._path = path
         self._operation = operation
         self._timeout = timeout
         self._create_like = create_like
+        self._is_inside = is_inside
         self.descriptor: int | None = None
 
     def _closing(self, opened: list[int]) -> Iterator[None]:
@@ -170,7 +179,8 @@ class FileLock(LockedDescriptors):
     def _acquire(self) -> None:
         flags = os.O_RDONLY if self._operation == LOCK_SHARED else os.O_RDWR
         if self._create_like:
-            descriptor = self.open_or_create(self._path, flags, like=self._create_like)
+            like, is_inside = self._create_like, self._is_inside
+            descriptor = self.open_or_create(self._path, flags, like=like, is_inside=is_inside)
         else:
             try:
                 descriptor = self.open(self._path, flags)

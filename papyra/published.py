@@ -232,7 +232,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
         with Descriptors() as new:
             descriptor = new.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
             try:
-                own_like(path, directory)
+                own_like(path, directory, is_inside=True)
                 # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
                 write_all(descriptor, bytes(SIZE))
                 try_lock(descriptor, LOCK_EXCLUSIVE)

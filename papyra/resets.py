@@ -36,7 +36,7 @@ class CountersLock(FileLock):
     ) -> None:
         path = os.path.join(directory, "lock")
         like = directory if create else ""
-        super().__init__(path, operation, timeout=timeout, create_like=like)
+        super().__init__(path, operation, timeout=timeout, create_like=like, is_inside=True)
         self._directory = directory
 
     def _acquire(self) -> None:
@@ -71,7 +71,7 @@ def announce(directory: str, pages: dict[str, int], retired: Retired) -> str:
     with suppress(FileNotFoundError):
         os.unlink(temporary)
     with open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
-        own_like(temporary, directory)
+        own_like(temporary, directory, is_inside=True)
         file.write(json.dumps(content).encode() + b"\n")
         file.flush()
         sync_data(file.fileno())

@@ -100,7 +100,7 @@ class Retired:
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         with open_file(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb") as file:
-            own_like(temporary, self._directory)
+            own_like(temporary, self._directory, is_inside=True)
             file.write(json.dumps(content).encode() + b"\n")
             file.flush()
             sync_data(file.fileno())

@@ -212,22 +212,38 @@ def is_mounted(path: str) -> bool:
         return False
 
 
-def own_like(path: str, model: str) -> str:
+def own_like(path: str, model: str, *, is_inside: bool = False) -> str:
     """
-    Give what root made at *path* to the owner of *model*; for anybody else do nothing.
+    Let those who may use *model* also use what this user just made at *path*.
 
-    Otherwise a look that root takes at a store would leave files that its program cannot open.
-    Returns why it cannot be done, as in a container, or "".
+    What root made gets the owner and the group of *model*, what another user made gets the group if
+    that may be. Beside a file it gets the file's mode as well, and so does what *is_inside* of a
+    directory. Otherwise a look that root or a second user takes at a store would leave files that its
+    program cannot open. Returns why owner or mode cannot be given, as in a container, or "".
     """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
+    if hasattr(os, "geteuid"):
         with suppress(FileNotFoundError):
-            return lacking(_give_to_owner_of, path, model)
+            return lacking(_become_like, path, model, is_inside)
     return ""
 
 
-def _give_to_owner_of(path: str, model: str) -> None:
-    status = os.stat(model)
-    os.chown(path, status.st_uid, status.st_gid, follow_symlinks=False)
+def _become_like(path: str, model: str, is_inside: bool) -> None:  # noqa: FBT001  lacking passes it on
+    made, like = os.lstat(path), os.stat(model)
+    mode = like.st_mode & 0o666
+    if os.geteuid() == 0:
+        if (made.st_uid, made.st_gid) != (like.st_uid, like.st_gid):
+            os.chown(path, like.st_uid, like.st_gid, follow_symlinks=False)
+    elif made.st_gid != like.st_gid:
+        chown = partial(os.chown, follow_symlinks=False)
+        if lacking(chown, path, -1, like.st_gid):  # the maker does not belong to that group
+            mode = mode & 0o606 | (mode & 0o006) << 3
+    if not is_inside and not S_ISREG(like.st_mode):
+        return
+    mode |= 0o600
+    if S_ISDIR(made.st_mode):
+        mode |= (mode | mode << 1) >> 2 & 0o111
+    if mode != made.st_mode & 0o777:
+        os.chmod(path, mode)
 
 
 def _read_at(descriptor: int, count: int, offset: int, /) -> bytes:

@@ -1,6 +1,7 @@
 """A compaction from a shell, which asks before it drops most of a store."""
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import papyra
@@ -11,7 +12,6 @@ from papyra.cli.output import printable, warnings_told
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:
-    from papyra.backend import PersistenceBackend
     from papyra.reports import CompactionReport
 
 _READERS = {"max_records": whole_number, "max_age": duration, "max_total_bytes": size}
@@ -30,9 +30,11 @@ def compact(
         warnings_told(unless=as_json),
         open_store(url, retention=_retention(limits), must_exist=True) as store,
     ):
-        if not dry_run and not yes:
-            _confirm(store, as_json=as_json)
-        return store.source, store.compact(dry_run=dry_run)
+        if dry_run or yes or (store.retention.keeps_all and not store._excess()):
+            # Where no record can go, the look would be the only one that costs something.
+            return store.source, store.compact(dry_run=dry_run)
+        confirm = partial(_confirm, store.source, as_json=as_json)
+        return store.source, store._compact_if_agreed(confirm)
 
 
 def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
@@ -49,19 +51,16 @@ def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
     return papyra.Retention(**given) if given else None
 
 
-def _confirm(store: "PersistenceBackend", *, as_json: bool) -> None:
+def _confirm(source: str, report: "CompactionReport", *, as_json: bool) -> None:
     """Have somebody agree, if most of the records would go."""
-    if store.retention.keeps_all and not store._excess():
-        return  # no record can go: this look would be the only one that costs something
-    report = store.compact(dry_run=True)
     if 2 * report.dropped <= report.kept + report.dropped:
         return
-    going = f"{store.source}: {wording.going(report)}"
+    going = f"{source}: {wording.going(report)}"
     if as_json or not _is_at_terminal():
         raise ConfirmationError(
             f"{going}, which is more than half; nothing was changed; add --yes to drop them,"
             " or look with --dry-run",
-            store.source,
+            source,
             report,
         )
     sys.stderr.write(f"{printable(going)}. They are saved nowhere. Drop them? [y/N] ")
@@ -71,7 +70,7 @@ def _confirm(store: "PersistenceBackend", *, as_json: bool) -> None:
         sys.stderr.write("\n")
     if answer.strip().lower() not in {"y", "yes"}:
         raise ConfirmationError(
-            f"{store.source}: the answer was not yes; nothing was changed", store.source, report
+            f"{source}: the answer was not yes; nothing was changed", source, report
         )
 
 

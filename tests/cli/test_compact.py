@@ -209,11 +209,21 @@ def test_where_no_record_can_go_the_store_is_looked_at_once(shell: Shell, url: s
     assert counted(shell) == counts(compactions_triggered=1, anomaly_detected=1)
 
 
-def test_the_look_and_the_compaction_each_count_the_damage_that_they_meet(shell: Shell) -> None:
+@pytest.mark.parametrize("scheme", ["json", "rotating"])
+def test_the_look_before_a_compaction_counts_nothing_of_its_own(shell: Shell, scheme: str) -> None:
     shell.path.write_bytes(intact(3) + STRANGE)
 
-    assert shell.papyra("compact", STORE, "--max-records", "2").code == 0
-    assert counted(shell) == counts(compactions_triggered=1, anomaly_detected=2)
+    assert shell.papyra("compact", f"{scheme}:{STORE}", "--max-records", "2").code == 0
+    assert counted(shell) == counts(compactions_triggered=1, anomaly_detected=1)
+
+
+def test_a_compaction_that_is_agreed_to_counts_each_damage_once(shell: Shell) -> None:
+    shell.path.write_bytes(intact(3) + STRANGE)
+    with at_terminal(shell) as terminal:
+        terminal.read_until(QUESTION)
+        assert terminal.answer(b"y\n")[0] == 0
+
+    assert counted(shell) == counts(compactions_triggered=1, anomaly_detected=1)
 
 
 def test_with_yes_the_store_is_looked_at_once(shell: Shell) -> None:

@@ -192,6 +192,39 @@ def test_a_dry_run_tells_what_would_go(kind: Kind) -> None:
         assert store.metrics.snapshot() == counts(records_written=5, records_read=2)
 
 
+def test_a_compaction_that_is_asked_about_is_one_operation(kind: Kind) -> None:
+    asked: list[CompactionReport] = []
+    with kind.open(retention=Retention(max_records=1)) as store:
+        store.append_many([event(n) for n in range(3)])
+        damages = 0 if isinstance(store, MemoryBackend) else 1
+        if damages:
+            kind.put(store, STRANGE)
+        report = store._compact_if_agreed(asked.append)
+        assert store.metrics.snapshot() == counts(
+            records_written=3, compactions_triggered=damages, anomaly_detected=damages
+        )
+        assert [(look.dry_run, look.dropped, look.found) for look in asked] == [(True, 2, damages)]
+        assert (report.dry_run, report.dropped, report.found) == (False, 2, damages)
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+def test_a_compaction_that_is_not_agreed_to_counts_as_a_dry_run(
+    kind: Kind, error: type[BaseException]
+) -> None:
+    def refuse(_: CompactionReport) -> None:
+        raise error
+
+    with kind.open(retention=Retention(max_records=1)) as store:
+        store.append_many([event(n) for n in range(3)])
+        damages = 0 if isinstance(store, MemoryBackend) else 1
+        if damages:
+            kind.put(store, STRANGE)
+        with pytest.raises(error):
+            store._compact_if_agreed(refuse)
+        assert store.metrics.snapshot() == counts(records_written=3, anomaly_detected=damages)
+        assert len(store.read()) == 1
+
+
 def test_a_dry_run_counts_the_damage_that_it_met_and_is_not_clean(kind: Kind) -> None:
     with kind.open() as store:
         store.append(event(1))

@@ -4,10 +4,11 @@ import errno
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from papyra.descriptors import LockedDescriptors
+from papyra.descriptors import Descriptors, LockedDescriptors
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
 from papyra.system import LOCK_SHARED, monotonic, try_lock
@@ -124,8 +125,25 @@ class Layout:
 
     @property
     def owner(self) -> str:
-        """What the owner of new side files is taken from: the store, else its directory."""
-        return self.path if os.path.exists(self.path) else self.directory
+        """What new side files are made like: the active file, else the newest one, else the directory."""
+        if os.path.exists(self.path):
+            return self.path
+        *before, _ = self.slots()
+        return before[-1].path if before else self.directory
+
+    def check_writable(self) -> None:
+        """
+        Raise if this user may not write the store, before anything is made beside it.
+
+        The directory alone might let him: he would leave files that the store's program cannot open.
+
+        Raises:
+            OSError: from the system.
+        """
+        model = self.owner
+        if model != self.directory:
+            with Descriptors() as opened, suppress(FileNotFoundError):
+                opened.open(model, os.O_WRONLY | os.O_APPEND)
 
     def new_temporary(self) -> str:
         """Return the name for a file that will replace another."""

@@ -4,6 +4,7 @@ import os
 
 from papyra.backends.files.layout import Layout
 from papyra.descriptors import FileLock
+from papyra.refusal import refusals
 from papyra.system import LOCK_EXCLUSIVE
 
 
@@ -26,6 +27,9 @@ class Maintenance(FileLock):
         """Say that the lock is still held; on a server somebody could have taken it over."""
 
     def _acquire(self) -> None:
-        super()._acquire()
-        for temporary in self._layout.temporaries():
-            os.unlink(temporary)
+        layout = self._layout
+        with refusals(layout.path, "nothing was changed"):
+            layout.check_writable()
+            super()._acquire()
+            for temporary in layout.temporaries():
+                os.unlink(temporary)

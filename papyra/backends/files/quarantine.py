@@ -142,7 +142,7 @@ class Quarantine:
                 os.mkdir(parent, 0o700)
                 own_like(parent, self._layout.owner)
             os.mkdir(directory, 0o700)
-            own_like(directory, parent)
+            own_like(directory, parent, is_inside=True)
             self._manifest = _new_file(os.path.join(directory, MANIFEST), like=parent)
             _write(self._manifest, papyra_quarantine=FORMAT, id=self.id)
             self._removed = _new_file(os.path.join(directory, REMOVED), like=parent)
@@ -176,7 +176,7 @@ def remove(layout: Layout, id_: str) -> None:
 def _new_file(path: str, *, like: str) -> IO[bytes]:
     file = open_file(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, "wb")
     try:
-        own_like(path, like)
+        own_like(path, like, is_inside=True)
     except BaseException:
         file.close()
         raise

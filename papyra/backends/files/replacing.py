@@ -68,6 +68,9 @@ class Replacement:
         if (old.st_uid, old.st_gid) != (mine.st_uid, mine.st_gid):
             chown = partial(os.chown, follow_symlinks=False)
             lack = lacking(chown, self._path, old.st_uid, old.st_gid)
+            if lack and old.st_gid != mine.st_gid:
+                # The group alone is what lets the other users of the store go on using it.
+                lacking(chown, self._path, -1, old.st_gid)
             self._layout.miss(lack, NOT_LIKE_THE_OLD)
         if hasattr(os, "fchmod"):
             lack = lacking(os.fchmod, self._file.fileno(), old.st_mode & 0o7777)

@@ -186,6 +186,8 @@ class FileBackend(PersistenceBackend):
     def _prepare(self) -> None:
         self._check_usable()
         self._check_ours()
+        with refusals(self.source, "nothing was changed"):
+            self._layout.check_writable()
         # An append of another thread would count in the book that is being left.
         self._queue.alone(self, self._publish)
         if is_mounted(self.source):
