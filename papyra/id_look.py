@@ -2,11 +2,13 @@
 Tell whether any record may be in a store more than once, by the ids alone.
 
 A stream asks before it yields its first record, so nothing is parsed and no checksum computed where lines
-are as papyra writes them. Most batches hold the records of one writer, numbered without gaps: such a batch is
+are as papyra writes them. Most lines stand behind others of their writer, numbered without gaps: such a run is
 compared with the line ends that it must have, by the interpreter's own loops.
 """
 
 import re
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Any, Final
@@ -20,9 +22,12 @@ _MARK: Final = b',"_crc":"'
 _BEHIND: Final = END - len(_MARK)
 #: The end of a line of papyra's, from its id on.
 _TAIL: Final = re.compile(rb',"_id":"([^"\\\x80-\xff]*)-([0-9]{1,40})","_crc":"[0-9a-f]{8}"\}\n')
+#: The same where the writer is named as papyra names its own, which is found faster.
+_USUAL_TAIL: Final = re.compile(rb',"_id":"([0-9a-f]{16})-([0-9]{1,40})","_crc":".{8}"\}\n')
 #: Bytes of a line's end in which its id is looked for.
 _MOST_SHOWN: Final = 72
-_NO_RUN: Final = (0, -2)
+#: Lines that follow one another before it is cheaper to compare them than to take out their ids.
+_SHORT_RUN: Final = 32
 _THOUSAND: Final = 1000
 #: What a line of papyra's has at its end, from the last three digits of its id to the mark.
 _ENDS: Final = [b'%03d"%b' % (number, _MARK) for number in range(_THOUSAND)]
@@ -58,55 +63,73 @@ def ids_in(line: bytes | int) -> Iterator[tuple[str, int]]:
 
 def _runs_in(lines: Sequence[bytes | int]) -> Iterator[tuple[str, int, int]]:
     """Yield writer, first and last number of ids that follow one another."""
-    if run := _whole_run(lines):
-        yield run
-        return
-    shown = _shown_ids(lines)
-    if shown is None:
-        yield from ((writer, number, number) for line in lines for writer, number in ids_in(line))
-        return
-    # Writer -> first and last number; the lines of many may take turns.
-    runs: dict[bytes, tuple[int, int]] = {}
-    for named, digits in shown:
-        number = int(digits)
-        first, last = runs.get(named, _NO_RUN)
-        if number != last + 1:
-            if last >= 0:
-                yield named.decode("ascii"), first, last
-            first = number
-        runs[named] = first, number
-    for named, (first, last) in runs.items():
-        yield named.decode("ascii"), first, last
+    rest = lines
+    if _have_one_mark_each(lines):
+        while rest and (found := _run_at_start(rest)):
+            writer, first, count = found
+            yield writer, first, first + count - 1
+            rest = rest[count:]
+        if (shown := _shown_ids(rest)) is not None:
+            yield from _runs_of(shown)
+            return
+    yield from ((writer, number, number) for line in rest for writer, number in ids_in(line))
+
+
+def _have_one_mark_each(lines: Sequence[Any]) -> bool:
+    """Tell whether there are as many marks as lines; then no line whose id is at its end has another."""
+    try:
+        return b"".join(lines).count(_MARK) == len(lines)
+    except TypeError:  # one is too long to be held
+        return False
+
+
+def _runs_of(shown: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, int, int]]:
+    """Yield the runs of ids whose writers may take turns."""
+    of_writer: defaultdict[bytes, list[bytes]] = defaultdict(list)
+    for writer, digits in shown:
+        of_writer[writer].append(digits)
+    for writer, all_digits in of_writer.items():
+        name = writer.decode("ascii")
+        numbers = list(map(int, all_digits))
+        first, count = numbers[0], len(numbers)
+        if numbers == list(range(first, first + count)):
+            yield name, first, first + count - 1
+        else:
+            yield from ((name, number, number) for number in numbers)
 
 
 def _shown_ids(lines: Sequence[Any]) -> list[tuple[bytes, bytes]] | None:
-    """Return the ids that lines show at their ends; None if any has another record, or none."""
-    try:
-        if b"".join(lines).count(_MARK) != len(lines):
-            return None
-        shown = _TAIL.findall(b"".join([line[-_MOST_SHOWN:] for line in lines]))
-    except TypeError:  # one is too long to be held
-        return None
+    """Return the ids that lines show at their ends; None if any shows none."""
+    tails = b"".join([line[-_MOST_SHOWN:] for line in lines])
+    shown: list[tuple[bytes, bytes]] = _USUAL_TAIL.findall(tails)
+    if len(shown) != len(lines):
+        shown = _TAIL.findall(tails)
     return shown if len(shown) == len(lines) else None
 
 
-def _whole_run(lines: Sequence[bytes | int]) -> tuple[str, int, int] | None:
-    """Return what `_runs_in` yields of lines that one writer numbered without gaps."""
+def _run_at_start(lines: Sequence[Any]) -> tuple[str, int, int] | None:
+    """
+    Return the writer, the first number and the length of the run that *lines* begin with.
+
+    None if that is not clear, or it is too short to be worth a look of its own and more lines follow.
+    """
     shown = _shown_ids(lines[:1])
     if shown is None:
         return None
     writer, number = shown[0][0], int(shown[0][1])
-    ends = _line_ends(writer, number, len(lines))
-    whole: Sequence[Any] = lines
-    try:
-        # Each ends with a mark behind the id that is expected, so it has no other if the sum is right.
-        if all(map(bytes.endswith, whole, ends, repeat(0), repeat(-_BEHIND))) and b"".join(
-            whole
-        ).count(_MARK) == len(lines):
-            return writer.decode("ascii"), number, number + len(lines) - 1
-    except TypeError:  # one is too long to be held
-        pass
-    return None
+
+    def is_behind_it(at: int) -> bool:
+        (end,) = _line_ends(writer, number + at, 1)
+        return not lines[at].endswith(end, 0, -_BEHIND)
+
+    # A few lines tell how long it seems to be; then all lines tell whether it is.
+    count = bisect_left(range(len(lines)), x=True, key=is_behind_it)
+    if count < min(_SHORT_RUN, len(lines)):
+        return None
+    ends = _line_ends(writer, number, count)
+    if not all(map(bytes.endswith, lines, ends, repeat(0), repeat(-_BEHIND))):
+        return None
+    return writer.decode("ascii"), number, count
 
 
 def _line_ends(writer: bytes, number: int, count: int) -> list[bytes]:

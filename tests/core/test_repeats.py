@@ -271,3 +271,27 @@ def test_a_repeat_is_seen_wherever_it_hides(batch: list[bytes]) -> None:
 def test_ids_out_of_order_and_lines_too_long_to_be_held_are_no_repeats() -> None:
     assert not may_repeat([[line(5), line(6)], [17_000_000, line(1)], [line(2), line(1, "b")]])
     assert may_repeat([[line(5), line(6)], [17_000_000, line(6)]])
+
+
+@pytest.mark.parametrize("place", range(0, 200, 7))
+def test_a_repeat_is_seen_at_any_place_in_a_run(place: int) -> None:
+    batch = [line(n) for n in range(900, 1100)]
+    assert not may_repeat([batch])
+    batch[place] = line(900 + (place + 100) % 200)
+    assert may_repeat([batch])
+    batch[place] = line(900 + place, "b")
+    assert not may_repeat([batch])
+    assert may_repeat([batch, [line(900 + place, "b")]])
+
+
+@pytest.mark.parametrize("turn", [1, 3, 31, 32, 33, 100, 500])
+def test_writers_that_take_turns_repeat_nothing_until_one_does(turn: int) -> None:
+    batch = [
+        line(at + n, writer)
+        for at in range(0, 1000, turn)
+        for writer in "abc"
+        for n in range(min(turn, 1000 - at))
+    ]
+    assert not may_repeat([batch, [line(1000, writer) for writer in "abc"]])
+    assert may_repeat([[*batch, line(777, "b")]])
+    assert may_repeat([batch, [line(777, "b")]])
