@@ -18,7 +18,7 @@ class Retention:
         max_records: The most records; 0 keeps none.
         max_age: The oldest that a record may be, in seconds; it looks at timestamps, and leaves
             alone those that are no wall-clock times (below 1e9).
-        max_total_bytes: The most bytes of lines, newlines included.
+        max_total_bytes: The most bytes of lines, newlines included, also of a last line that has none.
 
     Raises:
         ValueError: for a negative limit, or one that is no number.

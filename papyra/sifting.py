@@ -112,6 +112,13 @@ class Found(NamedTuple):
         own = self.line[self.start : self.start + self.size]
         return own if own.endswith(b"\n") else own + b"\n"
 
+    @property
+    def weight(self) -> int:
+        """Its bytes on a line of its own: with the newline that a rewrite adds where there is none."""
+        line, stop = self.line, self.start + self.size
+        assert isinstance(line, bytes)  # noqa: S101  likewise
+        return self.size if line[stop - 1 : stop] == b"\n" else self.size + 1
+
 
 #: A Found of its fields, without the Python code of a NamedTuple's own constructor.
 _found = partial(tuple.__new__, Found)

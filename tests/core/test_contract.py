@@ -25,7 +25,7 @@ from papyra import (
     WriteOutcomeUnknownError,
     import_store,
 )
-from papyra.record import MAX_LINE, seal
+from papyra.record import MAX_LINE, encode, seal
 
 VALUES: list[Any] = [
     None,
@@ -252,6 +252,24 @@ def test_retention_by_bytes_counts_whole_lines_from_the_newest(kind: Kind) -> No
                 store.append_many([event(n) for n in range(4)])
             assert numbers(store.read()) == kept
             assert numbers(list(store.records())) == kept
+
+
+@pytest.mark.parametrize("missing", ["no byte", "one byte"])
+@pytest.mark.parametrize("where", ["at the end", "before a record on its line"])
+def test_a_record_without_a_newline_weighs_as_much_as_after_a_rewrite(
+    kind: Kind, where: str, missing: str
+) -> None:
+    one, two, three = (seal(encode(event(n)), "0123456789abcdef", n) for n in (1, 2, 3))
+    data = one + two + three[:-1] if where == "at the end" else one + two[:-1] + three
+    size = len(one + two + three)
+    bound, kept = (size, [1, 2, 3]) if missing == "no byte" else (size - 1, [2, 3])
+    with kind.open(retention=Retention(max_total_bytes=bound)) as store:
+        kind.put(store, data)
+
+        assert numbers(store.read()) == numbers(list(store.records())) == kept
+        assert store.compact(dry_run=True).kept == len(kept)
+        assert store.compact().kept == len(kept)
+        assert numbers(store.read()) == numbers(list(store.records())) == kept
 
 
 def test_retention_by_age_leaves_uptime_clocks_alone(kind: Kind) -> None:
