@@ -1,10 +1,7 @@
 """What the README and the docs say is what the code does."""
 
-import ast
 import re
 from pathlib import Path
-
-import pytest
 
 from papyra import (
     COUNTERS,
@@ -58,25 +55,6 @@ def test_every_type_of_anomaly_has_cause_and_cure() -> None:
     _, *table = rows((ROOT / "docs" / "anomalies.md").read_text(), "type")
     assert [row[0].strip("`") for row in table] == list(ANOMALY_TYPES)
     assert all(len(row) == 4 and all(row) for row in table)
-
-
-def test_the_first_example_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    example = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
-    exec(compile(example, "README.md", "exec"), {})
-    *records, clean, written = capsys.readouterr().out.splitlines()
-    assert [record.split("{")[1] for record in records] == [
-        "'target': 'local:7', 'message': 1}",
-        "'target': 'local:7', 'message': 2}",
-    ]
-    assert (clean, written) == ("True", "4")
-
-
-def test_every_python_block_is_python() -> None:
-    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
-        ast.parse(block)
 
 
 def test_every_link_leads_somewhere() -> None:
