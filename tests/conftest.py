@@ -7,7 +7,6 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
 
 #: What the core's own tests import, and what pyproject.toml sets options of.
 _NEEDED = ("papyra", "hypothesis", "pytest_timeout")
@@ -17,15 +16,20 @@ from importlib.util import find_spec
 print(*[name for name in sys.argv[1:] if find_spec(name) is None], sep=", ")
 """
 
-# A machine that is busy elsewhere makes no example wrong.
-settings.register_profile("papyra", deadline=None)
-settings.load_profile("papyra")
-
 
 def pytest_configure(config: pytest.Config) -> None:
     """Refuse to run where the tests cannot work, and to test the source in place of the wheel."""
-    if hasattr(config, "workerinput"):  # the process that started this worker has checked
-        return
+    if not hasattr(config, "workerinput"):  # else the process that started this worker has checked
+        _check()
+
+    from hypothesis import settings
+
+    # A machine that is busy elsewhere makes no example wrong.
+    settings.register_profile("papyra", deadline=None)
+    settings.load_profile("papyra")
+
+
+def _check() -> None:
     # Asked away from the source: the programs that tests start do not stand beside it either.
     command = [sys.executable, "-P", "-c", _NOT_FOUND, *_NEEDED]
     lacking = subprocess.check_output(command, cwd=tempfile.gettempdir(), text=True).strip()

@@ -212,6 +212,7 @@ class Storm:
             self._waiting.pop(number, None)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("kind", "options"),
     [(name, {}) for name in [*KINDS, "redis"]]

@@ -235,6 +235,7 @@ def test_a_thread_that_is_interrupted_fails_one_call_and_another_writes_the_rest
     run(main())
 
 
+@pytest.mark.faults
 # A thread that is struck after its work is done has nobody to tell.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 # No Redis: redis-py would never come to the end of connecting. Its interrupts are tried line by
@@ -369,6 +370,7 @@ print(json.dumps(dict(interrupts=interrupts, calls=calls, stored=scan.records, f
 """
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
 @pytest.mark.parametrize("options", ["", "?sync=always"])
 @pytest.mark.parametrize("way", ["tidy", "raw"])

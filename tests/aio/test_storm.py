@@ -109,6 +109,7 @@ def stored_in(kind: Kind, store: AsyncBackend) -> list[int]:
         return numbers(again.read())
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("kind", "options"),
     [(name, {}) for name in [*KINDS, "redis"]]

@@ -186,6 +186,7 @@ def test_it_is_taken_from_within_any_call_and_stored_once(backend: PersistenceBa
     assert (totals["records_written"], totals["write_errors"]) == (3 * runs + taken + 1, 0)
 
 
+@pytest.mark.faults
 def test_it_is_taken_at_any_line_of_close_and_stored_or_a_write_error(kind: Kind) -> None:
     at = stored = refused = 0
     is_over = False

@@ -348,6 +348,7 @@ print(json.dumps(dict(interrupts=interrupts, calls=calls, returned=returned, sto
 """
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
 @pytest.mark.parametrize("url", ["memory:", "json:{}", "json:{}?sync=none"])
 def test_a_storm_of_interrupts_leaves_the_number_stored_in_records_written(

@@ -233,6 +233,7 @@ with papyra.open_store(sys.argv[1]) as old, papyra.open_store(sys.argv[2]) as ne
 """
 
 
+@pytest.mark.faults
 def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
     file_kind: FileKind, tmp_path: Path
 ) -> None:

@@ -133,6 +133,7 @@ def test_a_reset_from_outside_is_seen_by_the_program_and_disturbs_nothing(
         assert child.do("len(store.read())") == 6
 
 
+@pytest.mark.faults
 def test_all_resets_and_the_last_snapshot_add_up_to_the_totals(file_kind: FileKind) -> None:
     with (
         Child() as child,

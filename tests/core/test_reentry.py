@@ -52,6 +52,7 @@ def test_an_append_from_within_an_append_is_stored_or_refused_at_once(
     )
 
 
+@pytest.mark.faults
 def test_the_first_append_can_be_interrupted_by_another(kind: Kind) -> None:
     """It publishes the counters; what is counted meanwhile is not lost on the way."""
     at = refused = 0
@@ -132,6 +133,7 @@ def test_whatever_interrupts_an_append_is_done_or_refused_and_counted(
     assert backend.scan().records == found["records_written"]
 
 
+@pytest.mark.faults
 def test_a_store_that_is_closed_from_within_an_append_stays_whole(kind: Kind) -> None:
     at = closed = 0
     is_over = False

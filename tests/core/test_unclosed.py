@@ -140,6 +140,7 @@ for number in range(500):
 """
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("place", ["store", "store{}"])
 def test_five_hundred_that_are_dropped_need_no_more_descriptors_than_one(
     file_kind: FileKind, place: str

@@ -415,6 +415,7 @@ with SqliteBackend(sys.argv[1], sync="none") as store:
 """
 
 
+@pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on Windows")
 def test_what_is_counted_is_stored_whatever_an_interrupt_strikes(
     run_code: Program, open_store: Open
