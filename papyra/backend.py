@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final, NoReturn, Self, TypeVar, final
 
 from papyra.anomaly import Anomaly
-from papyra.calls import Call, lost_records
+from papyra.calls import Call, note_lost
 from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.log import warn
 from papyra.primitives import Primitives
@@ -161,8 +161,8 @@ class PersistenceBackend(Primitives):
             self._check_usable()
             call = Call((encode(record),), float("inf"))
         except Exception as error:  # noqa: BLE001  counted; there is nobody to raise it to
-            self.metrics._defer("write_errors", 1)
-            self._untold.append(lost_records(self, 1, error))
+            self.metrics.increment("write_errors", 1)
+            note_lost(self, 1, error)
             return
         call.is_soon = True
         self._queue.append_soon(self, call)
@@ -329,8 +329,8 @@ class PersistenceBackend(Primitives):
                 handed_over += 1
                 yield thing
         except GeneratorExit:  # perhaps the garbage collector: no lock, no log
-            self.metrics._defer("records_read", handed_over)
-            self.metrics._defer("anomaly_detected", findings.found)
+            self.metrics.increment("records_read", handed_over)
+            self.metrics.increment("anomaly_detected", findings.found)
             raise
         except BaseException:
             self.metrics.increment("read_errors")
@@ -451,7 +451,7 @@ class PersistenceBackend(Primitives):
         except Exception as error:  # noqa: BLE001  that of each record
             calls = self._queue.soon
             self._queue.fail(self, calls, error)
-            self._untold.append(lost_records(self, len(calls), error))
+            note_lost(self, len(calls), error)
         else:
             self._queue.commit_soon(self)
 
@@ -618,7 +618,8 @@ class PersistenceBackend(Primitives):
 
     def _tell(self) -> None:
         """Log what was done while a lock was held."""
-        while self._untold:
+        # No more than there are now: other threads may add to them without end.
+        for _ in range(len(self._untold)):
             with suppress(IndexError):  # another thread was faster
                 warn("%s", self._untold.pop(0), about=self.source)
 

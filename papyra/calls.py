@@ -13,6 +13,8 @@ from papyra.system import monotonic
 #: The most that one batch takes; one call alone may be larger.
 _BATCH_CALLS: Final = 1024
 _BATCH_BYTES: Final = 1024 * 1024
+#: Messages that wait for somebody to log them, at most.
+_MOST_UNTOLD: Final = 100
 #: A deadline that leaves no time at all: see `MustWait`.
 NOW: Final = float("-inf")
 
@@ -114,10 +116,16 @@ def soon_of(waiting: Iterable[Call]) -> list[Call]:
     return [call for call in waiting if call.is_soon and not call.done]
 
 
-def lost_records(store: Store, number: int, error: BaseException) -> str:
-    """Say that records of `append_soon` are not stored: nobody else is told."""
+def note_lost(store: Store, number: int, error: BaseException) -> None:
+    """Have it logged that records of `append_soon` are not stored: their callers have gone on."""
+    untold = store._untold
+    if len(untold) >= _MOST_UNTOLD:  # a closed store may be given any number of them
+        return
     what = "a record" if number == 1 else f"{number} records"
-    return f"{store.source}: {what} given to append_soon() could not be stored: {error}"
+    more = "; more of them are in write_errors alone" if len(untold) == _MOST_UNTOLD - 1 else ""
+    untold.append(
+        f"{store.source}: {what} given to append_soon() could not be stored: {error}{more}"
+    )
 
 
 def wake(call: Call) -> None:

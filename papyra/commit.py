@@ -28,7 +28,7 @@ from threading import Lock, RLock, get_ident
 from typing import Final, TypeVar
 
 from papyra.anomaly import Anomaly
-from papyra.calls import NOW, Call, MustWait, Store, lost_records, soon_of, wake
+from papyra.calls import NOW, Call, MustWait, Store, note_lost, soon_of, wake
 from papyra.errors import StoreBusyError, StoreLockedError
 from papyra.record import seal
 from papyra.system import monotonic
@@ -82,7 +82,8 @@ class CommitQueue(WaitingCalls):
         """
         me = get_ident()
         try:
-            if self._pending or self.leader:
+            # Where this very thread holds the door or the counters, a leader would wait for it.
+            if self._pending or self.leader or self._at_door or store.metrics._is_held_here():
                 self.refuse_reentry(store)
                 self._pending.append(call)
                 self._see_through(store, call, (call,))
@@ -189,7 +190,7 @@ class CommitQueue(WaitingCalls):
 
     def refuse_reentry(self, store: Store) -> None:
         """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""
-        if get_ident() in {self.leader, self._at_door, store.metrics._holder}:
+        if get_ident() in {self.leader, self._at_door} or store.metrics._is_held_here():
             raise StoreBusyError(store.source)
 
     def blame(self, error: Exception) -> None:
@@ -321,7 +322,7 @@ class CommitQueue(WaitingCalls):
             call.fail(error)
         store.metrics._settle_failed(calls)
         if lost:
-            store._untold.append(lost_records(store, lost, error))
+            note_lost(store, lost, error)
 
     def _settle_left(self, store: Store) -> None:
         """Settle the batch of a leader that was interrupted even while it settled."""

@@ -104,7 +104,10 @@ class Ids:
 def number_in(id_: str) -> tuple[str, int] | None:
     """Return writer and number of an *id_* that papyra gave; None for every other."""
     writer, dash, digits = id_.rpartition("-")
-    if not dash or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+    # Digits as papyra writes them: others would be another id that looks like the same number.
+    if not digits.isascii() or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+        return None
+    if not dash or (digits[0] == "0" and digits != "0"):
         return None
     return writer, int(digits)
 

@@ -56,10 +56,6 @@ class WriteCall(Protocol):
     done: bool
 
 
-def _nothing() -> None:
-    """Stand in for a look, where what is late is to be taken in."""
-
-
 class PersistenceMetrics:
     """
     Ten counters of one store; safe to use from any thread, finalizer and signal handler.
@@ -80,8 +76,10 @@ class PersistenceMetrics:
         "_cells",
         "_counts_written",
         "_holder",
+        "_is_held_here",
         "_late",
         "_lock",
+        "_moves",
         "_unsupported",
         "supported",
     )
@@ -95,11 +93,13 @@ class PersistenceMetrics:
         self._counts_written = NAMES[_WRITTEN] not in self._unsupported
         # A leaf lock: whoever holds it takes no other and calls nobody. It lets its own thread in
         # again: a finalizer may run there.
-        self._lock = RLock()
-        # The thread that holds it for more than one step.
+        self._new_lock()
+        # The thread that looks at them.
         self._holder = 0
-        # Counts from where nothing may be waited for, or where that thread is.
+        # Counts that are not in the cells yet: whoever counts waits for nobody.
         self._late: deque[tuple[int, int]] = deque()
+        # Odd while a late count is on its way into the cells.
+        self._moves = 0
         self._keep(LocalBook())
         forget_in_child(self)
 
@@ -128,12 +128,9 @@ class PersistenceMetrics:
             raise ValueError(f"{name} cannot rise by {n}: a total never falls")
         if name in self._unsupported:
             return
-        with self._lock:
-            if not self._holder and not self._late:
-                self._cells[index] += n
-                return
-            self._late.append((index, n))
-            self._alone(_nothing)
+        # Not waited for: its holder may wait for what this call interrupted.
+        self._late.append((index, n))
+        self._take_in()
 
     def snapshot(self) -> dict[str, int]:
         """Return each counter's rise since the last reset: a fresh dict, always of all ten."""
@@ -152,8 +149,26 @@ class PersistenceMetrics:
         return dict(zip(NAMES, self._amounts(), strict=True))
 
     def _amounts(self) -> list[int]:
-        """Return the totals in the order of `COUNTERS`."""
-        return self._alone(self._read)[0]
+        """
+        Return the totals in the order of `COUNTERS`, without waiting for whoever looks at the counters.
+
+        An exporter holds its own lock while it asks. A finalizer may need that lock in a thread that
+        looks at the counters, and both would wait for each other.
+        """
+        while True:
+            moves, cells = self._moves, self._cells
+            try:
+                amounts, late = list(cells), self._late.copy()
+            except ValueError:
+                if cells is self._cells:
+                    raise
+                continue  # they were published, or closed, meanwhile
+            # What this very thread interrupted does not go on before this returns.
+            if (not moves % 2 and moves == self._moves) or self._is_held_here():
+                break
+        for index, n in late:
+            amounts[index] += n
+        return amounts
 
     def reset(self) -> dict[str, int]:
         """
@@ -190,29 +205,34 @@ class PersistenceMetrics:
                             done = True
                     finally:
                         self._holder = 0
+            self._take_in()
         except BaseException as error:
             if done:
                 error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
             raise
         return counts
 
-    def _defer(self, name: str, n: int) -> None:
-        """Raise *name* by *n* from where no lock may be taken: the next to look takes it in."""
-        if name in self._unsupported:
-            return
-        self._late.append((_INDEX[name], n))
-        held: list[bool] = []
-        try:
-            # One call of C: no interrupt comes between getting the lock and noting it.
-            held.extend(map(self._lock.acquire, (False,)))
-            if True in held:
-                self._alone(_nothing)
-        finally:
-            if True in held:
-                self._lock.release()
+    def _take_in(self) -> None:
+        """Take in what is late, unless the lock is held: its holder does it once it is free."""
+        me = get_ident()
+        while self._late:
+            held: list[bool] = []
+            try:
+                # One call of C: no interrupt comes between getting the lock and noting it.
+                held.extend(map(self._lock.acquire, (False,)))
+                if True not in held or self._holder:
+                    return
+                try:
+                    self._holder = me
+                    self._take_in_late()
+                finally:
+                    self._holder = 0
+            finally:
+                if True in held:
+                    self._lock.release()
 
     def _alone(self, do: Callable[[], _Result]) -> _Result:
-        """Return what *do* returns; meanwhile nobody else counts, but what is put down as late."""
+        """Return what *do* returns; what is counted meanwhile is put down as late."""
         me = get_ident()
         with self._lock:
             interrupted = self._holder
@@ -223,17 +243,21 @@ class PersistenceMetrics:
                 result = do()
                 if not interrupted:
                     self._take_in_late()
-                return result
             finally:
                 self._holder = interrupted
+        if self._late:
+            self._take_in()
+        return result
 
     def _take_in_late(self) -> None:
         late = self._late
         while late:
             index, n = late[0]
-            # No call between these two: an interrupt strikes before both or after both.
+            # No call between these: an interrupt strikes before all or after all.
+            self._moves += 1
             self._cells[index] += n
             del late[0]
+            self._moves += 1
 
     def _read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset."""
@@ -265,6 +289,11 @@ class PersistenceMetrics:
                 late += error
                 call.done = True
 
+    def _new_lock(self) -> None:
+        self._lock = RLock()
+        # Whether this very thread holds it: exact, also between getting it and noting the holder.
+        self._is_held_here: Callable[[], bool] = getattr(self._lock, "_is_owned")  # noqa: B009  typeshed does not have it
+
     def _keep(self, book: Book) -> None:
         self._book = book
         self._cells = book.cells
@@ -274,7 +303,7 @@ class PersistenceMetrics:
         self._alone(lambda: self._keep(make(*self._book.read())))
 
     def _after_fork(self) -> None:
-        self._lock = RLock()
+        self._new_lock()
         self._holder = 0
         self._late = deque()
         self._keep(LocalBook())

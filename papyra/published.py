@@ -199,7 +199,14 @@ def unpublished_words(number: int) -> str:
     )
 
 
-def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout: float) -> None:
+def publish(
+    directory: str,
+    model: str,
+    metrics: PersistenceMetrics,
+    *,
+    timeout: float,
+    is_hurried: bool = False,
+) -> None:
     """
     Move *metrics* into a page of *directory* that other processes see, unless they are in one.
 
@@ -210,6 +217,7 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
         model: A path whose owner all that is made here will have.
         metrics: They keep their counts, and count in the page from now on.
         timeout: Seconds that this, and every reset of the page, waits for others.
+        is_hurried: This waits for nobody; resets do.
 
     Raises:
         OSError: if the page cannot be made; nothing was moved then.
@@ -224,7 +232,8 @@ def publish(directory: str, model: str, metrics: PersistenceMetrics, *, timeout:
     with suppress(FileExistsError):
         os.mkdir(directory, 0o700)
         own_like(directory, model)
-    with CountersLock(directory, LOCK_EXCLUSIVE, timeout=timeout, create=True):
+    wait = 0.0 if is_hurried else timeout
+    with CountersLock(directory, LOCK_EXCLUSIVE, timeout=wait, create=True):
         _fold(directory, _some_names(directory))
         name = f"{os.getpid()}-{os.urandom(4).hex()}"
         path = os.path.join(directory, name)

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 
 from papyra.anomaly import Anomaly, Place
 from papyra.dropped import Dropped
-from papyra.errors import PapyraError
+from papyra.errors import CorruptRecordError, PapyraError
 from papyra.identity import Seen
 from papyra.record import Record
 from papyra.repeats import RepeatError, Repeats, SeenOnce, Views, copies_in
@@ -105,6 +105,8 @@ def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
     try:
         return list(_selected(once, retention, query, now))
     except RepeatError:
+        findings.rewind(mark)
+    except CorruptRecordError:  # an earlier copy of a record may stand before it, and is damage too
         findings.rewind(mark)
     if not query.strict:
         return newest(lines, retention, query, now, findings)

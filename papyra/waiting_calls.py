@@ -49,7 +49,8 @@ class WaitingCalls:
         if calls := self.soon:
             error = StoreClosedError(f"{store.source}: the store is closed; open it again")
             self.fail(store, calls, error)
-            self._let_go()
+            # A leader may have taken some of them; what it took, it lets go of itself.
+            self._guarded(partial(drop_done, self._pending))
 
     def cancel(self, call: Call) -> None:
         """Take *call* out uncounted, unless it is taken: then it is written, and counts."""

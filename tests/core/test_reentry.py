@@ -169,7 +169,6 @@ def test_what_interrupts_a_look_at_the_counters_is_counted_exactly_once() -> Non
             "increment": lambda: metrics.increment("records_read"),
             "fail": lambda: metrics._settle_failed([]),
             "move": lambda: metrics._move(LocalBook),
-            "defer": lambda: metrics._defer("records_read", 0),
             "reset": lambda: ended.append(metrics.reset()["scan_operations"]),
         }
 

@@ -196,15 +196,19 @@ class FileBackend(PersistenceBackend):
 
     def _publish(self) -> None:
         """Publish the counters, or have it tried again later."""
-        layout, timeout = self._layout, self._lock_timeout
+        layout = self._layout
         with refusals(self.source, "nothing was changed"):
             if self._prepared:
                 return
             unseen: Exception | None = None
             try:
-                if self._unseen:
-                    timeout = 0.0  # appends wait meanwhile
-                publish(layout.metrics, layout.owner, self.metrics, timeout=timeout)
+                publish(
+                    layout.metrics,
+                    layout.owner,
+                    self.metrics,
+                    timeout=self._lock_timeout,
+                    is_hurried=self._unseen is not None,  # appends wait meanwhile
+                )
             except StoreBusyError:
                 raise  # by another object's call, which this one interrupted: not now
             except (OSError, PapyraError) as error:

@@ -1,0 +1,218 @@
+"""Two threads that each hold what the other wants: whoever counts, appends or exports waits for none."""
+
+import faulthandler
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from zlib import crc32
+
+import pytest
+from reentry import Nested
+from stores import FileKind, Kind, counts, event
+
+from papyra import (
+    CorruptRecordError,
+    PersistenceBackend,
+    PersistenceMetrics,
+    StoreClosedError,
+    open_store,
+)
+from papyra.calls import Call
+from papyra.record import encode, seal
+
+#: Seconds after which a call that waits for ever is ended, and the test run with it.
+_HANGS = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _no_call_waits_for_ever() -> Iterator[None]:
+    faulthandler.dump_traceback_later(_HANGS, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@contextmanager
+def looked_at_by_another_thread(metrics: PersistenceMetrics) -> Iterator[None]:
+    """Have another thread in the middle of a look at the counters."""
+    is_there, may_go = threading.Event(), threading.Event()
+
+    def look() -> None:
+        is_there.set()
+        may_go.wait()
+
+    thread = threading.Thread(target=lambda: metrics._alone(look))
+    thread.start()
+    is_there.wait()
+    try:
+        yield
+    finally:
+        may_go.set()
+        thread.join()
+
+
+def test_counting_waits_for_nobody_and_nothing_is_left_out_of_what_others_see(
+    file_kind: FileKind,
+) -> None:
+    with file_kind.open() as store:
+        store.append(event(1))
+        metrics = store.metrics
+        with looked_at_by_another_thread(metrics):
+            metrics.increment("scan_operations", 3)
+            metrics.increment("read_errors")
+            assert metrics.totals() == counts(records_written=1, scan_operations=3, read_errors=1)
+        # The thread that looked has put them where other processes read them.
+        assert list(metrics._cells) == [1, 0, 0, 1, 3, 0, 0, 0, 0, 0]
+        assert metrics.snapshot() == metrics.totals()
+
+
+def test_an_append_from_within_a_look_at_the_counters_does_not_wait_for_whoever_is_about_to_lead(
+    backend: PersistenceBackend,
+) -> None:
+    """The other thread has the lock and has not noted itself yet; leading, it wants the counters."""
+    backend.append(event(0))
+    nested = Nested(lambda: backend.append(event(1)))
+    is_there, may_go = threading.Event(), threading.Event()
+
+    def about_to_lead() -> None:
+        with backend._queue._lock:
+            is_there.set()
+            may_go.wait()
+
+    thread = threading.Thread(target=about_to_lead)
+    thread.start()
+    is_there.wait()
+    backend.metrics._alone(nested)
+    with backend.metrics._lock:  # as between getting it and noting who holds it
+        nested()
+    backend._queue._guarded(nested)
+    may_go.set()
+    thread.join()
+    assert len(nested.refusals) == 3
+    assert backend.metrics.snapshot() == counts(records_written=1, write_errors=3)
+
+
+def test_a_call_that_meets_the_end_of_the_store_gets_its_error_and_no_id(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the leader's taking of its call and its outcome another thread turns away a late record."""
+    store = kind.open()
+    before = store.scan().records
+    store.close()
+    check = store._check_usable
+
+    def late() -> None:
+        call = Call((encode(event(2)),), float("inf"))
+        call.is_soon = True
+        store._queue.append_soon(store, call)
+
+    def checked() -> None:
+        if store._queue._taken:
+            thread = threading.Thread(target=late)
+            thread.start()
+            thread.join()
+        check()
+
+    monkeypatch.setattr(store, "_check_usable", checked)
+    monkeypatch.setattr(store, "_prepared", True)
+    with pytest.raises(StoreClosedError):
+        store.append(event(1))
+    assert store.metrics.snapshot() == counts(write_errors=2, scan_operations=1)
+    if kind.name != "memory":
+        with kind.open() as again:
+            assert again.scan().records == before
+
+
+class _Appender(logging.Handler):
+    """Gives a record to a store for each message that it is handed."""
+
+    def __init__(self, store: PersistenceBackend) -> None:
+        super().__init__()
+        self._store = store
+
+    def emit(self, message: logging.LogRecord) -> None:
+        self._store.append_soon(event(9))
+
+
+def test_records_that_come_after_the_end_without_end_keep_nobody_and_take_no_memory() -> None:
+    store = open_store("memory:")
+    store.close()
+    handler = _Appender(store)
+    logging.getLogger("papyra").addHandler(handler)
+    try:
+        for number in range(1000):
+            store.append_soon(event(number))
+        assert len(store._untold) == 100
+        assert store._untold[-1].endswith("; more of them are in write_errors alone")
+        store.close()
+    finally:
+        logging.getLogger("papyra").removeHandler(handler)
+    assert store.metrics.snapshot() == counts(write_errors=1100)
+
+
+def test_a_reset_of_counters_that_were_published_late_waits_for_others_as_long_as_any(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = f"{file_kind.path}.metrics"
+    with open(directory, "w", encoding="utf-8"):
+        pass  # a file in its place
+    with file_kind.open() as store:
+        store.append(event(1))
+        os.unlink(directory)
+        store._publish_at = store._active._look_at = 0.0
+        store.append(event(2))
+        store.append(event(3))
+        other = open_store(file_kind.url)
+        other.append(event(4))
+        lock = other.metrics._book.resetting()
+        lock.__enter__()
+        waits: list[float] = []
+
+        def done(seconds: float) -> None:
+            if not waits:
+                lock.__exit__(None, None, None)
+            waits.append(seconds)
+
+        monkeypatch.setattr("papyra.system.time.sleep", done)
+        # Of another thread, as it would be of another process: its own it does not wait for.
+        intervals: list[dict[str, int]] = []
+        thread = threading.Thread(target=lambda: intervals.append(store.metrics.reset()))
+        thread.start()
+        thread.join()
+        assert intervals == [counts(records_written=3)]
+        assert waits
+        other.close()
+
+
+def test_strict_reads_and_streams_name_the_same_damage_where_a_record_is_repeated(
+    kind: Kind,
+) -> None:
+    first, second = (seal(encode(event(n)), "a" * 16, n) for n in (1, 2))
+    with kind.open() as store:
+        store._append_lines([first, b"{torn\n", second, first])
+        with pytest.raises(CorruptRecordError) as read:
+            store.read(strict=True)
+        with pytest.raises(CorruptRecordError) as streamed:
+            list(store.records(strict=True))
+        assert (read.value.offset, str(read.value)) == (streamed.value.offset, str(streamed.value))
+
+
+@pytest.mark.parametrize("digits", ["\N{ARABIC-INDIC DIGIT THREE}", "03"])
+def test_an_id_that_only_looks_like_a_number_of_papyras_is_another_one(
+    kind: Kind, digits: str
+) -> None:
+    odd = seal(encode(event(4)), "a" * 16, 3).decode()
+    body = odd[: odd.index(',"_id"')]
+    line = seal_by_hand(f'{body},"_id":"{"a" * 16}-{digits}"')
+    with kind.open() as store:
+        store._append_lines([seal(encode(event(3)), "a" * 16, 3), line])
+        assert [record.data["n"] for record in store.read()] == [3, 4]
+        assert [record.data["n"] for record in store.records()] == [3, 4]
+        assert store.scan().records == 2
+        assert store.scan().clean
+
+
+def seal_by_hand(text: str) -> bytes:
+    body = text.encode()
+    return b'%b,"_crc":"%08x"}\n' % (body, crc32(body))
