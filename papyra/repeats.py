@@ -175,13 +175,15 @@ class SeenOnce(Seen):
     """
     The records met so far, where nothing is known of repeats.
 
+    Of records that are known by their contents the first copy counts, so they need no second look.
+
     Raises:
-        RepeatError: at the first record that was met before, from each method that would say so.
+        RepeatError: at the first id that was met before, from each method that would say so.
     """
 
     def add(self, record: Record, line: bytes | int) -> bool:
-        """Take the *record* in *line* in."""
-        return super().add(record, line) or _repeat()
+        """Take the *record* in *line* in; False if it has no id, and its contents were met before."""
+        return super().add(record, line) or (record.id is not None and _repeat())
 
     def add_id(self, id_: str) -> bool:
         """Take *id_* in."""

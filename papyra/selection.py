@@ -101,19 +101,20 @@ def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
     if query.limit is not None or retention.counts:
         return newest(lines, retention, query, now, findings)
     mark = findings.mark()
-    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=SeenOnce())
+    seen: Seen = SeenOnce()
+    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=seen)
     try:
         return list(_selected(once, retention, query, now))
     except RepeatError:
         findings.rewind(mark)
     except CorruptRecordError:  # an earlier copy of a record may stand before it, and is damage too
         findings.rewind(mark)
-    if not query.strict:
+    if not query.strict and not seen.has_contents:
         return newest(lines, retention, query, now, findings)
-    # The oldest damage is what it raises.
+    # The oldest damage is what a strict read raises, and of equal contents the first copy counts.
     with view() as its:
         again, seen = copies_in(its)
-        kept = records_in(again, findings, strict=True, seen=seen)
+        kept = records_in(again, findings, strict=query.strict, seen=seen)
         return list(_selected(kept, retention, query, now))
 
 
