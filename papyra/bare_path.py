@@ -14,6 +14,21 @@ from papyra.refusal import refusals
 _SIDE: Final = re.compile(
     r"(.+)\.(?:[0-9]{12}|lock|maint\.lock|quarantine|metrics|tmp\.[0-9a-f]{8})"
 )
+#: User and password before an "@", as a server's address has them; a drive's letter is not a user.
+_USERINFO: Final = re.compile(r"(?![A-Za-z]:[\\/])/?[^/]*:.*@", re.DOTALL)
+
+
+def may_have_password(rest: str, path: str) -> bool:
+    """
+    Tell whether what follows a scheme is more likely USER:PASSWORD@HOST than the name of a file.
+
+    Args:
+        rest: It, options included.
+        path: The file that it names if it does.
+    """
+    if not _USERINFO.match(rest):
+        return False
+    return "@" in rest.partition("?")[2] or not os.path.lexists(path)
 
 
 def is_there(path: str) -> bool:

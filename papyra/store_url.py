@@ -269,10 +269,10 @@ def _parse(url: str) -> _Parsed:
         if "\0" in url:
             raise StoreURLError(f"{scheme}: a store URL has no NUL in it")
         return _server(kind, scheme, path, query)
-    if _MISPLACED.match(rest):
+    if _MISPLACED.match(rest) or ("@" in rest and _may_have_password(rest, path)):
         raise StoreURLError(
             f"{scheme}: a path follows it, not the address of a server; a Redis store's URL begins with"
-            " redis://, rediss:// or unix://"
+            " redis://, rediss:// or unix://; write ./ before the name of a new file that has : and @ in it"
         )
     if "\0" in url:
         raise StoreURLError(f"{url!r}: a store URL has no NUL in it")
@@ -281,7 +281,14 @@ def _parse(url: str) -> _Parsed:
     if not kind.place and path:
         raise StoreURLError(f"{scheme}: it has no path; leave out what follows the colon")
     shown = f"{scheme}:{path}"
-    return _Parsed(kind, _unescape(path), _options(shown, kind, query), shown)
+    options = _options(shown, kind, query, secretly="@" in query)
+    return _Parsed(kind, _unescape(path), options, shown)
+
+
+def _may_have_password(rest: str, path: str) -> bool:
+    from papyra.bare_path import may_have_password  # noqa: PLC0415  for a path with an "@" alone
+
+    return may_have_password(rest, _unescape(path))
 
 
 def _unknown(url: str) -> str:
@@ -323,7 +330,8 @@ def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> 
         name, equals, value = item.partition("=")
         if name not in known:
             what = "unknown option" if secretly else f"unknown option {name!r:.80}"
-            hint = "; user and password stand before the host" if secretly else ""
+            is_server = secretly and kind.place == "server"
+            hint = "; user and password stand before the host" if is_server else ""
             raise StoreURLError(f"{shown}: {what}; known: {', '.join(known)}{hint}")
         if name in options:
             raise StoreURLError(f"{shown}: {name} is given twice")

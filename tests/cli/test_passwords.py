@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from io import StringIO
+from pathlib import Path
 from typing import Any
 from unittest import mock
 from urllib.parse import quote
@@ -91,6 +92,17 @@ URLS = [
     f"json:redis::{{}}@{NOBODY}",
     f"rotating:rediss://:{{}}@{NOBODY}",
     f"memory:redis://:{{}}@{NOBODY}",
+    f"json:me:{{}}@{NOBODY}",
+    f"json::{{}}@{NOBODY}",
+    f"json:/me:{{}}@{NOBODY}/x",
+    f"json:me:{{}}@{NOBODY}?max_records=1",
+    f"json:x?me:{{}}@{NOBODY}",
+    f"json:x?max_age=me:{{}}@{NOBODY}",
+    f"rotating:me:{{}}@{NOBODY}",
+    f"rotating::{{}}@{NOBODY}?max_files=2",
+    f"memory:me:{{}}@{NOBODY}",
+    f"memory:?me:{{}}@{NOBODY}",
+    f"./x?me:{{}}@{NOBODY}",
     "memory:{}",
     f"json://me:{{}}@{NOBODY}/x",
     "json:x?password={}",
@@ -216,7 +228,7 @@ async def _aio(url: str) -> None:
 @example(url=URLS[21], password=f"{HEAD}@{TAIL}", spelt=str)
 @example(url=URLS[0], password=f"{HEAD}%FF{TAIL}", spelt=str)
 @example(url=URLS[0], password=f"{HEAD}%00{TAIL}", spelt=str)
-@example(url=URLS[46], password=f"{HEAD}/{TAIL}", spelt=str)
+@example(url=f"json://me:{{}}@{NOBODY}/x", password=f"{HEAD}/{TAIL}", spelt=str)
 @settings(deadline=None, max_examples=400)
 def test_no_error_of_the_library_repeats_it(
     url: str, password: str, spelt: Callable[[str], str]
@@ -320,6 +332,9 @@ def test_no_server_of_metrics_repeats_it(url: str, password: str) -> None:
         (["scan", "redis://:s3?cr3t@h"], "write ? as %3F, and @ as %40"),
         (["scan", "redis://:%FF@h"], "must be UTF-8"),
         (["scan", "json:redis://:s3cr3t@h"], "a path follows it"),
+        (["scan", "json:me:s3cr3t@h"], "write ./ before the name of a new file"),
+        (["scan", "rotating::s3cr3t@h"], "a path follows it"),
+        (["scan", "json:h?s3cr3t@h"], "unknown option; known: "),
     ],
     ids=str,
 )
@@ -328,6 +343,22 @@ def test_it_is_said_what_to_write(
 ) -> None:
     assert main(given_words) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["a@b.ndjson", "./a:b@c.ndjson", "logs/a:b@c.ndjson"])
+def test_a_file_with_an_at_in_its_name_is_a_file(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "logs").mkdir()
+    assert main(["scan", f"json:{name}"]) == 6
+    assert name.removeprefix("./") in capsys.readouterr().err
+    with papyra.open_store(f"json:{name}") as store:
+        store.append(papyra.Record("event"))
+    assert main(["scan", f"json:{name.removeprefix('./')}"]) == 0
+    assert "1 record in" in capsys.readouterr().out
+    assert main(["scan", f"json:{name.removeprefix('./')}?max_age=x"]) == 2
+    assert name.removeprefix("./") in capsys.readouterr().err
 
 
 def test_help_shows_the_name_of_the_variable_and_not_what_is_in_it(

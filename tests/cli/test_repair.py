@@ -347,8 +347,11 @@ def test_a_recovery_of_a_store_whose_directory_is_closed_fails_and_says_that_nob
     assert done[:2] == (1, "")
     warning, error = done.err.splitlines()
     assert warning.startswith(
-        f"papyra: warning: {shell.path}: other processes do not see its counters yet: "
+        f"papyra: warning: {shell.path}: other processes do not see its counters: "
     )
+    # The command is over by then: it does not say that it tries again.
+    assert "every" not in warning
+    assert warning.endswith("counts that no append published end with the program")
     assert error.startswith(f"papyra: {shell.path}")
     assert as_json.error["type"] == "StoreIOError"  # the one document on stderr
     assert os.listdir(shell.directory) == [STORE]

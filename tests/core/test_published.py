@@ -364,7 +364,7 @@ def test_a_place_that_cannot_be_written_degrades_to_counters_of_the_process(
         store.append(event(2))
         assert store.metrics.snapshot() == counts(records_written=2)
     (warning,) = caplog.messages
-    assert "other processes do not see its counters yet" in warning
+    assert "other processes do not see its counters: " in warning
 
 
 def test_a_reset_that_cannot_be_saved_resets_nothing(

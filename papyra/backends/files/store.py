@@ -233,8 +233,8 @@ class FileBackend(PersistenceBackend):
             # Weakly: a store that is dropped is freed at once.
             active.at_look = partial(_look_after_counters, ref(self))
             self._untold.append(
-                f"{self.source}: other processes do not see its counters yet: {unseen};"
-                f" it is tried again every {_PUBLISH_AGAIN:g} s"
+                f"{self.source}: other processes do not see its counters: {unseen}; an append tries again"
+                f" {_PUBLISH_AGAIN:g} s later, and counts that no append published end with the program"
             )
         self._publish_at = monotonic() + _PUBLISH_AGAIN
 
