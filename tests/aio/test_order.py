@@ -315,11 +315,14 @@ def test_a_place_that_a_finalizer_gives_up_in_the_middle_of_anything_is_tidied_l
         def note(place: Place, value: float) -> None:
             place.__dict__["deadline"] = value
 
+        errors: list[object] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
         gated.let(2)
         with monkeypatch.context() as patch:
             patch.setattr(Place, "deadline", property(deadline, note), raising=False)
             await first
         assert calls == []
+        assert errors == []
         await store.append(event(9))
         assert numbers(gated.read()) == [0, 9]
         await store.aclose()

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from aio.gated import Gated, Run, turns
 from stores import counts, event, numbers
 
+from papyra import StoreLockedError
 from papyra.aio import AsyncBackend
 from papyra.lane import Lane
 
@@ -36,6 +38,27 @@ def test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written(run: Run
         gated.let()
         await behind
         assert store.metrics.snapshot() == counts(records_written=1)
+        await store.aclose()
+
+    run(main())
+
+
+def test_what_the_thread_has_takes_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("papyra.lane.MOST_WAITING", 2)
+
+    async def main() -> None:
+        gated = Gated()
+        store = AsyncBackend(gated)
+        tasks = [asyncio.create_task(store.append(event(n))) for n in range(2)]
+        await gated.taken()
+        last = asyncio.create_task(store.append_many([event(2)]))
+        await turns()
+        lane = store._lane
+        assert lane is not None
+        assert (len(lane._sent), len(lane._order), len(lane._line)) == (2, 0, 1)
+        gated.let(2)
+        await asyncio.gather(*tasks, last)
+        assert numbers(gated.read()) == [0, 1, 2]
         await store.aclose()
 
     run(main())
@@ -84,6 +107,20 @@ def test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_s
     run(main())
 
 
+def test_who_does_not_go_on_encoding_is_late_one_day(run: Run) -> None:
+    async def main() -> None:
+        store = AsyncBackend(Gated(lock_timeout=60.0))
+        call, lane = await begun(store)
+        lane._give_up_late(monotonic() + 3600.0)
+        with pytest.raises(StoreLockedError):
+            call.send(None)
+        assert lane.is_free
+        assert store.metrics.snapshot() == counts(write_errors=1)
+        await store.aclose()
+
+    run(main())
+
+
 def test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written(run: Run) -> None:
     async def main() -> None:
         gated = Gated()
@@ -102,6 +139,29 @@ def test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written(run
         await store.aclose()
 
     run(main())
+
+
+def test_a_call_that_ends_after_its_loop_raises_what_ended_it(
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+) -> None:
+    store = AsyncBackend(Gated())
+
+    async def start() -> tuple[Any, Any]:
+        call, _ = await begun(store)
+        behind: Any = store.append(event(100))
+        behind.send(None)
+        await turns()
+        return call, behind
+
+    loop = loop_factory()
+    call, behind = loop.run_until_complete(start())
+    loop.close()
+    with pytest.raises(ZeroDivisionError):
+        call.throw(ZeroDivisionError())
+    behind.close()
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(store.aclose())
+    assert store.metrics.snapshot() == counts()
 
 
 def test_large_calls_keep_their_order_behind_one_that_is_encoded(

@@ -39,7 +39,7 @@ class Span(NamedTuple):
         start: Where it begins in the file.
         stop: Where it ends.
         value: What it says.
-        line: The line that most of its bytes are of; None if they are strange.
+        line: The line that most of its bytes are of; None if all are strange.
         offset: Where in that line the first of these was.
         is_intact: All its bytes stand as they were written, one behind the other.
         goes_on: The byte behind it is the one that was written there, and no line's end.
@@ -141,8 +141,9 @@ class Mosaic:
                 break
             sizes[tile.line] += min(stop, begin + len(tile.data)) - max(start, begin)
             offsets.setdefault(tile.line, tile.offset + max(0, start - begin))
+        sizes[_STRANGE] = 0  # however many were overwritten
         line, _ = sizes.most_common(1)[0]
-        return line, offsets[line]
+        return line, offsets.get(line, 0)
 
     def _text(self, line: int, offset: int, length: int) -> bytes:
         return self._written[line].text[offset : offset + length]
