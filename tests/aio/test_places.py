@@ -13,6 +13,7 @@ from stores import counts, event, numbers
 from papyra import StoreLockedError
 from papyra.aio import AsyncBackend
 from papyra.lane import Lane
+from papyra.place import Place
 
 
 async def begun(store: AsyncBackend) -> tuple[Any, Lane]:
@@ -103,6 +104,20 @@ def test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_s
         await task
         assert gated.metrics.snapshot() == counts(records_written=1)
         await store.aclose()
+
+    run(main())
+
+
+def test_a_caller_is_told_once_and_not_where_it_was_cancelled(run: Run) -> None:
+    async def main() -> None:
+        told, cancelled = (Place(0.0, waiter=asyncio.Future()) for _ in range(2))
+        assert told.waiter is not None
+        assert cancelled.waiter is not None
+        cancelled.waiter.cancel()
+        for place in (told, told, cancelled):
+            place.tell()
+        await told.waiter
+        assert cancelled.waiter.cancelled()
 
     run(main())
 

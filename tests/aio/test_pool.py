@@ -50,6 +50,36 @@ def test_a_pool_that_has_ended_starts_no_thread(run: Run) -> None:
     run(main())
 
 
+def test_a_pool_that_is_ended_has_its_threads_end(run: Run) -> None:
+    async def main() -> None:
+        pool = ThreadPool()
+        await asyncio.gather(*(pool.run(threading.current_thread) for _ in range(3)))
+        threads = pool.end()
+        assert threads
+        for thread in threads:
+            thread.join(_PATIENCE)
+            assert not thread.is_alive()
+        assert pool._threads == []
+
+    run(main())
+
+
+def test_a_thread_of_writes_that_is_dismissed_ends(run: Run) -> None:
+    async def main() -> None:
+        gated = Gated()
+        gated.let()
+        store = AsyncBackend(gated)
+        await store.append(event(1))
+        assert store._lane is not None
+        writer = store._lane.dismiss()
+        assert writer is not None
+        writer.join(_PATIENCE)
+        assert not writer.is_alive()
+        await store.aclose()
+
+    run(main())
+
+
 def test_a_pool_that_is_dropped_has_its_threads_end(run: Run) -> None:
     async def main() -> None:
         pool = ThreadPool()

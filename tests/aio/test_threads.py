@@ -80,6 +80,48 @@ def test_a_child_has_no_threads_of_its_parent_s_pool_and_waits_for_none(tmp_path
     assert parent == [True, 0, 40]
 
 
+QUEUED = """
+import asyncio, json, os, signal, sys, threading
+import papyra.thread_pool
+from papyra import MemoryBackend
+from papyra.aio import AsyncBackend
+
+papyra.thread_pool.MOST_THREADS = 1
+store, go_on, done, tasks = AsyncBackend(MemoryBackend()), threading.Event(), [], []
+
+async def start():
+    for operation in (go_on.wait, lambda: done.append("what waited")):
+        tasks.append(asyncio.ensure_future(store._pool.run(operation)))
+    await asyncio.sleep(0)
+
+async def end():
+    go_on.set()
+    await asyncio.wait(tasks)
+    await store.aclose()
+
+runner = asyncio.Runner()
+runner.run(start())
+pid = os.fork()
+if pid == 0:
+    signal.alarm(10)  # else a child that waits for ever would outlive its test
+    asyncio.run(store.read())
+else:
+    os.waitpid(pid, 0)
+    runner.run(end())
+print(json.dumps(done))
+sys.stdout.flush()
+os._exit(0)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_child_does_nothing_that_waited_for_a_thread_of_its_parent() -> None:
+    command = [sys.executable, "-c", QUEUED]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60)
+    child_and_parent = [json.loads(line) for line in done.stdout.splitlines()]
+    assert child_and_parent == [[], ["what waited"]]
+
+
 def test_two_loops_read_at_once_and_one_closes(
     run: Run, loop_factory: LoopFactory, kind: Kind
 ) -> None:

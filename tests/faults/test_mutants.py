@@ -8,8 +8,10 @@ import pytest
 from faults.exploring import Explorer, recorded, scratch
 from faults.kills import Kills
 from faults.mutants import MUTANTS
+from faults.mutated import MUTANTS as TEXTS
 from faults.outcome import UnavailableError
 from faults.power import PowerCuts
+from faults.text_mutant import ROOT, TextMutant
 from stores import event, numbers
 
 from papyra import JsonBackend, Retention, RotatingBackend, StoreIOError
@@ -35,6 +37,14 @@ def test_a_store_that_lacks_a_step_is_found_out(name: str, monkeypatch: pytest.M
 
     print(f"without: {name}; {explorer.outcome}")
     assert not explorer.outcome.flawless
+
+
+@pytest.mark.parametrize("mutant", TEXTS, ids=lambda mutant: mutant.lacks)
+def test_a_step_that_is_taken_out_of_the_text_is_there_and_has_a_test(mutant: TextMutant) -> None:
+    text = (ROOT / "papyra" / mutant.module).read_text()
+    compile(mutant.applied(text), mutant.module, "exec")  # else each test would notice
+    file, _, name = mutant.test.partition("::")
+    assert f"\ndef {name}(" in (ROOT / file).read_text()
 
 
 @pytest.mark.parametrize("kept", [True, False])

@@ -1,0 +1,241 @@
+"""Steps that protect asyncio's calls: their places in the order, their bounds, and how they end."""
+
+from typing import Final
+
+from faults.text_mutant import TextMutant
+
+_CANCELLATION: Final = "tests/aio/test_cancellation.py::"
+_CLOSING: Final = "tests/aio/test_closing.py::"
+_OPERATIONS: Final = "tests/aio/test_operations.py::"
+_ORDER: Final = "tests/aio/test_order.py::"
+_PLACES: Final = "tests/aio/test_places.py::"
+_WAITING: Final = "tests/aio/test_waiting.py::"
+
+PLACES: Final = (
+    TextMutant(
+        "a call that joins others makes the lane busy",
+        "lane.py",
+        "        place = Place(call.deadline, call, size, told)\n        self.is_free = False\n",
+        "        place = Place(call.deadline, call, size, told)\n",
+        f"{_PLACES}test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_see",
+    ),
+    TextMutant(
+        "a call that enters makes the lane busy",
+        "lane.py",
+        "        place = Place(deadline)\n        self.is_free = False\n",
+        "        place = Place(deadline)\n",
+        f"{_ORDER}test_many_records_take_their_place_before_they_are_encoded",
+    ),
+    TextMutant(
+        "bytes of calls that join are counted",
+        "lane.py",
+        "        self._bytes += size\n        self._order[place] = None\n",
+        "        self._order[place] = None\n",
+        f"{_ORDER}test_the_bytes_that_wait_are_bounded",
+    ),
+    TextMutant(
+        "bytes that were written are counted anew",
+        "lane.py",
+        "sum(place.size for place in self._order) if self._order else 0",
+        "0",
+        f"{_ORDER}test_the_bytes_that_wait_are_bounded",
+    ),
+    TextMutant(
+        "the bytes that wait are bounded",
+        "lane.py",
+        "        return held >= MOST_WAITING or self._bytes >= MOST_BYTES\n",
+        "        return held >= MOST_WAITING\n",
+        f"{_ORDER}test_the_bytes_that_wait_are_bounded",
+    ),
+    TextMutant(
+        "the calls that wait are bounded",
+        "lane.py",
+        "            or len(self._order) + len(self._sent) >= MOST_WAITING\n",
+        "",
+        f"{_WAITING}test_what_waits_is_bounded_and_keeps_its_order",
+    ),
+    TextMutant(
+        "what the thread has counts as waiting",
+        "lane.py",
+        "        held = len(self._order) + len(self._sent)\n",
+        "        held = len(self._order)\n",
+        f"{_PLACES}test_what_the_thread_has_takes_room",
+    ),
+    TextMutant(
+        "a lane that is closing takes no call",
+        "lane.py",
+        "            or self._closings\n",
+        "",
+        f"{_CLOSING}test_who_goes_on_appending_leaves_no_thread_and_no_warning",
+    ),
+    TextMutant(
+        "a call that is not encoded yet is not overtaken",
+        "lane.py",
+        "            return places[: calls.index(None)] if None in calls else places\n",
+        "            return [place for place in places if place.call is not None]\n",
+        f"{_ORDER}test_many_records_take_their_place_before_they_are_encoded",
+    ),
+    TextMutant(
+        "a large call that is not encoded yet is not overtaken",
+        "lane.py",
+        "            if place.call is None or (batch and size + place.size > _BATCH_BYTES):\n",
+        "            if place.call is None:\n                continue\n"
+        "            if batch and size + place.size > _BATCH_BYTES:\n",
+        f"{_PLACES}test_large_calls_keep_their_order_behind_one_that_is_encoded",
+    ),
+    TextMutant(
+        "a call that is encoded at once waits for those before it",
+        "ordered_writes.py",
+        "lane.is_alone(place) and commit_now(call)",
+        "commit_now(call)",
+        f"{_ORDER}test_many_records_take_their_place_before_they_are_encoded",
+    ),
+    TextMutant(
+        "who is late in the order is told",
+        "lane.py",
+        "late = [place for place in self._order if place.deadline < now]",
+        "late: list[Place] = []",
+        f"{_ORDER}test_who_is_late_when_a_batch_comes_back_is_told_so",
+    ),
+    TextMutant(
+        "who is late in the line is told",
+        "lane.py",
+        "                break\n            late.append(place)\n        for place in late:",
+        "                break\n        for place in late:",
+        f"{_ORDER}test_who_is_late_when_a_batch_comes_back_is_told_so",
+    ),
+    TextMutant(
+        "late is who was late when the batch ended",
+        "lane.py",
+        "self._give_up_late(ended)",
+        "self._give_up_late(monotonic())",
+        f"{_PLACES}test_late_is_who_was_late_when_the_batch_ended",
+    ),
+    TextMutant(
+        "a late call tells its caller so",
+        "lane.py",
+        "            place.is_late = True\n",
+        "",
+        f"{_ORDER}test_who_is_late_when_a_batch_comes_back_is_told_so",
+    ),
+    TextMutant(
+        "a call has its deadline while its records are encoded",
+        "ordered_writes.py",
+        "monotonic() + max(store._lock_timeout, _STUCK)",
+        "1e9",
+        f"{_PLACES}test_who_does_not_go_on_encoding_is_late_one_day",
+    ),
+    TextMutant(
+        "the time that encoding takes is no waiting",
+        "ordered_writes.py",
+        "            place.deadline = monotonic() + patience\n",
+        "            place.deadline = monotonic() - 1.0\n",
+        f"{_ORDER}test_who_encodes_is_counted_by_the_bound",
+    ),
+    TextMutant(
+        "a call that joined and is cancelled gives its place up",
+        "aio.py",
+        "            except BaseException:\n                lane.leave(place)\n                raise\n",
+        "            except ZeroDivisionError:\n                raise\n",
+        f"{_CANCELLATION}test_what_no_batch_has_taken_is_neither_stored_nor_counted",
+    ),
+    TextMutant(
+        "a call that joined and is dropped gives its place up",
+        "aio.py",
+        "                lane.abandon(place)\n",
+        "                pass\n",
+        f"{_ORDER}test_a_coroutine_that_is_closed_leaves_no_place_behind",
+    ),
+    TextMutant(
+        "a call that joined and is dropped is tidied a turn later",
+        "aio.py",
+        "                lane.abandon(place)\n",
+        "                lane.leave(place)\n",
+        f"{_ORDER}test_a_place_that_a_finalizer_gives_up_in_the_middle_of_anything_is_tidied_later",
+    ),
+    TextMutant(
+        "a call that joined and failed says so",
+        "aio.py",
+        "            if place.is_late or call.error is not None:\n                fail(store, place, call)\n",
+        "",
+        f"{_OPERATIONS}test_every_caller_of_a_failed_write_is_a_write_error",
+    ),
+    TextMutant(
+        "a call that is cancelled gives its place up",
+        "ordered_writes.py",
+        "    except BaseException:\n        lane.leave(place)\n",
+        "    except BaseException:\n",
+        f"{_ORDER}test_a_place_that_is_given_up_while_encoding_blocks_no_others",
+    ),
+    TextMutant(
+        "a call that is dropped gives its place up",
+        "ordered_writes.py",
+        "        lane.abandon(place)\n",
+        "        pass\n",
+        f"{_ORDER}test_a_place_that_is_given_up_while_encoding_blocks_no_others",
+    ),
+    TextMutant(
+        "places are tidied when one is given up",
+        "lane.py",
+        "        if not self.loop.is_closed():\n            self._tidy()\n",
+        "",
+        f"{_PLACES}test_a_lane_is_free_again_once_its_only_call_was_given_up",
+    ),
+    TextMutant(
+        "a loop that is closed tidies nothing",
+        "lane.py",
+        "        if not self.loop.is_closed():\n            self._tidy()\n",
+        "        self._tidy()\n",
+        f"{_PLACES}test_a_call_that_ends_after_its_loop_raises_what_ended_it",
+    ),
+    TextMutant(
+        "a call that the thread has is taken back",
+        "lane.py",
+        "                    self.store._queue.cancel(place.call)\n",
+        "                    pass\n",
+        f"{_CANCELLATION}test_what_the_thread_has_and_no_batch_yet_is_neither_stored_nor_counted",
+    ),
+    TextMutant(
+        "who waits in line comes in when others leave",
+        "lane.py",
+        "                    place.call.done = True\n        self._admit()\n",
+        "                    place.call.done = True\n",
+        f"{_CANCELLATION}test_who_waits_for_room_and_is_cancelled_leaves_it_to_the_next",
+    ),
+    TextMutant(
+        "what is behind a place that was given up is sent",
+        "lane.py",
+        "        if self._order and not self._sent and not self._is_sending:\n            self._send_soon()\n"
+        "        self._note_use()\n\n    def _take_out",
+        "        self._note_use()\n\n    def _take_out",
+        f"{_PLACES}test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written",
+    ),
+    TextMutant(
+        "a lane that becomes empty is free",
+        "lane.py",
+        "            self._send_soon()\n        self._note_use()\n\n    def _take_out",
+        "            self._send_soon()\n\n    def _take_out",
+        f"{_PLACES}test_a_lane_is_free_again_once_its_only_call_was_given_up",
+    ),
+    TextMutant(
+        "places that were given up are not sent",
+        "lane.py",
+        "        if self._left:\n            self._tidy()\n        if self._sent:",
+        "        if self._sent:",
+        f"{_PLACES}test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written",
+    ),
+    TextMutant(
+        "a batch that is told twice ends no other",
+        "lane.py",
+        "        if sent is not self._sent:\n            return  # told by now\n",
+        "",
+        f"{_WAITING}test_a_batch_that_is_told_twice_ends_no_other",
+    ),
+    TextMutant(
+        "a caller is told once",
+        "place.py",
+        "        if self.waiter is not None and not self.waiter.done():\n",
+        "        if self.waiter is not None:\n",
+        f"{_PLACES}test_a_caller_is_told_once_and_not_where_it_was_cancelled",
+    ),
+)
