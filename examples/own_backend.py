@@ -8,7 +8,7 @@ Ids, checksums, filters, retention, scan, recover, compact and all ten counters 
 nothing below counts. A store knows bytes, and keeps three promises: an append stores all of its
 lines or none, a reader sees one moment, and a rewrite replaces nothing before its judge has
 finished. SQLite's transactions keep them, for any number of threads and processes; appends wait
-while a rewrite runs, *lock_timeout* seconds at the most, since SQLite has one writer at a time.
+while a rewrite runs, at most *lock_timeout* seconds, since SQLite has one writer at a time.
 
 Run as a program, it damages one of three records and prints what scan and recover make of it.
 """
@@ -102,9 +102,10 @@ class SqliteBackend(papyra.PersistenceBackend):
             db.execute(f"CREATE TABLE kept {_ROW}")
             for number, line in db.execute(_READ, (MAX_LINE,)):
                 before += line if isinstance(line, int) else len(line)
+                whole: bytes = b"" if isinstance(line, int) else line  # too long: damage, all of it
                 for start, stop, anomaly in judge((self.source, str(number)), line):
                     if anomaly is None:
-                        kept = line[start:stop].removesuffix(b"\n") + b"\n"
+                        kept = whole[start:stop].removesuffix(b"\n") + b"\n"
                         db.execute("INSERT INTO kept (line) VALUES (?)", (kept,))
                         after += len(kept)
                     elif start < stop:

@@ -1,5 +1,6 @@
 """The ten counters by name: everything that lists them, or checks a name, is made from this table."""
 
+import operator
 from collections.abc import Iterable
 from typing import Final, Literal, NamedTuple, TypeAlias
 
@@ -58,11 +59,11 @@ def checked(unsupported: Iterable[str], where: str) -> frozenset[str]:
             f"{where} must be a set of names of counters, got {unsupported!r}; write, for example,"
             ' frozenset({"compaction_errors"})'
         )
-    names = frozenset(unsupported)
-    unknown = names.difference(NAMES)
+    names = tuple(unsupported)
+    unknown = [name for name in names if name not in NAMES]  # of a tuple: it may have no hash
     if unknown:
         raise ValueError(f"{where}: {not_a_counter(min(unknown, key=repr))}")
-    return names
+    return frozenset(names)
 
 
 def not_a_counter(name: object) -> str:
@@ -72,3 +73,25 @@ def not_a_counter(name: object) -> str:
     near = get_close_matches(name, NAMES, 1) if isinstance(name, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{name!r:.80} is not a counter; {hint}the ten are {', '.join(NAMES)}"
+
+
+def misnamed(name: object) -> Exception:
+    """Return the error for *name*, which is not a counter."""
+    if isinstance(name, str):
+        return ValueError(not_a_counter(name))
+    return TypeError(f"name must be a string, the name of a counter, got {name!r:.80}")
+
+
+def whole(n: object) -> int:
+    """
+    Return *n* as an int.
+
+    Raises:
+        TypeError: if it is not an integer, or a bool.
+    """
+    try:
+        if not isinstance(n, bool):
+            return operator.index(n)  # type: ignore[arg-type]  # raises for what is not one
+    except TypeError:
+        pass
+    raise TypeError(f"n must be an integer, by how much the counter rises, got {n!r:.80}")

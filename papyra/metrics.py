@@ -23,7 +23,7 @@ from typing import (
     TypeVar,
 )
 
-from papyra.counter_names import COUNTERS, NAMES, CounterName, checked, not_a_counter
+from papyra.counter_names import COUNTERS, NAMES, CounterName, checked, misnamed, whole
 from papyra.counter_storage import Book, BookMaker, LocalBook
 from papyra.errors import StoreBusyError
 from papyra.system import forget_in_child
@@ -118,12 +118,16 @@ class PersistenceMetrics:
 
         Raises:
             ValueError: for a name that is not one of the ten, or a negative *n*.
-            TypeError: if *n* is not an integer.
+            TypeError: if *name* is not a string, or *n* not an integer; a bool is refused, too.
         """
-        n = operator.index(n)
-        index = _INDEX.get(name)
+        if type(n) is not int:
+            n = whole(n)
+        try:
+            index = _INDEX.get(name)
+        except TypeError:  # it has no hash
+            index = None
         if index is None:
-            raise ValueError(not_a_counter(name))
+            raise misnamed(name)
         if n < 0:
             raise ValueError(f"{name} cannot rise by {n}: a total never falls")
         if name in self._unsupported:

@@ -120,8 +120,9 @@ class Exporter:
         if known is not None:
             if source.is_named and known.name != source.name:
                 raise BridgeError(
-                    f"{source.counters!r} is exported as {known.name!r}; as {source.name!r} too,"
-                    " its counts would be there twice: add it once, under one name"
+                    f"the {known.kind} store {known.name!r} is exported under that name; as"
+                    f" {source.name!r} too, its counts would be there twice: add it once, under one"
+                    " name"
                 )
             return []
         first_folded = self._join(source)
@@ -327,7 +328,7 @@ def behind(provider: MeterProvider) -> MeterProvider:
 def second(provider: MeterProvider) -> BridgeError:
     """Return the error for a second bridge on *provider*."""
     return BridgeError(
-        f"{provider!r} has a papyra bridge already, and OpenTelemetry would silently drop what a"
+        f"this {type(provider).__name__} has a papyra bridge already, and OpenTelemetry would silently drop what a"
         " second one counts; keep one bridge, and add every store to it, or close() the first"
     )
 

@@ -82,6 +82,62 @@ def test_an_increment_that_makes_no_sense_is_refused(name: str, n: int) -> None:
     assert metrics.snapshot() == counts()
 
 
+@pytest.mark.parametrize(
+    ("arguments", "error", "sentence"),
+    [
+        ((["x"],), TypeError, r"name must be a string, the name of a counter, got \['x'\]"),
+        (({},), TypeError, r"name must be a string, the name of a counter, got \{\}"),
+        ((None,), TypeError, "name must be a string, the name of a counter, got None"),
+        ((5, 1), TypeError, "name must be a string, the name of a counter, got 5"),
+        ((b"write_errors",), TypeError, r"name must be a string, .* got b'write_errors'"),
+        (("write_errors", True), TypeError, r"n must be an integer, .* got True"),
+        (("write_errors", False), TypeError, r"n must be an integer, .* got False"),
+        (("write_errors", 1.0), TypeError, r"n must be an integer, .* got 1\.0"),
+        (("write_errors", "1"), TypeError, r"n must be an integer, .* got '1'"),
+        (("write_errors", None), TypeError, r"n must be an integer, .* got None"),
+        (("write_errors", -1), ValueError, "write_errors cannot rise by -1: a total never falls"),
+        (("write_error",), ValueError, r"'write_error' is not a counter; did you mean 'write_errors'\?"),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.parametrize("unsupported", [(), ("write_errors",)], ids=["all", "few"])
+def test_an_increment_that_cannot_be_says_what_it_must_be_and_counts_nothing(
+    arguments: tuple[Any, ...], error: type[Exception], sentence: str, unsupported: tuple[str, ...]
+) -> None:
+    metrics = PersistenceMetrics(unsupported=unsupported)
+
+    with pytest.raises(error, match=rf"^{sentence}"):
+        metrics.increment(*arguments)
+
+    assert metrics.totals() == metrics.snapshot() == metrics.reset() == counts()
+
+
+def test_integers_of_other_types_are_counted_as_such() -> None:
+    class Number:
+        def __index__(self) -> int:
+            return 3
+
+    metrics = PersistenceMetrics()
+    metrics.increment("write_errors", Number())  # type: ignore[arg-type]  # as of numpy
+    metrics.increment("write_errors", 0)
+
+    assert metrics.snapshot() == counts(write_errors=3)
+    assert {type(count) for count in metrics.snapshot().values()} == {int}
+
+
+@pytest.mark.parametrize("method", ["snapshot", "totals", "reset"])
+def test_a_look_at_the_counters_takes_nothing(method: str) -> None:
+    metrics = PersistenceMetrics()
+    metrics.increment("write_errors")
+
+    with pytest.raises(
+        TypeError, match=rf"{method}\(\) takes 1 positional argument but 2 were given"
+    ):
+        getattr(metrics, method)("write_errors")
+
+    assert metrics.snapshot() == counts(write_errors=1)
+
+
 def test_an_unsupported_counter_is_there_and_never_moves() -> None:
     metrics = PersistenceMetrics(unsupported={"compaction_errors"})
     metrics.increment("compaction_errors")

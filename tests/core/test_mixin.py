@@ -220,6 +220,7 @@ def test_other_bases_are_told_of_a_subclass() -> None:
     [
         ({"records_writen"}, ValueError, r"'records_writen' is not a counter; did you mean 'records_written'\? the"),
         (frozenset({"elephants"}), ValueError, "'elephants' is not a counter; the ten are records_written, "),
+        ([["read_errors"]], ValueError, r"\['read_errors'\] is not a counter; the ten are"),
         (["read_errors", 5], ValueError, "5 is not a counter; the ten are"),
         ("records_written", TypeError, "must be a set of names of counters, got 'records_written'"),
         (None, TypeError, "must be a set of names of counters, got None"),

@@ -54,7 +54,7 @@ def test_stores_beyond_the_bound_are_counted_together_and_told_of_once(
     bridge.add(known, name="s7")
     known.append(event())
     assert exported(cumulative)["memory", "s7"] == memory_counts(records_written=2)
-    with pytest.raises(ValueError, match="exported as 'late1'"):
+    with pytest.raises(ValueError, match="'late1' is exported under that name"):
         bridge.add(late[0], name="s7")
     assert len(stores) == 200
 
