@@ -6,6 +6,8 @@ ORIGINAL := .venv-0.3.0
 PY := $(VENV)/bin/python
 PORT ?= 9464
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Otherwise each of a thousand programs that the tests start would compile papyra anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # As many processes of tests as there are processors; `make test WORKERS=0` takes no other than its own.
 WORKERS ?= auto

@@ -1,7 +1,9 @@
 """Every kind of store on every kind of event loop."""
 
 import asyncio
+import gc
 import importlib.util
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -29,6 +31,19 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     store = Redis(request.getfixturevalue("redis_server"))
     yield store
     store.remove()
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """Otherwise a later test that counts threads would be blamed for it."""
+    before = set(threading.enumerate())
+    yield
+    left = {one for one in threading.enumerate() if one.name == "papyra-aio"} - before
+    if left:
+        gc.collect()  # a store that was dropped in a cycle ends its thread now
+    for one in left:
+        one.join(20)
+        assert not one.is_alive()
 
 
 @pytest.fixture(autouse=True)

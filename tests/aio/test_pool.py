@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import threading
-from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -139,13 +138,17 @@ def test_an_operation_that_was_cancelled_before_a_thread_took_it_is_not_begun(
     run(main())
 
 
-@pytest.mark.parametrize("how", [ThreadPool().run, run_alone])
-def test_an_operation_sees_the_context_of_its_caller(run: Run, how: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_an_operation_sees_the_context_of_its_caller(run: Run, *, is_alone: bool) -> None:
     variable = ContextVar[str]("variable")
 
     async def main() -> None:
+        pool = ThreadPool()
         variable.set("the caller's")
+        how = run_alone if is_alone else pool.run
         assert await how(variable.get) == "the caller's"
+        for thread in pool.end():
+            thread.join()
 
     run(main())
 
