@@ -29,6 +29,7 @@ from papyra.strict_json import (
     find_fault,
     members,
     members_by_character,
+    plain,
 )
 from papyra.unlimited_json import parse_unlimited
 
@@ -97,9 +98,14 @@ class Record:
             )
         if data is None:
             data = {}
-        elif isinstance(data, dict) and not RESERVED.isdisjoint(data):
+        elif isinstance(data, dict) and not RESERVED.isdisjoint(
+            data if type(data) is dict else plain(data)
+        ):
             _refuse_reserved(data)
-        if not isinstance(kind, str) or not 0 < len(kind) <= _MAX_KIND:
+        if (
+            not isinstance(kind, str)
+            or not 0 < (len(kind) if type(kind) is str else str.__len__(kind)) <= _MAX_KIND
+        ):
             raise RecordError("kind", f"a string of 1 to {_MAX_KIND} characters, not {kind!r:.80}")
         _set_kind(self, kind)
         _set_timestamp(self, timestamp)
@@ -165,7 +171,7 @@ def _shown(value: object) -> str:
 
 def _refuse_reserved(data: dict[str, Any]) -> None:
     """Raise if a name that lines need for themselves is a key of *data*, by its characters."""
-    keys = {characters(key) for key in data if isinstance(key, str)}
+    keys = {characters(key) for key in plain(data) if isinstance(key, str)}
     if taken := ", ".join(sorted(RESERVED & keys)):
         raise RecordError("data", f"reserved at its top level: {taken}; use another key")
 
@@ -234,7 +240,7 @@ def _raise_fault(record: Record) -> None:
         )
     _refuse_reserved(record.data)
     for value, path in (
-        (record.kind, "kind"),
+        (str.__str__(record.kind), "kind"),
         (record.timestamp, "timestamp"),
         (record.data, "data"),
     ):

@@ -8,6 +8,7 @@ Subclasses count as what they subclass, by the characters or digits that they ho
 their own methods say; tuples count as lists.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from json import JSONEncoder
 from json.encoder import encode_basestring_ascii as quoted
@@ -29,6 +30,16 @@ _LONG_LIST: Final = 9
 _SAME_EVERYWHERE: Final = frozenset({str, int, bool, type(None)})
 _SCALARS: Final = _SAME_EVERYWHERE | {float}
 _encode_list = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+# An OrderedDict has an order of its own, which dict's methods do not know.
+_PLAIN: Final = _SCALARS | {dict, list, tuple, OrderedDict}
+_COPIES: Final[dict[type, Callable[[Any], Any]]] = {
+    str: str.__str__,
+    int: int.__pos__,
+    float: float.__pos__,
+    dict: dict.copy,
+    list: list.copy,
+    tuple: lambda value: tuple.__getitem__(value, slice(None)),
+}
 
 
 class _Keys(dict[str, str]):
@@ -56,8 +67,20 @@ class _Encoders(dict[type, Callable[[Any], str]]):
     def __missing__(self, kind: type) -> Callable[[Any], str]:
         for base in (str, int, float, dict, list, tuple):
             if issubclass(kind, base):
-                return self[base]
+                write = self[base]
+                return lambda value: write(plain(value))
         raise TypeError(kind)
+
+
+def plain(value: Any) -> Any:  # noqa: ANN401  JSON is whatever it says
+    """Return a value of a subclass as what it holds, whatever its own methods say; others as they are."""
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    for base, copy in _COPIES.items():
+        if issubclass(kind, base):
+            return copy(value)
+    return value
 
 
 def members(data: dict[str, Any]) -> str:
@@ -71,7 +94,7 @@ def members(data: dict[str, Any]) -> str:
     return ",".join(
         [
             (_keys[key] if type(key) is str else _odd(key)) + _encoders[type(value)](value)
-            for key, value in data.items()
+            for key, value in (data if type(data) is dict else plain(data)).items()
         ]
     )
 
@@ -82,6 +105,7 @@ def members_by_character(data: dict[str, Any]) -> str:
 
 
 def _written(value: Any) -> str:  # noqa: ANN401  JSON is whatever it says
+    value = plain(value)
     if isinstance(value, dict):
         return (
             "{" + ",".join(f"{quoted(key)}:{_written(item)}" for key, item in value.items()) + "}"
@@ -159,6 +183,7 @@ def are_plain(values: Iterable[Any]) -> bool:
 
 def find_fault(value: object, path: str, depth: int = 1) -> RecordError | None:  # noqa: PLR0911  one a type
     """Return what keeps *value* from being stored and where it stands, or None."""
+    value = plain(value)
     if isinstance(value, str):
         return _text_fault(value, path)
     if value is None or isinstance(value, bool):
@@ -204,7 +229,7 @@ def characters(text: str) -> str:
 
 def _text_fault(text: str, path: str) -> RecordError | None:
     try:
-        text.encode()
+        str.encode(text)
     except UnicodeEncodeError as error:
         return RecordError(path, f"a lone surrogate at character {error.start} is no text")
     return None
