@@ -9,7 +9,7 @@ import click
 import papyra
 from papyra.cli import help_texts, wording
 from papyra.cli.failure import ANOMALY, OK, UsageError
-from papyra.cli.interrupts import open_store
+from papyra.cli.interrupts import interrupts_later, open_store
 from papyra.cli.output import closed, emit, json_line, progress_told, warnings_told, write
 from papyra.cli.store_argument import takes_store, url_of
 from papyra.cli.usage import Group, explained
@@ -41,8 +41,9 @@ def run(arguments: Sequence[str]) -> int:
         code: int = app.main(arguments, prog_name="papyra", standalone_mode=False)
     except click.UsageError as error:
         wrong = explained(error)
-    except click.Abort:
-        raise KeyboardInterrupt from None
+    except click.Abort as abort:
+        # Its note may tell the interval that a reset ended.
+        raise abort.__cause__ or KeyboardInterrupt from None
     except SystemExit:  # click's own answer to a reader that has gone, as in `papyra --help | head`
         return OK
     else:
@@ -144,15 +145,16 @@ def reset(*, url: str, as_json: bool) -> int:
     source = papyra.open_counters(url)
     if as_json and sys.stderr is None:  # closed by the shell: the interval would be lost
         raise closed("stderr")
-    interval = source.reset()
-    if as_json:
-        try:
-            # First: it is told nowhere else, and stdout's reader may have gone.
-            write(sys.stderr, json_line({"store": source.source, "interval": interval}))
-        finally:
-            emit(json_line(dict.fromkeys(interval, 0)))
-    else:
-        emit(wording.reset(source.source, interval))
+    with interrupts_later():  # what a reset ended is shown nowhere but here
+        interval = source.reset()
+        if as_json:
+            try:
+                # First: it is told nowhere else, and stdout's reader may have gone.
+                write(sys.stderr, json_line({"store": source.source, "interval": interval}))
+            finally:
+                emit(json_line(dict.fromkeys(interval, 0)))
+        else:
+            emit(wording.reset(source.source, interval))
     return OK
 
 

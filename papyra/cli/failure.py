@@ -95,7 +95,7 @@ def _exit_code(error: BaseException) -> int:
             return FAILED
 
 
-def _message(error: BaseException) -> str:
+def _message(error: BaseException) -> str:  # noqa: PLR0911  one a kind
     match error:
         case KeyboardInterrupt():  # the note is a reset's that was done
             return "; ".join(["interrupted", *getattr(error, "__notes__", ())])
@@ -113,6 +113,11 @@ def _message(error: BaseException) -> str:
             | ModuleNotFoundError(name="redis")
         ):
             return str(error)
+        case MemoryError():
+            return (
+                "out of memory: the store is whole; allow this process more (ulimit -v shows its limit),"
+                " since one record may have 16 MiB"
+            )
         case OSError(strerror=str(reason)):
             return f"{error.filename}: {reason}" if error.filename else reason
         case _:

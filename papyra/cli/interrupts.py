@@ -1,4 +1,4 @@
-"""Ctrl-C while a command loads what it needs."""
+"""Ctrl-C while a command does what it must not come between."""
 
 import signal
 from collections.abc import Generator
@@ -19,7 +19,8 @@ def interrupts_later() -> Generator[None]:
     Deliver Ctrl-C at the end of the block.
 
     A library written in C may not expect one while it is loaded: orjson ends the process then
-    (a segmentation fault, in 3 of 155 tries). On Windows nothing is held back.
+    (a segmentation fault, in 3 of 155 tries). What a reset ended would be shown nowhere. On Windows
+    nothing is held back.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -344,3 +344,12 @@ def test_the_command_papyra_is_main_and_takes_the_arguments_of_the_shell(
     assert main() == 6
     assert capsys.readouterr().out == ""
     assert everything(tmp_path) == {}
+
+
+def test_a_command_that_runs_out_of_memory_says_so(
+    shell: Shell, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.path.write_bytes(intact(1))
+    monkeypatch.setattr(papyra.PersistenceBackend, "scan", raiser(MemoryError()))
+    assert main(["scan", f"json:{shell.path}"]) == 1
+    assert capsys.readouterr().err.startswith("papyra: out of memory: the store is whole; ")
