@@ -18,10 +18,12 @@ OPERATIONS = {
     "recover": "store.recover().clean",
     "compact": "store.compact().clean",
     "scan": "store.scan().found",
-    "append": "store.append(Record('event', data={'n': 9}))",
+    "append": "[store.append(Record('event', data={'x': 'y' * 90})) for _ in range(8)]",
     "look": "store.compact(dry_run=True).found",
     "import": "papyra.import_store(open_store('memory:'), store).copied",
 }
+#: Puts back what the other user took out.
+UNDO = "[store.recover(undo=saved.id).restored for saved in store.quarantined()]"
 
 
 @pytest.fixture
@@ -38,13 +40,15 @@ def place() -> Iterator[Path]:
 def become(child: Child, user: int, *groups: int) -> None:
     """Have *child* become *user*, who may not read what Python has yet to import."""
     with tempfile.TemporaryDirectory() as warm:
-        child.do("import logging, traceback")
+        child.do("import logging, traceback, _strptime")
         child.do(f"warm = Path({warm!r})")
         child.do("store = open_store(f'rotating:{warm}/a?max_bytes=200')")
         child.do("store.append_many([Record('event', data={'x': 'y' * 90})] * 4)")
         child.do("(warm / 'a').open('a').write('no record\\n')")
         assert child.do("store.scan().found") == 1
         assert child.do("store.compact(dry_run=True).found") == 1
+        assert child.do("store.recover(undo=store.recover().quarantine).restored") == 10
+        assert child.do("len(store.quarantined())") == 0
         assert child.do("store.recover().clean") is True
         assert child.do("store.compact().clean") is True
         assert child.do("papyra.import_store(open_store('memory:'), store).copied") == 0
@@ -100,11 +104,12 @@ def test_what_another_user_who_may_write_the_store_makes_keeps_its_owner_out_of_
         done = other.do(operation)
         assert not isinstance(done, dict), done
         owner.do(f"store = open_store({url!r})")
-        for needed in (*OPERATIONS.values(), "len(store.read())", "open_counters(store.source)"):
-            if needed.startswith("open_counters"):
-                needed = f"open_counters({url!r}).read().live"  # noqa: PLW2901
+        counters = f"open_counters({url!r}).read().live"
+        for needed in (UNDO, *OPERATIONS.values(), "len(store.read())", counters):
             done = owner.do(needed)
             assert not isinstance(done, dict), (needed, done, side_files(path))
+            if needed == UNDO:
+                assert bool(done) is (operation in {OPERATIONS["recover"], OPERATIONS["compact"]})
         assert owner.do("store.close()") is None
         assert not isinstance(other.do(operation), dict)
         assert other.do(f"sum(open_counters({url!r}).reset().values()) > 0") is True
