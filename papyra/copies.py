@@ -122,9 +122,6 @@ class Copies:
         """Say that the next record does not stand right behind the last one."""
         self._last = -1
 
-    def __bool__(self) -> bool:
-        return bool(self._recent or self._runs)
-
     def __contains__(self, print_: int) -> bool:
         """Tell whether a fingerprint was taken in."""
         if print_ in self._recent:

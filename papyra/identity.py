@@ -45,11 +45,6 @@ class Seen:
             self._copies.interrupt()
         return self._copies.add(fingerprint(record))
 
-    @property
-    def has_contents(self) -> bool:
-        """Whether any record was met that is known by its contents."""
-        return bool(self._copies)
-
     def add_next(self) -> None:
         """Take in the record whose line ended as `next_end` has it."""
         number = self._number

@@ -101,17 +101,14 @@ def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
     if query.limit is not None or retention.counts:
         return newest(lines, retention, query, now, findings)
     mark = findings.mark()
-    seen: Seen = SeenOnce()
-    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=seen)
+    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=SeenOnce())
     try:
         return list(_selected(once, retention, query, now))
     except RepeatError:
         findings.rewind(mark)
     except CorruptRecordError:  # an earlier copy of a record may stand before it, and is damage too
         findings.rewind(mark)
-    if not query.strict and not seen.has_contents:
-        return newest(lines, retention, query, now, findings)
-    # The oldest damage is what a strict read raises, and of equal contents the first copy counts.
+    # As a stream does: of equal contents the first copy counts, which a look from the newest cannot know.
     with view() as its:
         again, seen = copies_in(its)
         kept = records_in(again, findings, strict=query.strict, seen=seen)

@@ -20,6 +20,7 @@ from papyra import (
     import_store,
     open_store,
 )
+from papyra.record import encode, seal
 
 #: The files, oldest first; 3 and 0 are repeated.
 FILES = ((0, 1), (2, 3), (3, 4, 0, 5))
@@ -137,3 +138,17 @@ def test_in_a_single_file_equal_records_are_no_copies(path: Path, tmp_path: Path
         assert payloads(store.read(limit=8)) == [n for numbers in FILES for n in numbers]
         assert store.scan().clean
         assert import_store(store, copy).copied == 8
+
+
+def test_a_repeated_id_changes_nothing_for_records_that_are_known_by_their_contents(
+    tmp_path: Path,
+) -> None:
+    """An id that comes twice made `read()` look from the newest on, where a burst is taken for copies."""
+    path = tmp_path / "store.ndjson"
+    repeated = seal(encode(Record("event", timestamp=7.0, data={"payload": 7})), "a" * 16, 1)
+    Path(f"{path}.1").write_bytes(line(4) * 3 + line(1))
+    path.write_bytes(line(4) + repeated + repeated)
+    with RotatingBackend(path) as store:
+        assert payloads(store.read()) == payloads(list(store.records())) == [4, 4, 4, 1, 7]
+        assert store.scan().records == 5
+        assert payloads(store.read(limit=9)) == [1, 4, 7]
