@@ -54,7 +54,7 @@ def served(*, long: bool) -> Outcome:
     account = Account()
     found: Counter[str] = Counter()
     written = [*_own(), *_legacy()]
-    stores = 700 if long else 12
+    stores = 400 if long else 12
     for number in range(stores):
         kind = KINDS[number % len(KINDS)]
         with scratch() as directory:

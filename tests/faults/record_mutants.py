@@ -9,6 +9,7 @@ _DAMAGE: Final = "tests/core/test_damage.py::"
 _READING: Final = "tests/core/test_reading.py::"
 _REPEATS: Final = "tests/core/test_repeats.py::"
 _CONTRACT: Final = "tests/core/test_contract.py::"
+_SUBCLASSES: Final = "tests/core/test_subclasses.py::"
 _FAST: Final = "tests/fast/test_orjson.py::"
 
 RECORDS: Final = (
@@ -34,6 +35,20 @@ RECORDS: Final = (
         f"{_RECORD}test_the_keys_that_are_kept_are_bounded",
     ),
     TextMutant(
+        "values of subclasses are written by what they hold",
+        "strict_json.py",
+        "                return lambda value: write(plain(value))\n",
+        "                return write\n",
+        f"{_SUBCLASSES}test_what_a_value_holds_is_stored_and_read",
+    ),
+    TextMutant(
+        "values of subclasses are looked through by what they hold",
+        "strict_json.py",
+        "    value = plain(value)\n    if isinstance(value, str):\n",
+        "    if isinstance(value, str):\n",
+        f"{_SUBCLASSES}test_what_no_json_can_hold_is_refused_wherever_it_hides",
+    ),
+    TextMutant(
         "two keys of the same characters are refused",
         "strict_json.py",
         "        if len(texts) < len(value):",
@@ -43,8 +58,8 @@ RECORDS: Final = (
     TextMutant(
         "reserved keys are looked for by their characters",
         "record.py",
-        "{characters(key) for key in data if isinstance(key, str)}",
-        "{key for key in data if isinstance(key, str)}",
+        "{characters(key) for key in plain(data) if isinstance(key, str)}",
+        "{key for key in plain(data) if isinstance(key, str)}",
         f"{_RECORD}test_a_reserved_key_is_refused_by_its_characters",
     ),
     TextMutant(
