@@ -17,20 +17,21 @@ from papyra.identity import Ids, number_in
 from papyra.record import END, ID, Record, has_checksum, id_in
 from papyra.sifting import pieces_of
 
-_MARK: Final = b',"_crc":"'
+#: What stands before a checksum.
+MARK: Final = b',"_crc":"'
 #: Bytes of a line behind its mark.
-_BEHIND: Final = END - len(_MARK)
+_BEHIND: Final = END - len(MARK)
 #: The end of a line of papyra's, from its id on.
 _TAIL: Final = re.compile(rb',"_id":"([^"\\\x80-\xff]*)-([0-9]{1,40})","_crc":"[0-9a-f]{8}"\}\n')
 #: The same where the writer is named as papyra names its own, which is found faster.
 _USUAL_TAIL: Final = re.compile(rb',"_id":"([0-9a-f]{16})-([0-9]{1,40})","_crc":".{8}"\}\n')
-#: Bytes of a line's end in which its id is looked for.
-_MOST_SHOWN: Final = 72
+#: Bytes of a line's end, newline included, in which its id is looked for.
+MOST_SHOWN: Final = 72
 #: Lines that follow one another before it is cheaper to compare them than to take out their ids.
 _SHORT_RUN: Final = 32
 _THOUSAND: Final = 1000
 #: What a line of papyra's has at its end, from the last three digits of its id to the mark.
-_ENDS: Final = [b'%03d"%b' % (number, _MARK) for number in range(_THOUSAND)]
+_ENDS: Final = [b'%03d"%b' % (number, MARK) for number in range(_THOUSAND)]
 
 
 def may_repeat(batches: Iterable[Sequence[bytes | int]]) -> bool:
@@ -45,6 +46,11 @@ def may_repeat(batches: Iterable[Sequence[bytes | int]]) -> bool:
         for lines in batches
         for writer, first, last in _runs_in(lines)
     )
+
+
+def show_ids(ends: Sequence[bytes]) -> bool:
+    """Tell whether the ends of lines, each of which has one mark, show all ids that are in the lines."""
+    return _have_one_mark_each(ends) and _shown_ids(ends) is not None
 
 
 def ids_in(line: bytes | int) -> Iterator[tuple[str, int]]:
@@ -78,7 +84,7 @@ def _runs_in(lines: Sequence[bytes | int]) -> Iterator[tuple[str, int, int]]:
 def _have_one_mark_each(lines: Sequence[Any]) -> bool:
     """Tell whether there are as many marks as lines; then no line whose id is at its end has another."""
     try:
-        return b"".join(lines).count(_MARK) == len(lines)
+        return b"".join(lines).count(MARK) == len(lines)
     except TypeError:  # one is too long to be held
         return False
 
@@ -100,7 +106,7 @@ def _runs_of(shown: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, int, i
 
 def _shown_ids(lines: Sequence[Any]) -> list[tuple[bytes, bytes]] | None:
     """Return the ids that lines show at their ends; None if any shows none."""
-    tails = b"".join([line[-_MOST_SHOWN:] for line in lines])
+    tails = b"".join([line[-MOST_SHOWN:] for line in lines])
     shown: list[tuple[bytes, bytes]] = _USUAL_TAIL.findall(tails)
     if len(shown) != len(lines):
         shown = _TAIL.findall(tails)
@@ -136,7 +142,7 @@ def _line_ends(writer: bytes, number: int, count: int) -> list[bytes]:
     """Return what *count* lines of *writer* have up to their mark, the first with *number*."""
     beginning = b"%b%b-" % (ID, writer)
     stop = number + count
-    ends = [b'%b%d"%b' % (beginning, n, _MARK) for n in range(number, min(stop, _THOUSAND))]
+    ends = [b'%b%d"%b' % (beginning, n, MARK) for n in range(number, min(stop, _THOUSAND))]
     number = max(number, _THOUSAND)
     while number < stop:
         thousands, low = divmod(number, _THOUSAND)

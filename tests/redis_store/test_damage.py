@@ -6,6 +6,7 @@ import pytest
 from cli.shell import intact
 from redis_kind import Redis
 from redis_proxy import Proxy
+from redis_store.test_opening import papyra_cli
 from stores import counts, event, numbers
 
 from papyra import CorruptRecordError, PapyraError, Retention, UnsupportedError
@@ -49,11 +50,13 @@ def test_a_strange_entry_is_an_anomaly_with_its_id_and_can_be_moved_away(
         assert (step.start, step.action, kind.stored()) == (id_, "quarantine", 3)
         report = store.recover()
         assert (report.clean, report.removed) == (True, anomaly.length)
+        assert [entry.bytes for entry in store.quarantined()] == [anomaly.length]
         assert numbers(store.read(strict=True)) == [1, 2]
         ((_, saved),) = kind.client.xrange(kind.key("quarantine"))
         recovery, entry, why, *rest = saved.items()
         assert recovery == (b"recovery", str(report.quarantine).encode())
         assert (entry, why) == ((b"entry", id_.encode()), (b"anomaly", type_.encode()))
+        assert rest.pop(0) == (b"bytes", str(anomaly.length).encode())
         assert dict(rest) == {key.encode(): value for key, value in fields.items()}
 
 
@@ -74,6 +77,31 @@ def test_records_that_share_an_entry_are_parted_and_what_is_between_them_is_save
         assert sorted(numbers(store.read(strict=True))) == [1, 2, 4, 5]
         assert kind.stored() == 4
         assert kind.client.xlen(kind.key("quarantine")) == 1
+
+
+def test_as_many_bytes_are_listed_as_a_recovery_says_that_it_saved(kind: Redis) -> None:
+    with kind.open() as store:
+        one, other = (seal(encode(event(n)), "w", n)[:-1] for n in (1, 2))
+        kind.put_entry({"line": one[:20] + other})  # of which a record is appended anew
+        kind.put_entry({"line": one})
+        kind.put_entry({"line": one})
+        kind.put_entry({"line": b"no rec"})
+        kind.put_entry({"bytes": b"5", "more": b"fields"})
+        found = sum(anomaly.length for anomaly in store.scan().anomalies)
+        shown = papyra_cli("recover", url=kind.url).stdout
+        (saved,) = store.quarantined()
+        assert f"{found} bytes saved in quarantine {saved.id}" in shown
+        assert saved.bytes == found
+        assert f"{found} bytes" in papyra_cli("recover", "--list", url=kind.url).stdout
+    with kind.open() as store:
+        # An earlier version did not note how many they were.
+        for fields in ({"line": b"no record"}, {"bytes": b"many"}):
+            words = [word for pair in fields.items() for word in pair]
+            kind.client.execute_command(
+                *("XADD", kind.key("quarantine"), "*", "recovery", "0123abcd", "entry", "1-1"),
+                *("anomaly", "corrupted_line", *words),
+            )
+        assert [entry.bytes for entry in store.quarantined()] == [found, 10 + 5]
 
 
 def test_a_recovery_whose_replies_are_lost_moves_each_entry_once(kind: Redis) -> None:
@@ -229,7 +257,8 @@ def test_what_was_saved_is_listed_and_cannot_be_undone(kind: Redis) -> None:
 
         one, other = store.quarantined()
         assert [one.id, other.id] == saved
-        assert (one.bytes, other.bytes) == (9 + 9, 20 * 9 + 9)
+        fields = len('["more", "fields", "than", "one"]\n')
+        assert (one.bytes, other.bytes) == (10 + fields, 20 * 10 + fields)
         assert (one.files, one.saved <= other.saved) == ((store.source,), True)
         assert f"XRANGE {kind.key('quarantine')} - +" in one.obstacle
 

@@ -1,13 +1,14 @@
 """The stream, page by page, as lines."""
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Final
 
 from papyra.backends.redis.link import Link
-from papyra.backends.redis.scripts import PAGE
-from papyra.record import MAX_LINE
+from papyra.backends.redis.scripts import LINE_ENDS, PAGE
+from papyra.id_look import MARK, MOST_SHOWN, show_ids
+from papyra.record import END, MAX_LINE
 from papyra.sifting import Line, Moment
 
 #: The one field of papyra's own entries: the line, without its newline.
@@ -26,6 +27,35 @@ class Entries(Moment):
         super().__init__(self._iterate)
         self._link = link
         self._newest = ""
+
+    def batches(self) -> Iterator[Sequence[bytes | int]]:
+        """
+        Iterate over the ends of the lines, oldest first, many at once and without their places.
+
+        Lines whose end does not show their id, and those that may hold more than one, come whole.
+        """
+        self._newest = self._newest or newest_entry(self._link)
+        start, is_last = "-", not self._newest
+        while not is_last:
+            joined, others, after, is_last = self._link.run(
+                LINE_ENDS,
+                start,
+                self._newest,
+                _LARGEST_PAGE,
+                _PAGE_BYTES,
+                MARK,
+                END - 1,
+                MOST_SHOWN - 1,
+            )
+            oldest, start = start, _text(after)
+            ends = [end + b"\n" for end in joined.split(b"\n")] if joined else []
+            if show_ids(ends):
+                yield ends
+                yield list(map(line_of, others))
+            else:  # otherwise an id that begins before a line's end is passed over
+                newest = start.removeprefix("(")
+                page = lines(self._link, newest_first=False, oldest=oldest, newest=newest)
+                yield [line for _, line in page]
 
     def _iterate(self, *, newest_first: bool) -> Iterator[Line]:
         """Iterate as `lines` does; an entry that a compaction drops between two looks is missing."""
@@ -50,22 +80,22 @@ def newest_entry(link: Link) -> str:
 
 
 def lines(
-    link: Link, *, newest_first: bool, field: bytes = FIELD, newest: str = ""
+    link: Link, *, newest_first: bool, field: bytes = FIELD, oldest: str = "-", newest: str = ""
 ) -> Generator[Line]:
     """
     Yield the entry's id and the line in its one *field*, of every entry that stands there now.
 
     Entries that come later are not seen; one that a compaction drops meanwhile may not be. With
-    *newest*, the id of an entry, those behind it are not seen, either.
+    *newest*, the id of an entry, those behind it are not seen, either; *oldest* is where it begins.
     """
     key = link.keys.records
     if newest_first:
-        command, start, end = "XREVRANGE", newest or "+", "-"
+        command, start, end = "XREVRANGE", newest or "+", oldest
     else:
         newest = newest or newest_entry(link)
         if not newest:
             return
-        command, start, end = "XRANGE", "-", newest
+        command, start, end = "XRANGE", oldest, newest
     count = _FIRST_PAGE
     while True:
         page, is_last = link.run(PAGE, command, start, end, count, _PAGE_BYTES)

@@ -26,6 +26,7 @@ class _Move(NamedTuple):
 
     id: str
     anomaly: str
+    damaged: int
     kept: tuple[bytes, ...]
 
 
@@ -80,19 +81,20 @@ def rewrite(link: Link, judge: Judge) -> Rewritten:
             after += size
             plan.keep()
             continue
-        removed += sum(part.stop - part.start for part in parts if part.anomaly)
+        damaged = sum(part.stop - part.start for part in parts if part.anomaly)
+        removed += damaged
         id_ = str(place[1])
         if not parts:
             plan.drop(id_)
             continue
         kept = _kept(line, parts)
         after += sum(len(piece) + 1 for piece in kept)
-        plan.move(_Move(id_, _wrong(parts), kept))
+        plan.move(_Move(id_, _wrong(parts), damaged, kept))
     judge.finish(link.keys.records)
     recovery = os.urandom(4).hex()
     for move in plan.moves:
         saved = recovery if move.anomaly else ""
-        link.run(MOVE, move.id, saved, move.anomaly, *move.kept)
+        link.run(MOVE, move.id, saved, move.anomaly, move.damaged, *move.kept)
     for first, last in plan.runs:
         while link.run(DROP, first, last, _STEP) == _STEP:
             pass

@@ -141,8 +141,39 @@ return {page, 0}
 """,
 )
 
+#: ARGV: where to begin and end, the most entries, the bytes of lines after which it ends, what stands
+#: before a line's checksum, how many bytes there are from there on, and how many of its last ones to
+#: return. It returns these of each line that has one such mark, at its end, joined by newlines; the
+#: fields of every other entry; where to go on; and whether there is nothing more.
+LINE_ENDS: Final = Script(
+    "records",
+    """
+local ends, others, looked, size, from = {}, {}, 0, 0, ARGV[1]
+local most, bytes, mark, behind, shown = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5], ARGV[6] - 1, -ARGV[7]
+while looked < most and size < bytes do
+  local entries = redis.call('XRANGE', records, from, ARGV[2], 'COUNT', 8)
+  for _, entry in ipairs(entries) do
+    local fields = entry[2]
+    local line = fields[2]
+    if #fields == 2 and fields[1] == 'line' and line:find(mark, 1, true) == #line - behind then
+      ends[#ends + 1] = line:sub(shown)
+      size = size + #line
+    else
+      others[#others + 1] = fields
+      for _, field in ipairs(fields) do size = size + #field end
+    end
+    from = '(' .. entry[1]
+  end
+  looked = looked + #entries
+  if #entries < 8 then return {table.concat(ends, '\\n'), others, from, 1} end
+end
+return {table.concat(ends, '\\n'), others, from, 0}
+""",
+)
+
 #: ARGV: where to begin. It returns the next entries of the quarantine, each as its id, the recovery
-#: that it is of, and the bytes of what was saved.
+#: that it is of, and the bytes that were damaged; what an earlier version saved does not say it, so there it is
+#: what was saved, each value with a newline.
 SAVED: Final = Script(
     "quarantine",
     """
@@ -150,8 +181,12 @@ local page, from = {}, ARGV[1]
 while #page < 1000 do
   local entries = redis.call('XRANGE', quarantine, from, '+', 'COUNT', 8)
   for _, entry in ipairs(entries) do
-    local fields, size = entry[2], 0
-    for i = 8, #fields, 2 do size = size + #fields[i] end
+    local fields, size = entry[2], nil
+    if fields[7] == 'bytes' and #fields > 8 then size = tonumber(fields[8]) end
+    if not size then
+      size = 0
+      for i = 8, #fields, 2 do size = size + #fields[i] + 1 end
+    end
     page[#page + 1] = {entry[1], fields[2], size}
     from = '(' .. entry[1]
   end

@@ -156,7 +156,8 @@ return put(counters, totals) or put(writers, fields) or 1
 """,
 )
 
-#: ARGV: entry, recovery ("" if nothing is to be saved), anomaly, lines that take its place. A full
+#: ARGV: entry, recovery ("" if nothing is to be saved), anomaly, bytes that are damaged, as reports count
+#: them, lines that take its place. A full
 #: server would let the deletions pass that are tried first: so a malformed XADD goes before them.
 MOVE: Final = Script(
     "records quarantine",
@@ -170,7 +171,7 @@ local function add(key, ...)
   if not no then undo[#undo + 1] = {'XDEL', key, id} end
   return no
 end
-if ARGV[2] ~= '' or #ARGV > 3 then
+if ARGV[2] ~= '' or #ARGV > 4 then
   local reply = redis.pcall('XADD', records, '0-0', 'line', '')
   if not reply.err:find('greater than 0-0', 1, true) then return reply end
 end
@@ -178,14 +179,14 @@ for _, key in ipairs(ARGV[2] == '' and {records} or {records, quarantine}) do
   local no = refused(redis.pcall('XDEL', key, '0-0'))
   if no then return no end
 end
-for i = 4, #ARGV do
+for i = 5, #ARGV do
   local no = add(records, 'line', ARGV[i])
   if no then return no end
 end
 if ARGV[2] ~= '' then
   local fields = entry[2]
   if #fields > 1000 then fields = {'packed', cmsgpack.pack(fields)} end
-  local no = add(quarantine, 'recovery', ARGV[2], 'entry', ARGV[1], 'anomaly', ARGV[3], unpack(fields))
+  local no = add(quarantine, 'recovery', ARGV[2], 'entry', ARGV[1], 'anomaly', ARGV[3], 'bytes', ARGV[4], unpack(fields))
   if no then return no end
 end
 redis.call('XDEL', records, ARGV[1])
