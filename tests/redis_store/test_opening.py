@@ -3,12 +3,14 @@
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
@@ -126,10 +128,59 @@ def test_a_url_that_names_no_store_is_refused_without_its_password(url: str) -> 
             assert secret not in "".join(traceback.format_exception(raised.value))
 
 
-def test_several_servers_that_are_no_cluster_are_refused(server: Server) -> None:
-    address = f"redis://127.0.0.1:{server.port},127.0.0.1:{free_port()}"
-    with pytest.raises(StoreIOError, match="they are no cluster; name the one server"):
-        open_store(address)
+def test_several_servers_that_do_not_form_a_cluster_are_refused_by_whatever_asks_them(
+    kind: Redis,
+) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+    servers = f"127.0.0.1:{kind.server.port},127.0.0.1:{free_port()}"
+    address = f"redis://{servers}/0?name={kind.store_name}"
+    why = f"redis://{servers}/0: these servers do not form a cluster; name the one server that has"
+    for use in (
+        lambda: open_store(address),
+        lambda: open_counters(address).read(),
+        lambda: open_counters(address).reset(),
+        lambda: open_store(f"{address}&layout=0.3.0"),
+    ):
+        with pytest.raises(StoreIOError, match=re.escape(why)):
+            use()
+    for command in (["scan"], ["metrics", "persistence"], ["metrics", "reset"]):
+        told = papyra_cli(*command, "--json", url=address, code=1)
+        assert why in json.loads(told.stderr)["error"]["message"]
+    assert open_counters(kind.url).read().snapshot() == counts(records_written=1)
+
+
+def test_counters_of_several_servers_that_cannot_be_reached_are_not_said_to_be_alone() -> None:
+    with pytest.raises(StoreIOError, match="no reply") as raised:
+        open_counters(f"redis://127.0.0.1:{free_port()},127.0.0.1:{free_port()}?timeout=0.1").read()
+    assert "cluster" not in str(raised.value)
+
+
+def test_a_database_that_the_server_does_not_have_is_refused_with_what_to_do(
+    server: Server,
+) -> None:
+    for use in (open_store, lambda url: open_counters(url).read()):
+        with pytest.raises(StoreIOError) as raised:
+            use(f"redis://127.0.0.1:{server.port}/77")
+        assert (
+            f"redis://127.0.0.1:{server.port}/77: it does not have a database of this number; lower"
+            " the number in the address, or raise `databases` in the server's configuration"
+        ) in str(raised.value)
+
+
+def test_redis_py_reads_its_packages_metadata_for_none_of_the_connections(
+    kind: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Mock(return_value="1.0")
+    monkeypatch.setattr("redis.utils.get_lib_version", read)
+    kind.client.ping()  # on a connection that is older
+    with kind.open() as store:
+        store.append(event(1))
+        client = max(kind.client.client_list(), key=lambda one: int(one["id"]))
+        assert client["cmd"].startswith("evalsha")  # the store's
+    assert read.call_count == 0
+    if "lib-ver" in client:  # Redis 7.2 and later are told
+        assert (client["lib-name"], client["lib-ver"]) == ("redis-py", redis.__version__)
 
 
 def test_sync_is_the_servers(kind: Redis) -> None:

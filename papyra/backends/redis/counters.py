@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Final
 
 from papyra.backends.redis.link import Link, Message
+from papyra.backends.redis.opening import check_nodes
 from papyra.backends.redis.scripts import RESET, TOLD
 from papyra.backends.redis.writing import REPORT
 from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
@@ -118,6 +119,7 @@ class SharedCounters:
             NotPublishedError: if nothing was ever counted.
             StoreIOError: if the server refuses, or is not to be reached.
         """
+        check_nodes(self._link)
         flat = self._link.ask("HGETALL", self._link.keys.counters)
         if not flat:
             raise self._nothing()
@@ -144,6 +146,7 @@ class SharedCounters:
         Raises:
             StoreNotFoundError, NotPublishedError, StoreIOError: as `read`.
         """
+        check_nodes(self._link)
         tokens: list[str] = []
         sent: list[Message] = []
         try:

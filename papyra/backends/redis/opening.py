@@ -34,16 +34,35 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
     if must_exist and types[0] == b"none":
         raise StoreNotFoundError(keys.records)
     facts = _facts(link)
-    if len(link.address.nodes) > 1 and facts.get("cluster_enabled") != "1":
-        why = (
-            "they are no cluster" if facts else "whether they are a cluster cannot be asked (+info)"
-        )
-        raise StoreIOError(
-            None,
-            f"{link.address.shown}: {why}; name the one server that has the store",
-            keys.records,
-        )
+    _check_cluster(link, facts)
     return _warnings(link, facts) + _lacks(link, refused)
+
+
+def check_nodes(link: Link) -> None:
+    """
+    Check what `look` does of an address that names several servers; others are not asked anything.
+
+    Raises:
+        StoreIOError: if these do not form a cluster, cannot be reached or refuse this user.
+    """
+    if len(link.address.nodes) > 1:
+        link.ask("EXISTS", link.keys.records)  # otherwise a lost server counts as one without INFO
+        _check_cluster(link, _facts(link))
+
+
+def _check_cluster(link: Link, facts: dict[str, str]) -> None:
+    if len(link.address.nodes) == 1 or facts.get("cluster_enabled") == "1":
+        return
+    why = (
+        "these servers do not form a cluster"
+        if facts
+        else "this user may not ask whether these servers form a cluster (+info)"
+    )
+    raise StoreIOError(
+        None,
+        f"{link.address.shown}: {why}; name the one server that has the store",
+        link.keys.records,
+    )
 
 
 def _lacks(link: Link, refused: list[tuple[bytes, bytes]]) -> list[str]:

@@ -9,6 +9,7 @@ from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.redis.address import Keys, address_of
 from papyra.backends.redis.link import Link
+from papyra.backends.redis.opening import check_nodes
 from papyra.backends.redis.reading import lines
 from papyra.errors import StoreNotFoundError, UnsupportedError
 from papyra.retention import Retention
@@ -68,6 +69,7 @@ class OriginalStreams(PersistenceBackend):
         self._links = [
             Link(address, _Stream(prefix, name, stream), timeout=timeout) for stream in _STREAMS
         ]
+        check_nodes(self._links[0])
         if not any(link.ask("EXISTS", link.keys.records, patient=False) for link in self._links):
             raise StoreNotFoundError(f"{self.source}:events", "Papyra 0.3.0 wrote none there")
 

@@ -41,6 +41,7 @@ _CODE: Final = re.compile(
     r"|(?P<NOPERM>can't run this command or subcommand|has no permissions|can't access at least one)"
     r"|(?P<UNKNOWN>[Uu]nknown Redis command|unknown command)"
     r"|(?P<DAMAGED>hash value is not an integer)"
+    r"|(?P<DB>DB index is out of range)"
 )
 #: What a user of the server must be allowed.
 COMMANDS: Final = (
@@ -49,6 +50,10 @@ COMMANDS: Final = (
 )
 _CURES: Final = {
     "CLUSTERDOWN": "its cluster has lost a part of itself and serves nothing; look at CLUSTER INFO",
+    "DB": (
+        "it does not have a database of this number; lower the number in the address, or raise"
+        " `databases` in the server's configuration (16 by default, counted from 0)"
+    ),
     "LOADING": "it is loading its data; try again",
     "MISCONF": "it cannot save to its disk and takes no writes; look at its log",
     "MOVED": "the nodes of its cluster send each other for the store; look at CLUSTER NODES",
