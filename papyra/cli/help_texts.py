@@ -77,7 +77,8 @@ Drop the records that the retention does not keep.
 
 Dropped records are not saved anywhere: look first with --dry-run. The retention is --max-records,
 --max-age and --max-total-bytes, or the URL's options of these names, as in
-json:actors.ndjson?max_age=7d; without one no record is dropped. Of rotating: the oldest files beyond
+json:actors.ndjson?max_age=7d; without one no record is dropped. An age leaves records alone whose
+timestamps are below 1,000,000,000, which are not wall-clock times. Of rotating: the oldest files beyond
 max_files go first, whole. Damage is moved to the quarantine, as by recover. If anything remains that is
 none of the store's, or a dry run found damage, the exit code is 3.
 
