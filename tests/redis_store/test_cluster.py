@@ -62,6 +62,15 @@ def test_any_node_leads_to_the_store(nodes: list[Server], name: str) -> None:
     )
 
 
+@pytest.mark.parametrize("name", ["e", "f", "g", "h"])
+def test_a_stream_finds_the_ends_of_lines_at_whichever_node_has_them(
+    nodes: list[Server], name: str
+) -> None:
+    with open_store(f"{url(*nodes)}?name={name}") as store:
+        store.append_many([event(n) for n in range(3)])
+        assert numbers(list(store.records())) == [0, 1, 2]
+
+
 def test_a_node_that_is_not_there_is_passed_over(nodes: list[Server]) -> None:
     missing = f"redis://127.0.0.1:{free_port()},{url(*nodes).removeprefix('redis://')}"
     with open_store(f"{missing}?name=over") as store:
