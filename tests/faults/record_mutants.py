@@ -318,7 +318,7 @@ RECORDS: Final = (
     TextMutant(
         "no line of those that are shown by their ends has more than one id",
         "id_look.py",
-        'return b"".join(lines).count(_MARK) == len(lines)',
+        'return b"".join(lines).count(MARK) == len(lines)',
         'return b"".join(lines) is not None',
         f"{_REPEATS}test_a_repeat_is_seen_wherever_it_hides",
     ),
