@@ -160,7 +160,7 @@ class PersistenceBackend(Primitives):
         try:
             self._check_usable()
             call = Call((encode(record),), float("inf"))
-        except Exception as error:  # noqa: BLE001  counted; there is nobody to raise it to
+        except Exception as error:  # noqa: BLE001  counted; no caller waits to see it raised
             self.metrics.increment("write_errors", 1)
             note_lost(self, 1, error)
             return

@@ -13,7 +13,7 @@ from papyra.system import monotonic
 #: The most that one batch takes; one call alone may be larger.
 _BATCH_CALLS: Final = 1024
 _BATCH_BYTES: Final = 1024 * 1024
-#: Messages that wait for somebody to log them, at most.
+#: At most so many messages wait to be logged.
 _MOST_UNTOLD: Final = 100
 #: A deadline that leaves no time at all: see `MustWait`.
 NOW: Final = float("-inf")
@@ -62,7 +62,7 @@ class Call:
         first: The number of its first record, likewise.
         gate: What its caller waits at, if it does.
         is_sealed: Its bodies are whole lines of another store, and stay as they are.
-        is_soon: Nobody waits for it: whoever leads next writes it (see `append_soon`).
+        is_soon: No caller waits for it: the next leader writes it (see `append_soon`).
     """
 
     # Defaults of the class, which cost a call nothing: most are never set.

@@ -48,7 +48,7 @@ class CommitQueue(WaitingCalls):
 
     Attributes:
         writer: The first half of the ids that are given here: 64 random bits. A store whose last
-            batch may yet be stored by somebody takes another, since its numbers come again. One
+            batch may yet be stored by another process takes another, since its numbers come again. One
             that takes another and stores nothing is given the batch again, numbered anew.
         leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
     """

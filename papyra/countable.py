@@ -28,7 +28,7 @@ class Totals(Protocol):
 
 @runtime_checkable
 class Snapshots(Protocol):
-    """Counters that somebody may set back to 0."""
+    """Counters that a program may set back to 0."""
 
     def snapshot(self) -> Mapping[str, int]:
         """Return the counts by name."""
@@ -91,7 +91,7 @@ def counters_of(store: Countable) -> Counters:
         return counters  # as nearly all are: asking a Protocol costs 5 us
     if isinstance(counters, Tally):
         raise TypeError(
-            f"{store!r} is the sum of one moment, which does not move; export"
+            "what read() returned is the sum of one moment, which does not move; export"
             " papyra.open_counters(url), which it was read from"
         )
     if not isinstance(counters, Totals | Snapshots | CounterSource):
@@ -119,7 +119,7 @@ def labels_of(store: object, name: str | None = None) -> tuple[str, str]:
     """
     Return the kind of *store* and what exporters call it.
 
-    The name is *name*, or the store's own, or else its kind; a kind or name that is not a string
+    The name is *name*, or the store's own, or its kind; a kind or name that is not a string
     says nothing. See `encodable` before they are written.
     """
     kind = getattr(store, "kind", None)

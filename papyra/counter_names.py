@@ -68,7 +68,7 @@ def checked(unsupported: Iterable[str], where: str) -> frozenset[str]:
 
 def not_a_counter(name: object) -> str:
     """Return what is wrong with *name*, and the nearest one that is right."""
-    from difflib import get_close_matches  # noqa: PLC0415  which costs more than all else here
+    from difflib import get_close_matches  # noqa: PLC0415  which costs more than the rest of this module
 
     near = get_close_matches(name, NAMES, 1) if isinstance(name, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""

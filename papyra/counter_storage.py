@@ -27,12 +27,12 @@ class Book(Protocol):
         ...
 
     def resetting(self) -> AbstractContextManager[object]:
-        """Keep everybody else who may reset this book out."""
+        """Keep out every other process that may reset this book."""
         ...
 
 
 class LocalBook:
-    """A book that nobody else sees."""
+    """A book that other processes do not see."""
 
     def __init__(
         self,

@@ -234,7 +234,7 @@ def _is_nested(core: bytes, damaged: int, at: int, stop: int) -> bool:
     """Tell whether an object around the one at *at* goes on behind it."""
     if not _GOES_ON.match(core, stop):
         return False
-    # Without any of an object before it, that is what somebody put between records. A copy of what
+    # Without any of an object before it, that is what another program put between records. A copy of what
     # stands before would make a line of many nested records cost the square of its length.
     return (
         core.find(b"{", damaged, at) >= 0

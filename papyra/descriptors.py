@@ -64,7 +64,7 @@ class Descriptors(IOBase):
     def __init__(self) -> None:
         self._opened: list[int] = []
         # `any` runs the whole iterator, since each call returns None. An iterator that has ended
-        # stays so, even if somebody calls `close` again.
+        # stays so, even if the caller calls `close` again.
         self.close = partial(any, self._closing(self._opened))  # type: ignore[assignment]  # bool
 
     def _closing(self, opened: list[int]) -> Iterator[None]:
@@ -103,7 +103,7 @@ class Descriptors(IOBase):
             except FileNotFoundError:
                 try:
                     descriptor = self.open(path, flags | os.O_CREAT | os.O_EXCL)
-                except FileExistsError:  # somebody made it meanwhile
+                except FileExistsError:  # another process made it meanwhile
                     continue
                 own_like(path, like, is_inside=is_inside)
                 return descriptor

@@ -56,7 +56,7 @@ def exposition(*stores: Countable) -> str:
     Args:
         stores: Stores, for asyncio too, anything that has `totals` or `snapshot`, itself or as its
             ``metrics``, and what `papyra.open_counters` returns: the sum over all programs, which
-            has the label ``papyra_scope="store"`` so that nobody adds it to a program's own.
+            has the label ``papyra_scope="store"`` so that a query does not add it to a program's own.
 
     Raises:
         TypeError: if one of them has no counters.

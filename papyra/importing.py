@@ -60,7 +60,7 @@ def import_store(
         progress: Called after each batch.
 
     Raises:
-        NotAStoreError: if *source* is a file of something else; not with *seal*.
+        NotAStoreError: if *source* is not a papyra store; not with *seal*.
         UnsupportedError: if both are one store.
         StoreLockedError: if another import, a compaction or a recovery is under way there.
         StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.

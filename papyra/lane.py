@@ -27,7 +27,7 @@ from papyra.thread_pool import JobThread
 
 #: Calls that are encoded, or being encoded, and not written; one more waits in line.
 MOST_WAITING: Final = 1024
-#: Their bytes: whoever comes when there are more waits in line.
+#: Their bytes: a call that comes when there are more waits in line.
 MOST_BYTES: Final = 16 * 1024 * 1024
 #: Bytes that go to the thread at once; one call alone may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
@@ -127,7 +127,7 @@ class Lane:
         """Have *call* written in its *place*; the future is done when its outcome stands."""
         place.call = call
         place.waiter = told = self.loop.create_future()
-        # Not at once: whatever else is appended in this turn of the loop comes along.
+        # Not at once: what is appended later in this turn of the loop comes along.
         if not self._is_sending and not self._sent:
             self._send_soon()
         return told

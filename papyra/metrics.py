@@ -91,12 +91,12 @@ class PersistenceMetrics:
         )
         # Asked at each append.
         self._counts_written = NAMES[_WRITTEN] not in self._unsupported
-        # A leaf lock: whoever holds it takes no other and calls nobody. It lets its own thread in
+        # A leaf lock: its holder takes no other lock and calls no foreign code. It lets its own thread in
         # again: a finalizer may run there.
         self._new_lock()
         # The thread that looks at them.
         self._holder = 0
-        # Counts that are not in the cells yet: whoever counts waits for nobody.
+        # Counts that are not in the cells yet: a count never waits.
         self._late: deque[tuple[int, int]] = deque()
         # Odd while a late count is on its way into the cells.
         self._moves = 0
@@ -154,7 +154,7 @@ class PersistenceMetrics:
 
     def _amounts(self) -> list[int]:
         """
-        Return the totals in the order of `COUNTERS`, without waiting for whoever looks at the counters.
+        Return the totals in the order of `COUNTERS`, without waiting for a look at the counters.
 
         An exporter holds its own lock while it asks. A finalizer may need that lock in a thread that
         looks at the counters, and both would wait for each other.
@@ -185,7 +185,8 @@ class PersistenceMetrics:
         Raises:
             StoreLockedError, StoreIOError: if other processes see the counters, and one of them
                 resets them for too long, or the system refuses; nothing was reset then.
-            StoreBusyError: if it interrupts another look at them in this very thread; likewise.
+            StoreBusyError: if it interrupts another look at them in this very thread; nothing
+                was reset then.
         """
         me = get_ident()
         if self._holder == me:
@@ -289,7 +290,7 @@ class PersistenceMetrics:
         error = [(_WRITE_ERRORS, 1)] if NAMES[_WRITE_ERRORS] not in self._unsupported else []
         for call in calls:
             if not call.done:
-                # No call between these two, likewise.
+                # No call between these two, for the same reason.
                 late += error
                 call.done = True
 

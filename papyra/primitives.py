@@ -205,7 +205,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Drop what stands in *excess* and is beyond the bound still, and return its names and bytes.
 
-        A compaction calls it before anything else is changed.
+        A compaction calls it first, before it changes a record.
         """
         return {}
 

@@ -8,7 +8,7 @@ Counters of a file store that other processes can read and reset.
         reset             while a reset of all is under way (see `papyra.resets`)
 
 Folding adds the pages without an owner to `retired`, which names them until they are removed:
-interrupted anywhere, it counts nothing twice. Whoever publishes a page, or gives one up, looks at a few
+interrupted anywhere, it counts nothing twice. A process that publishes a page, or gives one up, looks at a few
 others, by chance: the cost does not grow with their number, and the directory stays small, whatever comes
 and goes. A reset folds all.
 """
@@ -99,7 +99,7 @@ class PublishedCounters:
 
         The owners go on meanwhile, and see zero in their own `snapshot` from now on. One that is
         interrupted has reset nothing, or tells the interval in a note of the exception; one that is
-        killed has reset nothing once somebody looks.
+        killed has reset nothing once a process looks.
 
         Raises:
             NotPublishedError: if nothing was ever published here.
@@ -125,7 +125,7 @@ class PublishedCounters:
                 error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
             elif begun:
                 with suppress(PapyraError), self._locked(LOCK_EXCLUSIVE):
-                    pass  # takes it back; else whoever looks next does
+                    pass  # takes it back; otherwise the next look does
             raise
         return counts
 
@@ -217,7 +217,7 @@ def publish(
         model: A path whose owner all that is made here will have.
         metrics: They keep their counts, and count in the page from now on.
         timeout: Seconds that this, and every reset of the page, waits for others.
-        is_hurried: This waits for nobody; resets do.
+        is_hurried: This does not wait for a lock; resets do.
 
     Raises:
         OSError: if the page cannot be made; nothing was moved then.

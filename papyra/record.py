@@ -301,7 +301,7 @@ def stand_in(line: bytes, reason: str) -> StandIn:
 
 
 class NotParsedError(ValueError):
-    """A line that `seal` made, by its checksum and its form, is not JSON: nobody can read it."""
+    """A line that `seal` made, by its checksum and its form, is not JSON: it cannot be read."""
 
 
 def decode(line: bytes) -> Record | None:

@@ -131,10 +131,10 @@ class CompactionReport(NamedTuple):
         anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
-        remaining: What is still wrong: after a compaction, files beside the store that are none of
+        remaining: What is still wrong: after a compaction, files beside the store that do not belong to
             its own; after a dry run, all *anomalies*.
         files_dropped: Whole files that a store with a bound for their number had too many; they
-            are gone before anything else is looked at, and damage in them is not looked for.
+            are gone before the others are looked at, and damage in them is not looked for.
         dry_run: Nothing was changed; all of this is what a compaction would do. The retention is
             applied to what stands there at the time: what is appended between the two may push
             more records out.

@@ -2,7 +2,7 @@
 A reset of all published counters that is under way, so that one that ends early can be taken back.
 
 The file `reset` names the pages that are reset, and what `retired` held before. It is on the disk
-before the first page changes, and its removal is the moment of the reset. Whoever next gets the lock
+before the first page changes, and its removal is the moment of the reset. The next process that gets the lock
 exclusively and finds it puts everything back: a page keeps its old baseline in its other bank, and
 the number of its resets tells whether it was reached. So an interrupted or killed reset has reset
 nothing, and nothing is missing from what resets return.

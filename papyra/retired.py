@@ -25,12 +25,12 @@ class Tally:
 
     Attributes:
         amounts: What was counted since each was opened, in the order of `papyra.COUNTERS`.
-        baseline: What of that was counted before the last resets, likewise.
+        baseline: What of that was counted before the last resets, by name too.
         since: The earliest last reset, or opening, in seconds since the epoch.
         live: Store objects that are open now, and counted.
         exited: Store objects that were closed, or whose process is gone.
         unpublished: Store objects that append, but whose counts could not be published; they are
-            in none of the sums.
+            not in the sums.
     """
 
     def __init__(self) -> None:

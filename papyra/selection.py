@@ -61,7 +61,7 @@ def query_of(kind: str | None, since: float | None, limit: int | None, *, strict
     if since is not None and not (is_number and since == since):  # noqa: PLR0124  NaN is not
         raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
     if kind is not None and not isinstance(kind, str):
-        raise ValueError(f"kind is {kind!r}: a string is needed, or None")
+        raise ValueError(f"kind must be a string or None, got {kind!r:.80}")
     return Query(kind, since, limit, strict)
 
 
@@ -275,7 +275,7 @@ class Sorter:
     Args:
         retention: What stays of the records.
         now: The time by which they are judged.
-        may_repeat: Whether records may be repeated: a look before found some, or nobody looked.
+        may_repeat: Whether records may be repeated: a look before found some, or there was no look.
 
     Attributes:
         kept: Records that stay.
@@ -362,5 +362,5 @@ class Sorter:
         is_cut_lost = self._cut is not None and not self._reached and source == self._cut.place[0]
         if is_cut_lost or not self._repeats.is_as_expected(source):
             raise PapyraError(
-                f"{source}: somebody changed the store meanwhile; it was left as it is; try again"
+                f"{source}: another program changed the store meanwhile; it was left as it is; try again"
             )

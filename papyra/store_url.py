@@ -292,7 +292,7 @@ def _may_have_password(rest: str, path: str) -> bool:
 
 
 def _unknown(url: str) -> str:
-    """Say what is wrong with a *url* whose scheme is none of ours; it may be that of a server, misspelt."""
+    """Say what is wrong with a *url* whose scheme papyra does not know; it may be that of a server, misspelt."""
     known = f"a store URL begins with one of {', '.join(f'{name}:' for name in _KINDS)}"
     if not url:
         return f"the store URL is empty, as where a variable is not set; {known}"

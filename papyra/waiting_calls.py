@@ -39,7 +39,7 @@ class WaitingCalls:
         return soon_of(self._pending.copy())
 
     def append_soon(self, store: Store, call: Call) -> None:
-        """Have *call* written by whoever leads next; no lock is taken, save where the store is closed."""
+        """Have the next leader write *call*; no lock is taken, except where the store is closed."""
         self._pending.append(call)
         if store._closed:  # meanwhile: perhaps after `close` looked here for the last time
             self.refuse_soon(store)
@@ -108,7 +108,7 @@ class WaitingCalls:
         store.metrics._settle_failed(calls)
 
     def _fail_abandoned(self, store: Store, calls: Sequence[Call]) -> None:
-        # One that never lined up has nobody left: its caller was the leader.
+        # One that never lined up has no caller left: that was the leader.
         store.metrics._settle_failed(missing(calls, self._pending.copy()))
 
     def _leave(self, call: Call) -> bool:

@@ -3,7 +3,7 @@ Papyra's counters as OpenTelemetry's observable counters.
 
 On each collection the bridge's exporter reads the totals of its stores, takes the difference to
 what it saw last, and adds it to the exported total of the store's attribute set. So an export is
-exact, however many readers ask and whoever resets, closes or drops a store meanwhile: nothing is
+exact, however many readers ask, and if a store is reset, closed or dropped meanwhile: nothing is
 lost, nothing counted twice, and no exported total falls.
 
 It needs OpenTelemetry's API alone; the SDK and its exporters are the program's.
@@ -86,7 +86,7 @@ class MetricsBridge:
             TypeError: if *store* has no counters, or *name* is not a string.
         """
         if name is not None and not isinstance(name, str):
-            raise TypeError(f"name is {name!r}: a string is needed, or None")
+            raise TypeError(f"name must be a string or None, got {name!r:.80}")
         # Asked anew each time: the global provider is a proxy until the program has set one.
         if find(self._provider) is not self._exporter:
             raise second(self._provider)

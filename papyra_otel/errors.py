@@ -3,7 +3,7 @@ Every error that papyra_otel raises of its own accord.
 
     PapyraError
     ├── BridgeError (ValueError)        a bridge or a name that would make the exported counts wrong
-    └── AddressError (OSError)          the address to serve on is not to be had
+    └── AddressError (OSError)          the address cannot be served on
 """
 
 from papyra.errors import PapyraError

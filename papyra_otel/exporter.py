@@ -72,7 +72,7 @@ class Exporter:
     def __init__(self, provider: MeterProvider, owner: object) -> None:
         self.provider = provider
         self.owner: object = owner
-        # Nobody is called under it but the stores' counters, which call nobody. It lets its own
+        # Only the stores' counters are called under it, and they call no foreign code. It lets its own
         # thread in again: a finalizer may add or remove a store there, which then waits its turn.
         self._lock = RLock()
         self._is_at_work = False
@@ -94,7 +94,7 @@ class Exporter:
         if isinstance(meter, NoOpMeter) and not isinstance(self.provider, NoOpMeterProvider):
             warn(
                 "%r exports nothing: it was shut down, or OTEL_SDK_DISABLED is set; the counters"
-                " are to be had from papyra.exposition, and from papyra_otel.prometheus.serve",
+                " can be read from papyra.exposition, and from papyra_otel.prometheus.serve",
                 self.provider,
             )
         for counter in COUNTERS:

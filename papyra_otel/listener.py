@@ -104,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
                 left -= len(got)
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002, ANN401  the base's
-        """Log nothing: what was asked for is nobody's business."""
+        """Log nothing: requests are not events of the program."""
 
 
 class Listener(TCPServer):
@@ -233,7 +233,7 @@ def listen(
     Return a listener on the first address of *host*.
 
     Raises:
-        OSError: if the address is not to be had.
+        OSError: if the address cannot be listened on.
     """
     resolve: Callable[..., list[Any]] = socket.getaddrinfo
     family, _, _, _, address = resolve(

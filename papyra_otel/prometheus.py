@@ -29,7 +29,7 @@ from papyra_otel.listener import Listener, listen
 _HOST: Final = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
 #: What to do about an address that is refused, by the error's number.
 _REMEDIES: Final = {
-    EADDRINUSE: "somebody listens there; take another port, or 0 for any free one",
+    EADDRINUSE: "another program listens there; take another port, or 0 for any free one",
     EACCES: "take a port from 1024 on, or 0 for any free one",
 }
 #: Seconds between two looks of the serving thread at whether it is to end.
@@ -115,7 +115,7 @@ class _OwnReader(GuardedReader):
     """A reader that adds no series of the SDK's own, whatever the environment says."""
 
     def _set_meter_provider(self, meter_provider: APIMeterProvider) -> None:
-        """Tell nobody how long a collection took (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)."""
+        """Do not record how long a collection took (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)."""
 
 
 class _OwnProvider(MeterProvider):
@@ -131,7 +131,7 @@ class _OwnProvider(MeterProvider):
             [reader],
             resource=Resource.get_empty(),
             exemplar_filter=AlwaysOffExemplarFilter(),
-            shutdown_on_exit=False,  # there is nobody to push to
+            shutdown_on_exit=False,  # it has no receiver to push to
         )
         self._disabled = False  # OTEL_SDK_DISABLED
 
@@ -161,7 +161,7 @@ class PrometheusServer:
             target=self._listener.serve_forever,
             args=(_POLL,),
             name=f"papyra-prometheus-{self.port}",
-            daemon=True,  # whoever forgets to close it can end all the same
+            daemon=True,  # a program that forgets to close it can end all the same
         )
         self._thread.start()
 
@@ -192,11 +192,11 @@ def serve(*stores: Countable, host: str = "127.0.0.1", port: int = 9464) -> Prom
 
     Args:
         stores: More can be added later; see `PrometheusServer.bridge`.
-        host: An address of this machine; 0.0.0.0 is all of them, for everybody to read.
+        host: An address of this machine; 0.0.0.0 is all of them, readable from other machines.
         port: 0 is any free one.
 
     Raises:
-        AddressError: if the address is not to be had.
+        AddressError: if the address cannot be listened on.
     """
     server = PrometheusServer(host, port)
     try:
@@ -210,7 +210,7 @@ def serve(*stores: Countable, host: str = "127.0.0.1", port: int = 9464) -> Prom
 
 def _listen(host: str, port: int, registry: CollectorRegistry) -> Listener:
     if not 0 <= port <= 65535:  # noqa: PLR2004  the ports that there are
-        raise ValueError(f"port is {port}: 0 to 65535 is needed")
+        raise ValueError(f"port must be 0 to 65535, got {port}")
     if not _HOST.fullmatch(host):  # a URL, perhaps, with a password in it
         raise AddressError(
             EINVAL, "host must be a name or an address of this machine", _url("HOST", port)
@@ -221,7 +221,7 @@ def _listen(host: str, port: int, registry: CollectorRegistry) -> Listener:
         wrong = "host must be a name that can be looked up, of labels of at most 63 characters"
         raise AddressError(EINVAL, wrong, _url(host, port)) from None
     except OSError as error:
-        remedy = _REMEDIES.get(error.errno or 0, "host is to be an address of this machine")
+        remedy = _REMEDIES.get(error.errno or 0, "host must be an address of this machine")
         raise AddressError(
             error.errno, f"{error.strerror or error}; {remedy}", _url(host, port)
         ) from error

@@ -149,7 +149,7 @@ def reset(*, url: str, as_json: bool) -> int:
         interval = source.reset()
         if as_json:
             try:
-                # First: it is told nowhere else, and stdout's reader may have gone.
+                # First: stderr alone tells it, and stdout's reader may have gone.
                 write(sys.stderr, json_line({"store": source.source, "interval": interval}))
             finally:
                 emit(json_line(dict.fromkeys(interval, 0)))
@@ -200,8 +200,8 @@ def _list(url: str, *, as_json: bool) -> int:
 @app.command(help=help_texts.COMPACT)
 @takes_store
 @click.option("--max-records", metavar="N", help="Keep the newest N records.")
-@click.option("--max-age", metavar="TIME", help="Keep what is no older, as 90s, 12h, 7d, 2w.")
-@click.option("--max-total-bytes", metavar="SIZE", help="Keep so much, as 500MB, 2GiB.")
+@click.option("--max-age", metavar="TIME", help="Keep records up to this old, as 90s, 12h, 7d, 2w.")
+@click.option("--max-total-bytes", metavar="SIZE", help="Keep at most this size, as 500MB, 2GiB.")
 @click.option("--dry-run", is_flag=True, help="Only show what would go; change nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask, even if most of the records would go.")
 @_json

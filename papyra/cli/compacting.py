@@ -24,7 +24,7 @@ def compact(
     Compact the store at *url*, or say what that would do, and return the store's place too.
 
     Raises:
-        ConfirmationError: if most of the records would go, and nobody agreed to that.
+        ConfirmationError: if most of the records would go, and the operator did not agree.
     """
     with (
         warnings_told(unless=as_json),
@@ -52,7 +52,7 @@ def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
 
 
 def _confirm(source: str, report: "CompactionReport", *, as_json: bool) -> None:
-    """Have somebody agree, if most of the records would go."""
+    """Ask the operator to agree, if most of the records would go."""
     if 2 * report.dropped <= report.kept + report.dropped:
         return
     going = f"{source}: {wording.going(report)}"
@@ -75,6 +75,6 @@ def _confirm(source: str, report: "CompactionReport", *, as_json: bool) -> None:
 
 
 def _is_at_terminal() -> bool:
-    """Tell whether there is somebody to ask."""
+    """Tell whether an operator can be asked."""
     streams = (sys.stdin, sys.stderr)
     return all(stream is not None and stream.isatty() for stream in streams)

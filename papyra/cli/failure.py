@@ -27,8 +27,8 @@ EXIT_CODES: Final = {
     MISUSED: "the command or the store URL is wrong, or it needs --yes",
     ANOMALY: "a scan, dry run or import found damage, or a repair left some",
     NOT_PUBLISHED: "no counters are published",
-    LOCKED: "somebody else holds the store",
-    NOT_FOUND: "there is no such store",
+    LOCKED: "the store is locked by another program",
+    NOT_FOUND: "the store does not exist",
     INTERRUPTED: "interrupted (Ctrl-C)",
 }
 
@@ -39,7 +39,7 @@ class UsageError(Exception):
 
 class ConfirmationError(Exception):
     """
-    A compaction would drop most of a store, and nobody agreed to that; nothing was changed.
+    A compaction would drop most of a store, and the operator did not agree; nothing was changed.
 
     Args:
         message: What to tell.

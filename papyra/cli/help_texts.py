@@ -62,8 +62,8 @@ RECOVER: Final = (
 Take damage out of the store.
 
 Every byte that is removed is saved in the quarantine first, the directory PATH.quarantine beside the
-store. Intact records stay as they are. If damage or a file that is none of the store's remains, or a dry
-run found any, the exit code is 3.
+store. Intact records stay as they are. If damage remains, or a file that does not belong to the store, or
+a dry run found any, the exit code is 3.
 
 --undo puts back what a recovery or compaction saved, byte for byte. That works while the store has only
 been appended to since.
@@ -79,8 +79,8 @@ Dropped records are not saved anywhere: look first with --dry-run. The retention
 --max-age and --max-total-bytes, or the URL's options of these names, as in
 json:actors.ndjson?max_age=7d; without one no record is dropped. An age leaves records alone whose
 timestamps are below 1,000,000,000, which are not wall-clock times. Of rotating: the oldest files beyond
-max_files go first, whole. Damage is moved to the quarantine, as by recover. If anything remains that is
-none of the store's, or a dry run found damage, the exit code is 3.
+max_files go first, whole. Damage is moved to the quarantine, as by recover. If a file remains that
+does not belong to the store, or a dry run found damage, the exit code is 3.
 
 If more than half of the records would go, the command asks on a terminal; elsewhere it changes nothing
 without --yes, and the exit code is 2. What goes is decided when it is done: records that are appended

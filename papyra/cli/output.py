@@ -82,7 +82,7 @@ def warnings_told(*, unless: bool) -> Generator[None]:
 
 @contextmanager
 def progress_told() -> "Generator[Callable[[int, int], None] | None]":
-    """Give what shows on a terminal how far an import is; None where nobody looks on."""
+    """Give what shows on a terminal how far an import is; None where stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return

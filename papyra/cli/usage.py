@@ -41,7 +41,7 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A group, likewise."""
+    """A group whose mistakes name its own help."""
 
     command_class = Command
 

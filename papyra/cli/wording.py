@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     )
     from papyra.retired import Tally
 
-#: The store of who names none.
+#: The store of a command that does not name one.
 DEFAULT_STORE: Final = "json:papyra.ndjson"
 #: Kinds of dropped records that are told; the others are counted.
 _MOST_KINDS: Final = 5
@@ -30,7 +30,7 @@ _LATEST: Final = 253_402_000_000
 
 
 def about(source: str, tally: "Tally") -> dict[str, object]:
-    """Return what else is known of the counters; None where a server does not know it."""
+    """Return what is known about the counters; None where a server does not know it."""
     is_known = bool(tally.live or tally.exited)
     return {
         "store": source,
@@ -78,7 +78,7 @@ def scan(url: str, source: str, report: "ScanReport") -> str:
     if report.clean:
         return _text(*kept, f"{source}: {summary}; no anomalies")
     if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
-        hint = "no record is damaged; move away what is none of the store's"
+        hint = "no record is damaged; move away the files that do not belong to the store"
     elif any(option.startswith("layout=") for option in url.partition("?")[2].split("&")):
         hint = "0.3.0's streams are only read; papyra import copies what is intact"
     else:

@@ -258,7 +258,9 @@ def test_files_that_are_none_of_the_stores_are_no_reason_to_recover(shell: Shell
     done = shell.papyra("scan")
 
     assert done.code == 3
-    assert done.out.endswith("no record is damaged; move away what is none of the store's\n")
+    assert done.out.endswith(
+        "no record is damaged; move away the files that do not belong to the store\n"
+    )
 
 
 def test_a_file_without_a_record_may_be_no_store(shell: Shell) -> None:

@@ -390,11 +390,11 @@ def test_no_flipped_bit_in_what_was_saved_puts_anything_back_or_hides_the_rest(
             changed = bytearray(whole)
             changed[bit // 8] ^= 1 << bit % 8
             file.write_bytes(changed)
-            with pytest.raises(UndoError, match="somebody changed what was saved"):
+            with pytest.raises(UndoError, match="what was saved has been changed since"):
                 store.recover(undo=second)
             saved = {entry.id: entry.obstacle for entry in store.quarantined()}
             assert list(saved) == sorted([first, second])
-            assert "somebody changed what was saved" in saved[second]
+            assert "what was saved has been changed since" in saved[second]
         assert file_kind.path.read_bytes() == clean
         file.write_bytes(whole)
         store.recover(undo=second)

@@ -121,7 +121,7 @@ def test_what_has_no_counters_is_refused(bridge: MetricsBridge, stranger: object
 
 
 def test_a_name_that_is_no_text_is_refused(bridge: MetricsBridge) -> None:
-    with pytest.raises(TypeError, match="name is 5: a string is needed"):
+    with pytest.raises(TypeError, match="name must be a string or None, got 5"):
         bridge.add(MemoryBackend(), name=5)  # type: ignore[arg-type]
 
 

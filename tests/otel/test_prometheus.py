@@ -113,7 +113,7 @@ def test_a_port_in_use_is_refused_with_a_sentence_and_free_again_after_close() -
         with pytest.raises(AddressError) as caught:
             serve(MemoryBackend(), port=first.port)
         assert str(caught.value) == (
-            f"http://127.0.0.1:{first.port}/metrics: Address already in use; somebody listens"
+            f"http://127.0.0.1:{first.port}/metrics: Address already in use; another program listens"
             " there; take another port, or 0 for any free one"
         )
         assert caught.value.errno == errno.EADDRINUSE
@@ -125,13 +125,13 @@ def test_a_port_in_use_is_refused_with_a_sentence_and_free_again_after_close() -
 
 
 def test_an_address_of_no_machine_is_refused_with_a_sentence() -> None:
-    with pytest.raises(AddressError, match=r"^http://192\.0\.2\.1:0/metrics: .*; host is to be an"):
+    with pytest.raises(AddressError, match=r"^http://192\.0\.2\.1:0/metrics: .*; host must be an"):
         serve(host="192.0.2.1", port=0)
 
 
 @pytest.mark.parametrize("port", [-1, 65_536])
 def test_a_port_that_is_none_is_refused(port: int) -> None:
-    with pytest.raises(ValueError, match="0 to 65535"):
+    with pytest.raises(ValueError, match="port must be 0 to 65535, got "):
         serve(port=port)
 
 

@@ -71,7 +71,7 @@ def test_a_certificate_of_another_host_is_refused(secured: Secured) -> None:
 @pytest.mark.parametrize("name", ["ca", "cert", "key"])
 def test_files_are_for_tls_and_must_be_there(tmp_path: Path, name: str) -> None:
     for use in (open_store, open_counters):
-        with pytest.raises(StoreURLError, match="no such file"):
+        with pytest.raises(StoreURLError, match="must be the path of a file that exists"):
             use(f"rediss://h?{name}={tmp_path / 'missing'}")
         with pytest.raises(StoreURLError, match="unknown option"):
             use(f"redis://h?{name}=x")

@@ -50,7 +50,7 @@ class ActiveFile:
         descriptor: Of the active file, for appending and reading; -1 before the first append.
         lock: Of the lock file; -1 before the first append.
         at_look: Called with the lock's descriptor when it is looked whether the files were moved,
-            which is every 50 ms at the most; the lock is held.
+            which is at most every 50 ms; the lock is held.
         end: Where the active file ended after this object's last append; -1 before.
     """
 

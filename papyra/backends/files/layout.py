@@ -125,7 +125,7 @@ class Layout:
 
     @property
     def owner(self) -> str:
-        """What new side files are made like: the active file, else the newest one, else the directory."""
+        """What new side files are made like: the active file, or the newest one, or the directory."""
         if os.path.exists(self.path):
             return self.path
         *before, _ = self.slots()
@@ -185,7 +185,7 @@ class Layout:
         self.stat()
 
     def miss(self, reason: str | None, consequence: str) -> None:
-        """Have it logged, once, that the file system lacks something; no *reason* is no lack."""
+        """Have it logged, once, that the file system lacks something; without a *reason*, nothing is lacking."""
         if reason and consequence not in self._missed:
             self._missed.add(consequence)
             self.untold.append(f"{self.path}: {consequence} ({reason})")
@@ -295,7 +295,7 @@ def _state_of(directory: str) -> _State:
     Return what changes with every change of the names in *directory*; () if that cannot be known.
 
     Its own time does not: copying into it with rsync -a, tar or cp -a puts that back to what it was
-    elsewhere, always the same. The time of the last change of its entry can be set by nobody; but
+    elsewhere, always the same. The time of the last change of its entry cannot be set by any program; but
     Windows has none, FAT and exFAT show the other one in its place, and others show 0.
     """
     status = os.stat(directory)

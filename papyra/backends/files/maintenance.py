@@ -24,7 +24,7 @@ class Maintenance(FileLock):
         self._layout = layout
 
     def __call__(self) -> None:
-        """Say that the lock is still held; on a server somebody could have taken it over."""
+        """Say that the lock is still held; on a server another process could have taken it over."""
 
     def _acquire(self) -> None:
         layout = self._layout

@@ -54,7 +54,7 @@ class Saved:
         chapters: What it says of whole files.
 
     Raises:
-        UndoError: if it is not there, or somebody changed it.
+        UndoError: if it is not there, or it was changed since.
     """
 
     def __init__(self, layout: Layout, id_: str) -> None:
@@ -145,7 +145,7 @@ class Saved:
 
     def _changed(self, what: str) -> UndoError:
         return UndoError(
-            f"{self.directory}: somebody changed what was saved ({what}); nothing was changed"
+            f"{self.directory}: what was saved has been changed since ({what}); the store was left as it is"
             " in the store"
         )
 

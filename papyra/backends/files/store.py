@@ -164,7 +164,7 @@ class FileBackend(PersistenceBackend):
             except OSError as error:
                 if error.errno == errno.EBADF:
                     return
-                if not is_ending():  # no descriptor is to be had: not now
+                if not is_ending():  # the process cannot open another descriptor now
                     sync_soon(self)
                     return
                 descriptor = self._active.descriptor

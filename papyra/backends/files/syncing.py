@@ -81,7 +81,7 @@ class _Syncer:
         return self._thread is not None and self._thread.is_alive()
 
     def _start(self, store: Dirty) -> bool:
-        """Start the thread; False if that is somebody else's to do now, or cannot be done."""
+        """Start the thread; False if another thread starts it now, or it cannot be started."""
         held: list[bool] = []
         try:
             # Not waited for: a finalizer may append while this very thread starts it. One call of C:

@@ -117,7 +117,7 @@ def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, time
                 new.write(chunk)
             if (new.size, new.checksum) != (end["undone_size"], end["undone_checksum"]):
                 raise UndoError(
-                    f"{saved.directory}: somebody changed what was saved; nothing was changed"
+                    f"{saved.directory}: what was saved has been changed since; the store was left as it is"
                 )
             new.sync()
             new.take_place(timeout=timeout)

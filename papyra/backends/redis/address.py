@@ -145,7 +145,7 @@ def _tls(files: dict[str, str | None], scheme: str) -> dict[str, str]:
         raise ValueError(f"{', '.join(given)}: for rediss:// alone, which is TLS")
     for name, path in given.items():
         if not os.path.isfile(path):
-            raise ValueError(f"{name} must be the path of a file; there is no such file")
+            raise ValueError(f"{name} must be the path of a file that exists")
     names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
     return {names[name]: path for name, path in given.items()}
 
