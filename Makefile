@@ -24,9 +24,10 @@ check: $(VENV)/.installed-dev
 test: $(VENV)/.installed
 	$(PYTEST) -m 'not faults'
 
-# The faults in their short forms: what `make test` leaves out.
+# The faults in their short forms: what `make test` leaves out. One after the other: they fork, kill
+# and fill disks, and a process of tests that ended with one of them would take others along.
 test-faults: $(VENV)/.installed
-	$(PYTEST) -m faults
+	$(PY) -m pytest -m faults
 
 test-all: test test-faults
 
