@@ -53,13 +53,7 @@ class CommitQueue(WaitingCalls):
         leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
     """
 
-    __slots__ = (
-        "_before",
-        "_error",
-        "_lock",
-        "leader",
-        "writer",
-    )
+    __slots__ = ("_before", "_error", "_lock", "leader", "writer")
 
     def __init__(self) -> None:
         super().__init__()
@@ -81,21 +75,28 @@ class CommitQueue(WaitingCalls):
             Exception: whatever the store could not write it for; it is counted by then.
         """
         me = get_ident()
+        held = False
+        findings: Sequence[Anomaly] = ()
         try:
             # Where this very thread holds the door or the counters, a leader would wait for it.
-            if self._pending or self.leader or self._at_door or store.metrics._is_held_here():
+            if not (self._pending or self.leader or self._at_door or store.metrics._is_held_here()):
+                try:
+                    # One call of C: no interrupt comes between getting the lock and noting it. It does not
+                    # wait: another thread may have got it just now, and keep it beyond the deadline.
+                    [held] = map(self._lock.acquire, (False,))
+                    if held:  # it need not line up: two locks and a look cheaper
+                        self.leader = me
+                        findings = self._lead(store, (), (call,), call.deadline)
+                finally:
+                    if held:
+                        self.leader = NOBODY
+                        self._lock.release()
+            if not held:
                 self.refuse_reentry(store)
                 self._pending.append(call)
                 self._see_through(store, call, (call,))
-            else:  # who finds nobody there need not line up: two locks and a look cheaper
-                with self._lock:
-                    try:
-                        self.leader = me
-                        findings = self._lead(store, (), (call,))
-                    finally:
-                        self.leader = NOBODY
-                if self._pending or findings or store._untold:
-                    self._follow_up(store, findings)
+            elif self._pending or findings or store._untold:
+                self._follow_up(store, findings)
         except BaseException as interrupt:
             self._give_up(store, call, interrupt)
             raise
@@ -142,20 +143,19 @@ class CommitQueue(WaitingCalls):
             Exception: whatever the store could not write it for; it is counted by then.
         """
         me = get_ident()
-        held: list[bool] = []
+        held = False
         try:
             if self._pending or self.leader:
                 self.refuse_reentry(store)
                 return False
             try:
-                # One call of C: no interrupt comes between getting the lock and noting it.
-                held.extend(map(self._lock.acquire, (False,)))
-                if True not in held or self._pending:
+                [held] = map(self._lock.acquire, (False,))  # likewise
+                if not held or self._pending:
                     return False
                 self.leader = me
                 findings = self._lead(store, (), (call,), NOW)
             finally:
-                if True in held:
+                if held:
                     self.leader = NOBODY
                     self._lock.release()
             if self._pending or findings or store._untold:
@@ -204,16 +204,24 @@ class CommitQueue(WaitingCalls):
             if self.leader:
                 self._wait(store, call)
                 continue
-            with self._lock:
-                try:
+            held = False
+            findings: Sequence[Anomaly] = ()
+            patience = max(0.0, min(call.deadline - monotonic(), _LOOK_AGAIN))
+            try:
+                [held] = map(self._lock.acquire, (True,), (patience,))
+                if held:
                     self.leader = me
                     findings = () if call.done else self._lead(store, own)
-                except StoreLockedError as error:
-                    findings = ()
-                    self._give_up(store, call, error)
-                finally:
+            except StoreLockedError as error:
+                self._give_up(store, call, error)
+            finally:
+                if held:
                     self.leader = NOBODY
-            self._follow_up(store, findings)
+                    self._lock.release()
+            if held:
+                self._follow_up(store, findings)
+            else:
+                self._wait(store, call)
 
     def _follow_up(self, store: Store, findings: Sequence[Anomaly]) -> None:
         """Do what is left to do once the lock is free again."""
@@ -276,9 +284,7 @@ class CommitQueue(WaitingCalls):
                 lines.append(body if call.is_sealed else seal(body, writer, number))
         findings = store._append(lines, deadline=deadline)
         if store._stored == before:  # else it would be written again and again
-            if (
-                self.writer != writer
-            ):  # the store gave it another, since its numbers are used already
+            if self.writer != writer:  # the store gave it another: its numbers are used already
                 return self._write(store, deadline)
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"

@@ -23,7 +23,16 @@ class Seen:
             id after the one that was met last.
     """
 
-    __slots__ = ("_copies", "_ending", "_lasts", "_number", "_writers", "next_end")
+    __slots__ = (
+        "_copies",
+        "_ending",
+        "_firsts",
+        "_lasts",
+        "_number",
+        "_writer",
+        "_writers",
+        "next_end",
+    )
 
     def __init__(self) -> None:
         self._copies = Copies()
@@ -33,6 +42,9 @@ class Seen:
         # What it is made of, and where the number is put once the record is met.
         self._ending = b""
         self._number = 0
+        # Of the id that was met last: its writer, and that one's ranges.
+        self._writer = ""
+        self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def add(self, record: Record, line: bytes | int) -> bool:
@@ -58,12 +70,21 @@ class Seen:
         if named is None:
             return True
         writer, number = named
-        firsts, lasts = self._writers.setdefault(writer, ([], []))
+        firsts, lasts = self._firsts, self._lasts
+        if writer != self._writer or not lasts:
+            self._firsts, self._lasts = self._writers.setdefault(writer, ([], []))
+            firsts, lasts = self._firsts, self._lasts
+            self._writer = writer
+            self._ending = b"%b%b-" % (ID, quoted(writer)[1:-1].encode("ascii"))
+        elif len(firsts) == 1 and number == firsts[0] - 1:
+            firsts[0] = (
+                number  # as from the newest on; what comes next in the other direction stays
+            )
+            return True
         is_new = _insert(firsts, lasts, number, number)
         # Only behind the last range it is sure to be new, and to join that one.
-        self._lasts, self._number = lasts, lasts[-1] + 1
-        self._ending = b"%b%b-" % (ID, quoted(writer)[1:-1].encode("ascii"))
-        self.next_end = b'%b%d"' % (self._ending, self._number)
+        self._number = number = lasts[-1] + 1
+        self.next_end = b'%b%d"' % (self._ending, number)
         return is_new
 
 

@@ -419,3 +419,38 @@ def test_a_record_that_waits_without_a_caller_does_not_keep_the_next_leader_asle
     queue._pending.extend((left, waiting))
     queue._wake_next()
     assert not waiting.gate.locked()
+
+
+@pytest.mark.parametrize("is_lined_up", [False, True])
+def test_a_call_that_another_thread_was_faster_than_gives_up_at_its_deadline(
+    *, is_lined_up: bool
+) -> None:
+    held, done = threading.Event(), threading.Event()
+    store = MemoryBackend(lock_timeout=0.05)
+
+    def hold() -> None:
+        # As one that got the lock behind the other's look at the leader, before it says that it leads.
+        with store._queue._lock:
+            held.set()
+            done.wait(20)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    try:
+        if is_lined_up:
+            store.append_soon(event(1))
+        with pytest.raises(StoreLockedError, match="another thread"):
+            store.append(event(2))
+        with pytest.raises(StoreLockedError, match="another thread"):
+            store.append_many([event(3), event(4)])
+    finally:
+        done.set()
+        holder.join()
+
+    store.append(event(5))
+    assert numbers(store.read()) == ([1, 5] if is_lined_up else [5])
+    written = 2 if is_lined_up else 1
+    assert store.metrics.snapshot() == counts(
+        records_written=written, write_errors=2, records_read=written
+    )

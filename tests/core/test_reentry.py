@@ -13,15 +13,17 @@ from functools import partial
 
 import pytest
 from reentry import Nested, interrupted
-from stores import FileKind, Kind, counts, event, led_by_another_thread
+from stores import FileKind, Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import (
     MemoryBackend,
     PersistenceBackend,
     PersistenceMetrics,
+    StoreBusyError,
     StoreClosedError,
 )
 from papyra.aio import AsyncBackend
+from papyra.backends.files import store as store_module
 from papyra.metrics import LocalBook
 
 #: Seconds after which a call that waits for itself is ended, and the test run with it.
@@ -307,3 +309,34 @@ def test_an_append_of_a_loop_from_within_an_append_of_it_is_refused() -> None:
         assert backend.metrics.snapshot() == counts(records_written=1, write_errors=1)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("work", ["compact", "undo"])
+def test_without_flock_an_append_from_within_a_rewrite_is_refused_at_once(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    monkeypatch.setattr(store_module, "HAS_FLOCK", False)
+    name = "rewrite" if work == "compact" else "undo"
+    real = getattr(store_module, name)
+    refused: list[str] = []
+    with file_kind.open() as store:
+        store.append_many([event(1), event(2)])
+        file_kind.put(store, b"torn\n")
+        saved = store.recover().quarantine if work == "undo" else None
+
+        def interrupted_by_an_append(*args: object, **options: object) -> object:
+            with pytest.raises(StoreBusyError) as error:
+                store.append(event(3))  # it would go into the file that is being replaced
+            refused.append(str(error.value))
+            return real(*args, **options)
+
+        monkeypatch.setattr(store_module, name, interrupted_by_an_append)
+        if work == "compact":
+            assert store.compact().quarantine
+        else:
+            assert store.recover(undo=saved).restored == len(b"torn\n")
+
+        assert len(refused) == 1
+        assert store.metrics.snapshot()["write_errors"] == 1
+        store.append(event(4))
+        assert numbers(store.read()) == [1, 2, 4]

@@ -2,11 +2,11 @@
 
 import errno
 import os
-from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from threading import get_ident
-from typing import Final
+from typing import Final, TypeVar
 from weakref import ref
 
 from papyra.anomaly import Anomaly
@@ -34,6 +34,7 @@ from papyra.selection import Judge
 from papyra.sifting import Line
 from papyra.system import HAS_FLOCK, LOCK_NONE, flock, is_mounted, monotonic, sync_data, write_all
 
+_Result = TypeVar("_Result")
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
 
@@ -258,9 +259,8 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "rewriting ended where it was"):
             if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
-            with self._maintained(), self._writers_out():
-                self._release_file()
-                done = rewrite(layout, judge, timeout=timeout)
+            with self._maintained():
+                done = self._without_writers(partial(rewrite, layout, judge, timeout=timeout))
         self._tell()
         return done
 
@@ -273,9 +273,10 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "undoing"):
             if dry_run:
                 return undo(layout, id_, dry_run=True, timeout=timeout)
-            with self._maintained(), self._writers_out():
-                self._release_file()
-                restored = undo(layout, id_, dry_run=False, timeout=timeout)
+            with self._maintained():
+                restored = self._without_writers(
+                    partial(undo, layout, id_, dry_run=False, timeout=timeout)
+                )
         self._tell()
         return restored
 
@@ -286,14 +287,14 @@ class FileBackend(PersistenceBackend):
     def _maintained(self) -> Maintenance:
         return Maintenance(self._layout, timeout=self._lock_timeout)
 
-    def _writers_out(self) -> AbstractContextManager[object]:
-        """Keep this object from appending, where no flock does."""
-        return nullcontext() if HAS_FLOCK else self._queue._lock
+    def _without_writers(self, do: Callable[[], _Result]) -> _Result:
+        """Return what *do* returns; this object appends nothing meanwhile, where no flock keeps it out."""
+        return do() if HAS_FLOCK else self._queue.alone(self, partial(self._with_file_closed, do))
 
-    def _release_file(self) -> None:
-        """Close the active file, where a file that is open can be neither replaced nor renamed."""
-        if not HAS_FLOCK:
-            self._active.close()
+    def _with_file_closed(self, do: Callable[[], _Result]) -> _Result:
+        """Return what *do* returns where a file that is open can be neither replaced nor renamed."""
+        self._active.close()
+        return do()
 
     def _is_same(self, other: Primitives) -> bool:
         return isinstance(other, FileBackend) and other.source == self.source

@@ -91,6 +91,7 @@ class View:
                 break
             # The first who writes came meanwhile, and may have renamed what was there.
             self.close()
+            self._owner = Descriptors()
         remains = {f.path: partial(self._lines_of, [f]) for f in self.files if f.is_remains}
         others = [file for file in self.files if not file.is_remains]
         self.remains: Remains = Remains(partial(self._lines_of, others), remains)
@@ -102,7 +103,6 @@ class View:
         self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
         sealed = [slot for slot in slots if slot.path != layout.path]
         if len(sealed) < len(slots) and layout.stat() is not None:
-            self._owner = Descriptors()
             self._active = self._owner.open(layout.path, os.O_RDONLY)
         try:
             for slot in sealed:
