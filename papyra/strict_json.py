@@ -29,6 +29,12 @@ _ENOUGH_KEYS: Final = 1024
 _LONG_LIST: Final = 9
 _SAME_EVERYWHERE: Final = frozenset({str, int, bool, type(None)})
 _SCALARS: Final = _SAME_EVERYWHERE | {float}
+
+
+def _all_of(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple.__getitem__(value, slice(None))
+
+
 _encode_list = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 # An OrderedDict has an order of its own, which dict's methods do not know.
 _PLAIN: Final = _SCALARS | {dict, list, tuple, OrderedDict}
@@ -38,7 +44,7 @@ _COPIES: Final[dict[type, Callable[[Any], Any]]] = {
     float: float.__pos__,
     dict: dict.copy,
     list: list.copy,
-    tuple: lambda value: tuple.__getitem__(value, slice(None)),
+    tuple: _all_of,
 }
 
 

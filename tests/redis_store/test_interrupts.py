@@ -44,10 +44,11 @@ def _is_with(frame: FrameType) -> bool:
     """
     Tell whether the line may be a block's end, before its lock is released: no signal strikes there.
 
-    Nor does one where a lock's holder is noted or forgotten, which calls nothing.
+    Nor does one where a lock's holder is noted or forgotten, or at a `try:`, which call nothing: the latter is
+    in no block that Python 3.11 ends properly.
     """
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
-    return line.startswith(("with ", *_HOLDERS))
+    return line.startswith(("with ", "try:", *_HOLDERS))
 
 
 def interrupted(at: int, call: Callable[[], object], *more: int) -> bool:
