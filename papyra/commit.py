@@ -36,6 +36,8 @@ from papyra.waiting_calls import NOBODY, WaitingCalls
 
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05
+#: Seconds that a look after the whole store waits for a leader, however short the lock_timeout is.
+_LEAST_PATIENCE: Final = 1.0
 _Result = TypeVar("_Result")
 
 
@@ -78,8 +80,7 @@ class CommitQueue(WaitingCalls):
         held = False
         findings: Sequence[Anomaly] = ()
         try:
-            # Where this very thread holds the door or the counters, a leader would wait for it.
-            if not (self._pending or self.leader or self._at_door or store.metrics._is_held_here()):
+            if not (self._pending or self.leader):
                 try:
                     # One call of C: no interrupt comes between getting the lock and noting it. It does not
                     # wait: another thread may have got it just now, and keep it beyond the deadline.
@@ -176,17 +177,25 @@ class CommitQueue(WaitingCalls):
 
         Raises:
             StoreBusyError: if this very thread is in the middle of a call; *do* is not called then.
+            StoreLockedError: likewise, if another thread leads for longer than the store's lock_timeout,
+                and for longer than a second. At the end of a program it may have been stopped there for good.
         """
         self.refuse_reentry(store)
         me = get_ident()
-        with self._lock:
-            try:
-                self.leader = me
-                if self._taken:
-                    self._settle_left(store)
-                return do()
-            finally:
+        held = False
+        try:
+            patience = max(store._lock_timeout, _LEAST_PATIENCE)
+            [held] = map(self._lock.acquire, (True,), (patience,))  # as in `commit`
+            if not held:
+                raise StoreLockedError(store.source, patience, "another thread")
+            self.leader = me
+            if self._taken:
+                self._settle_left(store)
+            return do()
+        finally:
+            if held:
                 self.leader = NOBODY
+                self._lock.release()
 
     def refuse_reentry(self, store: Store) -> None:
         """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""

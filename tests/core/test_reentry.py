@@ -27,7 +27,7 @@ from papyra.backends.files import store as store_module
 from papyra.metrics import LocalBook
 
 #: Seconds after which a call that waits for itself is ended, and the test run with it.
-_HANGS = 30.0
+_HANGS = 100.0
 
 
 @pytest.fixture(autouse=True)

@@ -4,26 +4,28 @@ import faulthandler
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from zlib import crc32
 
 import pytest
 from reentry import Nested
-from stores import FileKind, Kind, counts, event
+from stores import FileKind, Kind, counts, event, led_by_another_thread
 
 from papyra import (
     CorruptRecordError,
     PersistenceBackend,
     PersistenceMetrics,
     StoreClosedError,
+    StoreLockedError,
+    WriteOutcomeUnknownError,
     open_store,
 )
 from papyra.calls import Call
 from papyra.record import encode, seal
 
 #: Seconds after which a call that waits for ever is ended, and the test run with it.
-_HANGS = 30.0
+_HANGS = 100.0
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +124,34 @@ def test_a_call_that_meets_the_end_of_the_store_gets_its_error_and_no_id(
     if kind.name != "memory":
         with kind.open() as again:
             assert again.scan().records == before
+
+
+@pytest.mark.parametrize("name", ["close", "compact", "append", "resend"])
+def test_a_call_waits_for_a_leader_that_never_ends_no_longer_than_it_may(
+    kind: Kind, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a daemon thread that the end of the program stopped while it led."""
+    monkeypatch.setattr("papyra.commit._LEAST_PATIENCE", 0.01)
+    error = WriteOutcomeUnknownError("", "cut", "a" * 16, 1, (), 0.0)
+    calls: dict[str, Callable[[PersistenceBackend], object]] = {
+        "close": lambda store: store.close(),
+        "compact": lambda store: store.compact(),
+        "append": lambda store: store.append(event(2)),
+        "resend": lambda store: store.resend(error),
+    }
+    store = kind.open(lock_timeout=0.05)
+    if name != "compact":  # the first one publishes the counters
+        store.append(event(1))
+    if name == "compact" and kind.name == "own":
+        pytest.skip("it needs no leader for a compaction")
+    with (
+        led_by_another_thread(store),
+        pytest.raises(StoreLockedError, match=r"held by another thread for more than 0\.05 s"),
+    ):
+        calls[name](store)
+    assert not store.closed
+    store.close()
+    assert store.closed
 
 
 class _Appender(logging.Handler):
