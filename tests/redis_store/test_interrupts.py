@@ -29,7 +29,7 @@ from servers import Server, running_redis
 # What strikes in a destructor goes nowhere else.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-_HOLDERS = ("self.leader =", "self._at_door =", "self._holder =")
+_HOLDERS = ("self.leader =", "self._at_door =", "self._holder =", "if held", "if True in held")
 SOURCES = tuple(str(Path(str(module.__file__)).parent) for module in (papyra, redis))
 
 
@@ -44,11 +44,11 @@ def _is_with(frame: FrameType) -> bool:
     """
     Tell whether the line may be a block's end, before its lock is released: no signal strikes there.
 
-    Nor does one where a lock's holder is noted or forgotten, or at a `try:`, which call nothing: the latter is
-    in no block that Python 3.11 ends properly.
+    Nor does one where a lock's holder is noted, asked for or forgotten, or at a `try:`, which call nothing: the
+    latter is in no block that Python 3.11 ends properly. One that comes as a lock is released comes behind that.
     """
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
-    return line.startswith(("with ", "try:", *_HOLDERS))
+    return line.startswith(("with ", "try:", "self._lock.release()", *_HOLDERS))
 
 
 def interrupted(at: int, call: Callable[[], object], *more: int) -> bool:
