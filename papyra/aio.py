@@ -23,13 +23,14 @@ from papyra.ahead import Ahead
 from papyra.backend import PersistenceBackend
 from papyra.calls import Call
 from papyra.errors import WriteOutcomeUnknownError, not_copied
+from papyra.forks import forget_in_child
 from papyra.lane import Lane, Writer
 from papyra.metrics import PersistenceMetrics
 from papyra.ordered_writes import AT_ONCE, fail, refuse, write_in_order
 from papyra.record import Record
 from papyra.reports import CompactionReport, Findings, Quarantined, RecoveryReport, ScanReport
 from papyra.selection import Query
-from papyra.system import forget_in_child, monotonic
+from papyra.system import monotonic
 from papyra.thread_pool import JobThread, ThreadPool, run_alone
 
 if TYPE_CHECKING:

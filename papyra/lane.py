@@ -45,9 +45,10 @@ class Lane:
         store: Where the calls are written.
         loop: The loop.
         is_free: No call has a place, and calls are taken: one more would overtake none.
-        turn_began: When the loop's turn had its first append, as `monotonic` has it; None
-            before that.
+        turn_began: When the loop's turn had its first append, by `monotonic`; else None.
     """
+
+    _writer: "Writer | None" = None  # an interrupt may end `__init__` early
 
     def __init__(self, store: PersistenceBackend, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
@@ -66,7 +67,6 @@ class Lane:
         #: How many closings keep calls out.
         self._closings = 0
         self._drained: asyncio.Future[None] | None = None
-        self._writer: Writer | None = None
         self._look: asyncio.TimerHandle | None = None
 
     @property

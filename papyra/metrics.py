@@ -26,7 +26,7 @@ from typing import (
 from papyra.counter_names import COUNTERS, NAMES, CounterName, checked, misnamed, whole
 from papyra.counter_storage import Book, BookMaker, LocalBook
 from papyra.errors import StoreBusyError
-from papyra.system import forget_in_child
+from papyra.forks import forget_in_child
 
 # Also found here: what is counted, beside what counts it.
 __all__ = [

@@ -14,8 +14,9 @@ from contextlib import AbstractContextManager
 from typing import Final, Self
 
 from papyra.descriptors import LockedDescriptors
+from papyra.forks import forget_in_child
 from papyra.metrics import NAMES
-from papyra.system import LOCK_SHARED, forget_in_child, try_lock
+from papyra.system import LOCK_SHARED, try_lock
 
 #: Bytes of a page.
 SIZE: Final = 4096

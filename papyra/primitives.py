@@ -18,13 +18,13 @@ from papyra.errors import (
     UnsupportedError,
     WriteOutcomeUnknownError,
 )
+from papyra.forks import forget_in_child
 from papyra.metrics import PersistenceMetricsMixin
 from papyra.record import MAX_LINE
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.selection import Judge, Part
 from papyra.sifting import Line, Moment, View
-from papyra.system import forget_in_child
 
 # All that the signatures of the primitives name.
 __all__ = [
@@ -42,7 +42,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
     """The part of a store that depends on where it keeps its bytes."""
 
     #: Whether a child process may go on with its copy of the object. One with descriptors or
-    #: connections says False, and lets go of them in `_after_fork`.
+    #: connections says False, and lets go of them in `_let_go_in_child`.
     survives_fork: ClassVar[bool] = True
 
     name: str
@@ -285,13 +285,19 @@ class Primitives(PersistenceMetricsMixin, ABC):
         if self._closed:
             raise StoreClosedError(f"{self.source}: the store is closed; open it again")
 
-    def _after_fork(self) -> None:
+    def _let_go_in_child(self) -> None:
         """
-        Become a child's store: nothing stored yet, nobody waiting.
+        Let go, in a child process, of what the store shares with its parent, and leave that as it is.
 
-        A store that does not survive a fork is refused there from now on; it lets go of what it
-        shares with its parent here, and leaves the parent's untouched.
+        The store may be half made: its `__init__` may have failed, or have run in another thread as the
+        process forked. A store that raises here is refused in the child.
         """
-        self._forked = not self.survives_fork
-        self._stored = 0
+
+    def _after_fork(self) -> None:
+        """Become a child's store: nothing stored yet, nobody waiting; see `_let_go_in_child`."""
+        # First: whatever the store's own part does, parent and child never give the same ids.
+        self._forked = True
         self._queue = CommitQueue()
+        self._stored = 0
+        self._let_go_in_child()
+        self._forked = not self.survives_fork

@@ -1,5 +1,5 @@
 """
-What the operating systems do differently: locks, syncing, forks.
+What the operating systems do differently: locks, syncing, kinds of files.
 
 The only importer of fcntl. Where a facility is missing, its stand-in says what is lost: on
 Windows there is neither flock nor a directory fsync, so a store there belongs to one process.
@@ -16,8 +16,7 @@ from functools import partial
 from importlib import import_module
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 from types import ModuleType
-from typing import Final, Protocol
-from weakref import WeakValueDictionary
+from typing import Final
 
 from papyra.errors import StoreBusyError, StoreIOError, StoreLockedError
 from papyra.own_locks import is_held_here
@@ -300,28 +299,3 @@ def _sync_directory(path: str) -> None:
     finally:
         for descriptor in opened:
             os.close(descriptor)
-
-
-class Forkable(Protocol):
-    """What must not go on in a child process as it was in its parent."""
-
-    def _after_fork(self) -> None:
-        """Become what a child process may use; other threads' locks are held for ever there."""
-
-
-# By identity: a user's store may define __eq__ and so have no hash.
-_forkables: WeakValueDictionary[int, Forkable] = WeakValueDictionary()
-
-
-def forget_in_child(thing: Forkable) -> None:
-    """Call `_after_fork` of *thing* in every child process, before anything else runs there."""
-    _forkables[id(thing)] = thing
-
-
-def _in_child() -> None:
-    for thing in list(_forkables.values()):
-        thing._after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_in_child)

@@ -104,7 +104,7 @@ class ThreadPool:
             self._unfinished -= 1
 
     def __del__(self) -> None:
-        for _ in self._threads:
+        for _ in getattr(self, "_threads", ()):  # an interrupt may have ended `__init__`
             self._jobs.put(None)
 
 

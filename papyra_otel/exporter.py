@@ -23,9 +23,9 @@ from opentelemetry.metrics import (
 )
 
 from papyra.countable import Counters
+from papyra.forks import forget_in_child
 from papyra.log import warn
 from papyra.metrics import COUNTERS, NAMES
-from papyra.system import forget_in_child
 from papyra_otel.errors import BridgeError
 from papyra_otel.source import Left, Series, Source, identity_of
 

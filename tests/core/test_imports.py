@@ -17,6 +17,7 @@ ALLOWED = {
     "anomaly": {"errors"},
     "strict_json": {"errors"},
     "own_locks": set(),
+    "forks": set(),
     "system": {"own_locks", "errors"},
     "descriptors": {"own_locks", "system"},
     "log": set(),
@@ -39,8 +40,8 @@ ALLOWED = {
     },
     "counter_names": set(),
     "counter_storage": {"counter_names"},
-    "metrics": {"counter_names", "counter_storage", "errors", "system"},
-    "page": {"descriptors", "metrics", "system"},
+    "metrics": {"counter_names", "counter_storage", "errors", "forks"},
+    "page": {"descriptors", "forks", "metrics", "system"},
     "retired": {"descriptors", "errors", "metrics", "system"},
     "resets": {"descriptors", "errors", "page", "retired", "system"},
     "marks": {"descriptors", "system"},
@@ -51,8 +52,8 @@ ALLOWED = {
     "waiting_calls": {"calls", "errors"},
     "commit": {"anomaly", "calls", "errors", "metrics", "record", "system", "waiting_calls"},
     "primitives": {
-        "anomaly", "calls", "commit", "errors", "metrics", "record", "reports", "retention",
-        "selection", "sifting", "system",
+        "anomaly", "calls", "commit", "errors", "forks", "metrics", "record", "reports", "retention",
+        "selection", "sifting",
     },
     "backend": {
         "anomaly", "calls", "errors", "log", "primitives", "record", "repeats", "reports", "selection",
@@ -73,7 +74,7 @@ ALLOWED = {
     "ordered_writes": {"backend", "calls", "errors", "lane", "place", "record", "system"},
     "ahead": {"record", "system"},
     "aio": {
-        "ahead", "backend", "calls", "errors", "lane", "metrics", "ordered_writes", "primitives", "record",
+        "ahead", "backend", "calls", "errors", "forks", "lane", "metrics", "ordered_writes", "primitives", "record",
         "reports", "retention", "selection", "store_url", "system", "thread_pool",
     },
 }  # fmt: skip

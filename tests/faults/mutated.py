@@ -11,6 +11,7 @@ from typing import Final
 
 from faults.account import Account
 from faults.asyncio_mutants import PLACES
+from faults.fork_mutants import FORKS
 from faults.outcome import Outcome
 from faults.places import scratch
 from faults.record_mutants import RECORDS
@@ -18,7 +19,7 @@ from faults.text_mutant import ROOT, TextMutant
 from faults.thread_mutants import THREADS
 
 #: Every one of them.
-MUTANTS: Final = (*RECORDS, *PLACES, *THREADS)
+MUTANTS: Final = (*RECORDS, *PLACES, *THREADS, *FORKS)
 #: Seconds after which a test that hangs has noticed; whoever runs them all has as many for each.
 _PATIENCE: Final = 45
 #: pytest's answers.

@@ -324,6 +324,20 @@ def test_a_store_from_before_a_fork_is_refused_in_the_child(kind: Redis) -> None
         assert numbers(store.read()) == [1, 3]
 
 
+@pytest.mark.parametrize("opened", ["not at all", "in vain"])
+def test_a_store_that_could_not_be_opened_hides_no_fork_from_another(
+    kind: Redis, opened: str
+) -> None:
+    if opened == "in vain":
+        with pytest.raises(StoreIOError) as kept:  # its traceback keeps the half of a store
+            RedisBackend(f"redis://127.0.0.1:{free_port()}", timeout=0.01)
+        assert "no reply" in str(kept.value)
+    else:
+        half = RedisBackend.__new__(RedisBackend)
+        assert half.kind == "redis"
+    test_a_store_from_before_a_fork_is_refused_in_the_child(kind)
+
+
 def test_errors_can_be_pickled(kind: Redis) -> None:
     with pytest.raises(PapyraError) as raised:
         RedisBackend(f"redis://127.0.0.1:{free_port()}")

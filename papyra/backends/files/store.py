@@ -318,9 +318,11 @@ class FileBackend(PersistenceBackend):
         if self._failure and not self._is_failure_told:  # a sync in the background
             raise self._failed()
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
+    def _let_go_in_child(self) -> None:
         self._is_dirty = False
-        # The parent's locks live as long as any copy of their descriptors; closing one here
-        # unlocks nothing.
-        self._active.close()
+        # Not there in a store whose constructor failed, or was still running.
+        active: ActiveFile | None = getattr(self, "_active", None)
+        if active is not None:
+            # The parent's locks live as long as any copy of their descriptors; closing one here
+            # unlocks nothing.
+            active.close()

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 from weakref import ref
 
-from papyra.system import forget_in_child
+from papyra.forks import forget_in_child
 
 #: Seconds between two rounds: what `sync="interval"` may lose in a power cut, and one sync more.
 INTERVAL: Final = 1.0

@@ -305,6 +305,8 @@ class RedisBackend(PersistenceBackend):
             self._told.tell(self._link)
             self._link.close()
 
-    def _after_fork(self) -> None:
-        super()._after_fork()
-        self._link.abandon()
+    def _let_go_in_child(self) -> None:
+        # Not there in a store whose constructor failed, or was still running.
+        link: Link | None = getattr(self, "_link", None)
+        if link is not None:
+            link.abandon()

@@ -1,0 +1,82 @@
+"""
+What happens in a child process before anything else runs there.
+
+An object that holds locks, descriptors, connections or ids registers itself with `forget_in_child`. Were it
+not told of a fork, parent and child would give the same ids, and one of two acknowledged records would be
+lost. So neither an error nor an interrupt while one object is told keeps the others from being told.
+"""
+
+import os
+from typing import Final, Protocol
+from weakref import WeakValueDictionary
+
+
+class Forkable(Protocol):
+    """What must not go on in a child process as it was in its parent."""
+
+    def _after_fork(self) -> None:
+        """
+        Become what a child process may use; other threads' locks are held for ever there.
+
+        The object may be half made, by a constructor that failed, or that ran in another thread as
+        the process forked. It may be called twice.
+        """
+
+
+# By identity: a user's store may define __eq__ and so have no hash.
+_forkables: Final[WeakValueDictionary[int, Forkable]] = WeakValueDictionary()
+#: Set once all objects of this process were told.
+_done: Final[list[bool]] = []
+_failures: Final[list[BaseException]] = []
+
+
+def forget_in_child(thing: Forkable) -> None:
+    """Call `_after_fork` of *thing* in every child process, before anything else runs there."""
+    _forkables[id(thing)] = thing
+
+
+def _tell_all() -> None:
+    # One call of C makes the list: a finalizer may add to the dictionary at any time.
+    untold = _forkables.valuerefs()
+    failed: object = None
+    while untold:
+        try:
+            while untold:
+                thing = untold[-1]()
+                if thing is not None:
+                    thing._after_fork()
+                del untold[-1]
+        except BaseException as error:  # noqa: BLE001  raised on once all were told
+            _failures.append(error)
+            # A second time, because an interrupt or a signal's handler may have raised it.
+            if untold and untold[-1] is failed:
+                del untold[-1]
+            failed = untold[-1] if untold else None
+    _done.append(True)
+
+
+def _begin_in_child() -> None:
+    _done.clear()
+    _failures.clear()
+    _tell_all()
+
+
+def _finish_in_child() -> None:
+    """Do what an interrupt kept `_begin_in_child` from, and raise what failed."""
+    if not _done:
+        _tell_all()
+    if _failures:
+        failures = _failures.copy()
+        _failures.clear()
+        # Python reports it as any error of a hook, by `sys.unraisablehook`. It is not logged, because a
+        # lock of logging may still be held by a thread that does not live on here.
+        raise BaseExceptionGroup(
+            "papyra could not tell objects of a fork; this child cannot use a store among them",
+            failures,
+        )
+
+
+if hasattr(os, "register_at_fork"):
+    # Two hooks, called in this order: an interrupt may strike the first before its first line.
+    os.register_at_fork(after_in_child=_begin_in_child)
+    os.register_at_fork(after_in_child=_finish_in_child)
