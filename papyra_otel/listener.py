@@ -2,7 +2,8 @@
 The HTTP server that Prometheus scrapes.
 
 It answers GET and HEAD on every path, and leaves no client the power to stop it: so many threads
-and no more serve, so many connections and no more wait for them, and each ends after a while.
+and no more serve, so many connections and no more wait for them, and each ends after a while. A client
+that keeps a thread idle keeps it only as long as no other client needs it.
 """
 
 import gzip
@@ -15,7 +16,7 @@ from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer
-from threading import Lock, Thread
+from threading import Lock, Thread, local
 from time import monotonic
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -28,6 +29,9 @@ from papyra.log import warn
 
 #: Seconds that a client has from its connection on to ask, and to take the answer.
 PATIENCE: Final = 30.0
+#: Seconds that a client has a thread for asking, and then for taking the answer, where others wait.
+TIME_TO_ASK: Final = 1.0
+TIME_TO_TAKE: Final = 5.0
 #: Clients that are served at once.
 MOST_THREADS: Final = 32
 #: Connections that wait to be accepted, and as many that are accepted wait for a thread.
@@ -38,6 +42,16 @@ _BUSY: Final = (
     b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
     b"Retry-After: 1\r\nConnection: close\r\n\r\nToo many clients are served; ask again later.\n"
 )
+
+
+#: The listener that a thread serves for.
+_here: Final = local()
+#: Seconds between two looks of the accepting thread at what is to end.
+_POLL: Final = 0.05
+
+
+class _EndedError(Exception):
+    """The accepting thread is to serve no longer."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -57,6 +71,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Wait no longer for a client than the listener does."""
         super().setup()
         self.connection.settimeout(self._listener.patience)
+
+    def parse_request(self) -> bool:
+        """Note that the client has asked, and is no longer what is waited for."""
+        is_request = super().parse_request()
+        if is_request:
+            self._listener.await_client(self.connection, float("inf"))
+        return is_request
 
     def do_GET(self) -> None:
         """Answer with the metrics, or with those that ``name[]`` asks for."""
@@ -88,6 +109,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(status, headers, f"{message or status.phrase}\n".encode())
 
     def _answer(self, status: HTTPStatus, headers: dict[str, str], body: bytes) -> None:
+        self._listener.await_client(self.connection, TIME_TO_TAKE)
         self.send_response(status)
         for name, value in headers.items():
             self.send_header(name, value)
@@ -97,6 +119,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def _read_body_away(self) -> None:
+        self._listener.await_client(self.connection, TIME_TO_TAKE)
         length = self.headers.get("Content-Length", "")
         if length.isascii() and length.isdigit():
             left = min(int(length[:9]), _MOST_BODY)
@@ -139,32 +162,58 @@ class Listener(TCPServer):
         self._waiting: deque[tuple[socket.socket, Any]] = deque()
         # All open connections, the oldest first, and when each ends.
         self._ends: dict[socket.socket, float] = {}
-        super().__init__(address, _Handler)
+        # Those that have a thread, and when it is taken from them if others wait.
+        self._served: dict[socket.socket, float] = {}
+        self._is_ending = False
+        self._at_end: Callable[[], object] = bool
         forget_in_child(self)
+        super().__init__(address, _Handler)
+
+    def serve(self, poll: float = _POLL) -> None:
+        """Serve clients until `shutdown`, or until `close_soon` was called."""
+        _here.listener = self
+        try:
+            self.serve_forever(poll)
+        except _EndedError:
+            self.server_close()
+            self._at_end()
+
+    def is_served_here(self) -> bool:
+        """Tell whether this very thread serves, so that it must not wait for those that do."""
+        return getattr(_here, "listener", None) is self
+
+    def close_soon(self, at_end: Callable[[], object]) -> None:
+        """Have the accepting thread end, give the port back, and call *at_end*; wait for nothing."""
+        self._at_end, self._is_ending = at_end, True
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base's
-        """Have the client served by a thread, at once or when one is free; or turn it away."""
+        """Have the client served by a thread, at once or when one is free; or turn one away."""
+        refused = None
         with self._lock:
             is_full = self._threads >= MOST_THREADS
-            is_refused = is_full and len(self._waiting) >= BACKLOG
-            if not is_refused:
-                self._ends[request] = monotonic() + self.patience
-                if is_full:
-                    self._waiting.append((request, client_address))
-                else:
-                    self._threads += 1
-        if is_refused:
-            self._refuse(request)
-        elif not is_full:
+            self._ends[request] = monotonic() + self.patience
+            if is_full:
+                self._waiting.append((request, client_address))
+                if len(self._waiting) > BACKLOG:
+                    refused = self._pop_silent()
+                    del self._ends[refused]
+            else:
+                self._threads += 1
+                self._served[request] = monotonic() + TIME_TO_ASK
+        if refused is not None:
+            self._refuse(refused)
+        if not is_full:
             try:
                 Thread(target=self._serve, args=(request, client_address), daemon=True).start()
             except RuntimeError:  # the system has no more threads; the base closes the connection
                 with self._lock:
                     self._threads -= 1
-                    del self._ends[request]
+                    self._served.pop(request, None)
+                    self._ends.pop(request, None)
                 raise
 
     def _serve(self, request: socket.socket, client_address: object) -> None:
+        _here.listener = self
         while True:
             try:
                 self.finish_request(request, client_address)
@@ -172,12 +221,38 @@ class Listener(TCPServer):
                 self.handle_error(request, client_address)
             with self._lock:
                 self._ends.pop(request, None)
+                self._served.pop(request, None)
             self.shutdown_request(request)
             with self._lock:
                 if not self._waiting:
                     self._threads -= 1
                     return
-                request, client_address = self._waiting.popleft()
+                request, client_address = self._pop_waiting()
+                self._served[request] = monotonic() + TIME_TO_ASK
+
+    def await_client(self, request: socket.socket, seconds: float) -> None:
+        """Give the client of *request* so many seconds from now on before it must leave its thread to others."""
+        with self._lock:
+            if request in self._served:
+                self._served[request] = monotonic() + seconds
+
+    def _pop_waiting(self) -> tuple[socket.socket, Any]:
+        """Take the first that has asked out of those that wait, or the first of all."""
+        asked = (
+            index for index, (request, _) in enumerate(self._waiting) if not _is_silent(request)
+        )
+        index = next(asked, 0)
+        chosen = self._waiting[index]
+        del self._waiting[index]
+        return chosen
+
+    def _pop_silent(self) -> socket.socket:
+        """Take the first that has not asked out of those that wait, or the last of all."""
+        silent = (index for index, (request, _) in enumerate(self._waiting) if _is_silent(request))
+        index = next(silent, -1)
+        chosen, _ = self._waiting[index]
+        del self._waiting[index]
+        return chosen
 
     def _refuse(self, request: socket.socket) -> None:
         with suppress(OSError):
@@ -187,6 +262,8 @@ class Listener(TCPServer):
 
     def service_actions(self) -> None:
         """End connections whose time is over; called between two clients, and some times a second."""
+        if self._is_ending:
+            raise _EndedError
         now = monotonic()
         with self._lock:
             late = []
@@ -194,8 +271,15 @@ class Listener(TCPServer):
                 if end > now:
                     break
                 late.append(request)
+            if self._waiting:
+                late += [
+                    request
+                    for request, due in self._served.items()
+                    if due <= now and request not in late
+                ]
             for request in late:
-                del self._ends[request]
+                self._ends.pop(request, None)
+                self._served.pop(request, None)
         for request in late:
             with suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)  # its thread finds it ended
@@ -216,14 +300,29 @@ class Listener(TCPServer):
             self.shutdown_request(request)
 
     def _after_fork(self) -> None:
-        # Else the port would stay taken, and its callers unheard, for as long as the child lives.
-        self.socket.close()
+        # Otherwise the port would stay taken, and its callers unheard, as long as the child lives.
+        port: socket.socket | None = getattr(self, "socket", None)
+        if port is not None:  # not there yet in one that another thread was making
+            port.close()
         for request in self._ends:
             request.close()
         self._lock = Lock()
         self._threads = 0
         self._waiting.clear()
         self._ends.clear()
+        self._served.clear()
+
+
+def _is_silent(request: socket.socket) -> bool:
+    """Tell whether the client has sent nothing yet, and has not left; changes how *request* waits."""
+    try:
+        request.settimeout(0)
+        request.recv(1, socket.MSG_PEEK)
+    except BlockingIOError:
+        return True
+    except OSError:  # it left
+        return False
+    return False
 
 
 def listen(

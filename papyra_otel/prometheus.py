@@ -32,8 +32,6 @@ _REMEDIES: Final = {
     EADDRINUSE: "another program listens there; take another port, or 0 for any free one",
     EACCES: "take a port from 1024 on, or 0 for any free one",
 }
-#: Seconds between two looks of the serving thread at whether it is to end.
-_POLL: Final = 0.05
 
 
 class GuardedReader(PrometheusMetricReader):
@@ -109,6 +107,8 @@ class _Scrapes:
 
     def _after_fork(self) -> None:
         self._lock = Lock()
+        if self.thread != get_ident():  # it does not live on here; another may be called so
+            self.thread = None
 
 
 class _OwnReader(GuardedReader):
@@ -158,8 +158,7 @@ class PrometheusServer:
         self.url: str = _url(host, self.port)
         self._closed = False
         self._thread = Thread(
-            target=self._listener.serve_forever,
-            args=(_POLL,),
+            target=self._listener.serve,
             name=f"papyra-prometheus-{self.port}",
             daemon=True,  # a program that forgets to close it can end all the same
         )
@@ -172,10 +171,19 @@ class PrometheusServer:
         self.close()
 
     def close(self) -> None:
-        """Stop serving and give the port back; closing again does nothing."""
+        """
+        Stop serving and give the port back; closing again does nothing.
+
+        In a thread that serves, where the garbage collector may run a finalizer, it waits for nothing:
+        the port is free a moment later.
+        """
         if self._closed:
             return
         self._closed = True
+        if self._listener.is_served_here() and self._thread.is_alive():
+            # Otherwise the thread would wait for itself, or for a lock that it holds.
+            self._listener.close_soon(self._provider.shutdown)
+            return
         if self._thread.is_alive():  # it is not in a forked child, and would not answer there
             self._listener.shutdown()
             self._thread.join()

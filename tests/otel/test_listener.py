@@ -12,6 +12,7 @@ import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from otel.readings import samples
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
 from stores import event, raiser
 
 from papyra import MemoryBackend
@@ -20,6 +21,8 @@ from papyra_otel.listener import BACKLOG, MOST_THREADS, Listener, listen
 from papyra_otel.prometheus import GuardedReader, serve
 from servers import wait_until
 
+#: Seconds that no test takes.
+FOR_EVER = 1e6
 WRITTEN = "papyra_persistence_records_written_total"
 
 
@@ -143,6 +146,7 @@ def test_silent_clients_take_so_many_threads_and_others_wait_for_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(listener, "BACKLOG", 2)
+    monkeypatch.setattr(listener, "TIME_TO_ASK", FOR_EVER)
     with serving() as server, ExitStack() as clients:
         port = server.server_address[1]
         silent = [clients.enter_context(connect(port)) for _ in range(MOST_THREADS)]
@@ -161,6 +165,129 @@ def test_silent_clients_take_so_many_threads_and_others_wait_for_one(
         silent[0].close()
         for client in waiting:  # one after the other, by the one thread that is free
             assert rest(client).startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+def silence(_: socket.socket) -> None:
+    """Ask for nothing."""
+
+
+def half_a_request(client: socket.socket) -> None:
+    """Begin to ask."""
+    client.sendall(b"GET / HTTP/1.0\r\nAccept:")
+
+
+def whole_request(client: socket.socket) -> None:
+    """Ask; the answer is never taken."""
+    client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+
+
+class Large:
+    """Metrics that no system buffers for a client."""
+
+    def collect(self) -> list[Metric]:
+        """Return one whose help is long."""
+        return [GaugeMetricFamily("large", "x" * 30_000_000, 1)]
+
+
+@pytest.mark.parametrize("number", [MOST_THREADS, MOST_THREADS + BACKLOG])
+@pytest.mark.parametrize("ask_for", [silence, half_a_request])
+def test_clients_that_do_not_ask_keep_no_scrape_out(
+    monkeypatch: pytest.MonkeyPatch, number: int, ask_for: Callable[[socket.socket], None]
+) -> None:
+    if ask_for is half_a_request:
+        number = min(number, MOST_THREADS + BACKLOG - 1)  # one place is left to wait at
+    monkeypatch.setattr(listener, "TIME_TO_ASK", 0.1)
+    with serving(patience=FOR_EVER) as server, ExitStack() as clients:
+        port = server.server_address[1]
+        for _ in range(number):
+            ask_for(clients.enter_context(connect(port)))
+        with connect(port) as client:
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert rest(client).startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+def test_a_client_that_asks_comes_before_those_that_wait_and_ask_for_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "TIME_TO_ASK", FOR_EVER)
+    monkeypatch.setattr(listener, "MOST_THREADS", 1)
+    monkeypatch.setattr(listener, "BACKLOG", 2)
+    with serving() as server, ExitStack() as clients:
+        port = server.server_address[1]
+        served, turned_away, _ = (clients.enter_context(connect(port)) for _ in range(3))
+        wait_until(lambda: len(server._waiting) == 2)
+        with connect(port) as client:
+            whole_request(client)
+            assert rest(turned_away).startswith(b"HTTP/1.0 503 Service Unavailable\r\n")
+            served.close()
+            assert rest(client).startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+def test_clients_that_do_not_take_their_answers_keep_no_scrape_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "TIME_TO_TAKE", 0.1)
+    monkeypatch.setattr(listener, "MOST_THREADS", 2)
+    with serving(patience=FOR_EVER) as server, ExitStack() as clients:
+        port = server.server_address[1]
+        server.registry.register(Large())
+        for _ in range(2):
+            whole_request(clients.enter_context(connect(port)))
+        wait_until(lambda: server._threads == 2)
+        with connect(port) as client:
+            client.sendall(b"HEAD / HTTP/1.0\r\n\r\n")
+            assert rest(client).startswith(b"HTTP/1.0 200 OK\r\n")
+
+
+def test_a_client_that_takes_its_time_is_served_where_no_other_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "TIME_TO_ASK", -FOR_EVER)
+    with serving() as server, connect(server.server_address[1]) as slow:
+        wait_until(lambda: server._threads == 1)
+        for _ in range(3):
+            with connect(server.server_address[1]) as client:
+                whole_request(client)
+                assert rest(client).startswith(b"HTTP/1.0 200 OK\r\n")
+        whole_request(slow)
+        assert rest(slow).startswith(b"HTTP/1.0 200 OK\r\n")
+        wait_until(lambda: server._threads == 0)
+        assert (server._served, server._ends) == ({}, {})
+
+
+def test_a_scrape_that_takes_long_to_answer_keeps_its_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its client is not what is awaited."""
+    monkeypatch.setattr(listener, "TIME_TO_ASK", 0.0)
+    monkeypatch.setattr(listener, "MOST_THREADS", 1)
+    looks: list[int] = []
+    look = Listener.service_actions
+
+    def counted(self: Listener) -> None:
+        looks.append(0)
+        look(self)
+
+    monkeypatch.setattr(Listener, "service_actions", counted)
+    asked = threading.Event()
+
+    class Slow:
+        def collect(self) -> list[Metric]:
+            asked.set()
+            wait_until(lambda: bool(server._waiting))
+            before = len(looks)
+            wait_until(lambda: len(looks) > before + 2)
+            server._waiting[0][0].shutdown(socket.SHUT_RDWR)
+            return []
+
+    with serving() as server, ExitStack() as clients:
+        port = server.server_address[1]
+        server.registry.register(Slow())
+        first = clients.enter_context(connect(port))
+        whole_request(first)
+        assert asked.wait(10)
+        clients.enter_context(connect(port))
+        assert rest(first).startswith(b"HTTP/1.0 200 OK\r\n")
 
 
 def nothing(_: socket.socket) -> None:

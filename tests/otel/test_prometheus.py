@@ -3,7 +3,9 @@
 import errno
 import os
 import threading
+import time
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 from textwrap import dedent
 
@@ -14,7 +16,8 @@ from stores import event, raiser
 from papyra import JsonBackend, MemoryBackend
 from papyra.exposition import exposition
 from papyra_otel import AddressError
-from papyra_otel.prometheus import serve
+from papyra_otel.listener import Listener
+from papyra_otel.prometheus import PrometheusServer, serve
 
 
 def scrape(url: str, **headers: str) -> str:
@@ -152,6 +155,52 @@ def test_closing_ends_its_thread_and_closing_again_does_nothing(
     server.close()
     assert set(threading.enumerate()) == before
     assert caplog.messages == []
+
+
+def closed_by_itself(server: PrometheusServer, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    """Have *server* closed in a thread of its own, as by a finalizer that the collector runs there."""
+    if where == "in a scrape":
+
+        class Closing:
+            def totals(self) -> dict[str, int]:
+                if threading.current_thread() is not threading.main_thread():
+                    server.close()
+                return {}
+
+        server.bridge.add(Closing())
+    elif where == "under the lock":
+        real = time.monotonic
+
+        def closing() -> float:
+            server.close()
+            return real()
+
+        monkeypatch.setattr("papyra_otel.listener.monotonic", closing)
+    else:
+        look = Listener.service_actions
+
+        def closing_too(listener: Listener) -> None:
+            server.close()
+            look(listener)
+
+        monkeypatch.setattr(Listener, "service_actions", closing_too)
+
+
+@pytest.mark.parametrize("where", ["in a scrape", "under the lock", "between two clients"])
+def test_a_server_that_is_closed_in_a_thread_of_its_own_waits_for_nothing(
+    monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    server = serve(port=0)
+    closed_by_itself(server, monkeypatch, where)
+    with suppress(OSError):  # refused, if it was faster
+        scrape(server.url)
+    server._thread.join(10)
+    assert not server._thread.is_alive()
+    assert server._closed
+    monkeypatch.undo()
+    with serve(port=server.port) as again:  # the port was given back
+        assert scrape(again.url) == ""
+    server.close()
 
 
 def test_a_program_that_serves_and_ends_is_told_of_no_warning() -> None:
