@@ -71,7 +71,9 @@ def url_at(path: str) -> str:
     """
     layout = Layout(path)
     side = _SIDE.fullmatch(layout.path)
-    if side and (os.path.lexists(side[1]) or os.path.lexists(side[1] + ".lock")):
+    # With a lock of its own it is a store that was named like a part of another.
+    is_part = side is not None and not os.path.lexists(layout.lock)
+    if side and is_part and (os.path.lexists(side[1]) or os.path.lexists(side[1] + ".lock")):
         raise StoreURLError(f"{layout.path}: it is a part of the store {side[1]}; name that one")
     if layout.stat() is not None and not os.path.exists(layout.lock):  # with which it is papyra's
         # Here, since it costs a command on published counters a sixth of all that it does.

@@ -169,6 +169,15 @@ def event(number: int = 1, **data: Any) -> Record:
     return Record("event", timestamp=1_700_000_000.0 + number, data={"n": number, **data})
 
 
+def original(*numbers: int) -> bytes:
+    """Return the lines of records as Papyra 0.3.0 wrote them."""
+    line = (
+        b'{"system_id": "local", "actor_address": "local:1", "event_type": "tick",'
+        b' "payload": {"n": %d}, "timestamp": 1700000000.0, "kind": "event"}\n'
+    )
+    return b"".join(line % number for number in numbers)
+
+
 def numbers(records: list[Record]) -> list[int]:
     """Return the numbers that `event` gave."""
     return [record.data["n"] for record in records]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from cli.shell import PICTURE, STORE, STRANGE, Shell, everything, intact
-from stores import counts
+from stores import counts, original
 
 from papyra import Record, RotatingBackend
 
@@ -94,7 +94,8 @@ def test_a_path_finds_a_set_by_its_files_where_the_active_one_is_gone(
     shell: Shell, rotated: str
 ) -> None:
     """Also one of Papyra 0.3.0's, by its names."""
-    (shell.directory / rotated).write_bytes(intact(2))
+    is_original = len(rotated) < len(f"{STORE}.000000000007")
+    (shell.directory / rotated).write_bytes(original(1, 2) if is_original else intact(2))
 
     assert shell.papyra("scan", STORE).out.startswith(f"{shell.path}: 2 records ")
 
@@ -202,7 +203,7 @@ def test_what_was_saved_is_listed_by_the_path_of_a_store_that_is_gone(shell: She
 
 
 def test_an_import_finds_its_source_by_a_path(shell: Shell) -> None:
-    (shell.directory / f"{STORE}.1").write_bytes(intact(2))
+    (shell.directory / f"{STORE}.000000000001").write_bytes(intact(2))
 
     done = shell.papyra("import", STORE, "json:new")
 

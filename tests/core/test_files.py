@@ -78,8 +78,22 @@ def test_a_file_of_no_bytes_is_an_empty_store(file_kind: FileKind) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [PICTURE, b'{\n  "name": "x"\n}\n', b'{"level":"info","msg":"somebody\'s log"}\n' * 9],
-    ids=["a picture", "a document", "a log"],
+    [
+        PICTURE,
+        b'{\n  "name": "x"\n}\n',
+        b'{"level":"info","msg":"somebody\'s log"}\n' * 9,
+        bytes(65536) + PICTURE,
+        bytes(3 * 1024 * 1024 - 5) + PICTURE,
+        b"\n" * 70000 + b"a text\n",
+    ],
+    ids=[
+        "a picture",
+        "a document",
+        "a log",
+        "a disk",
+        "one with a gap",
+        "a text below blank lines",
+    ],
 )
 def test_somebody_elses_file_is_not_a_store(
     file_kind: FileKind, tmp_path: Path, content: bytes
@@ -106,13 +120,26 @@ def test_somebody_elses_file_is_not_a_store(
     "content",
     [
         b"\0" * 5000,
+        b"\0" * 1500000,
+        b"\0" * 1500000 + b'"}\n' + seal(encode(event(0)), "0" * 16, 1),
+        b"\0" * 65536 + b'{"ki',
         b"\n\n \r\n",
         b"\xef\xbb\xbf\n" + seal(encode(event(0)), "0" * 16, 1),
         b'{"kind":"torn',
         b'{"k',
         b"a comment that somebody put there\n" + seal(encode(event(0)), "0" * 16, 1),
     ],
-    ids=["NULs", "blanks", "a byte order mark", "a torn line", "a shorter one", "a comment"],
+    ids=[
+        "NULs",
+        "more NULs",
+        "a record behind them",
+        "a torn one behind them",
+        "blanks",
+        "a byte order mark",
+        "a torn line",
+        "a shorter one",
+        "a comment",
+    ],
 )
 def test_a_damaged_store_is_still_one(file_kind: FileKind, content: bytes) -> None:
     file_kind.path.write_bytes(content)
@@ -121,6 +148,16 @@ def test_a_damaged_store_is_still_one(file_kind: FileKind, content: bytes) -> No
         assert numbers(store.read())[-1] == 1
         assert store.recover().clean
         assert numbers(store.read(strict=True))[-1] == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_DATA"), reason="the system tells nothing of holes")
+def test_a_hole_as_large_as_a_disk_is_passed_over_at_once(file_kind: FileKind) -> None:
+    with file_kind.path.open("wb") as file:
+        file.seek(1 << 40)
+        file.write(PICTURE)
+
+    with file_kind.open() as store, pytest.raises(NotAStoreError):
+        store.append(event(1))
 
 
 def test_a_rotated_store_whose_newest_file_holds_damage_alone_is_still_one(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from faults.account import Account
 from faults.asyncio_mutants import PLACES
+from faults.file_mutants import FILES
 from faults.fork_mutants import FORKS
 from faults.outcome import Outcome
 from faults.places import scratch
@@ -19,7 +20,7 @@ from faults.text_mutant import ROOT, TextMutant
 from faults.thread_mutants import THREADS
 
 #: Every one of them.
-MUTANTS: Final = (*RECORDS, *PLACES, *THREADS, *FORKS)
+MUTANTS: Final = (*RECORDS, *PLACES, *THREADS, *FORKS, *FILES)
 #: Seconds after which a test that hangs has noticed; whoever runs them all has as many for each.
 _PATIENCE: Final = 45
 #: pytest's answers.
@@ -38,7 +39,7 @@ def text(*, long: bool) -> Outcome:
         for mutant in chosen:
             answer = _without(mutant, place)
             account.expect("broken", f"{mutant.lacks}: {answer}", holds=answer == _FAILED)
-    return account.outcome("a step of records or asyncio taken out", f"{len(chosen)} steps")
+    return account.outcome("a step of records, files or asyncio taken out", f"{len(chosen)} steps")
 
 
 def _copy(place: Path) -> None:

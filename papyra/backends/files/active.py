@@ -145,8 +145,9 @@ class ActiveFile:
         """
         layout = self._layout
         number = 1 + max(layout.last_number(), last_number_in(self.lock))
-        # Renaming replaces what is there, which may be somebody's only copy.
-        while os.path.lexists(layout.segment(number)):
+        # Renaming replaces what is there, which may be the only copy of something; and where another
+        # store is about to be, its lock is first.
+        while any(os.path.lexists(layout.segment(number) + side) for side in ("", ".lock")):
             number += 1
         segment = layout.segment(number)
         if number > _LAST:

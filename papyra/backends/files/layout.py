@@ -8,6 +8,7 @@ from contextlib import suppress
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from papyra.backends.files.neighbours import OWN, is_newer, without_neighbours
 from papyra.descriptors import Descriptors, LockedDescriptors
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
@@ -16,8 +17,6 @@ from papyra.system import LOCK_SHARED, monotonic, try_lock
 if TYPE_CHECKING:
     from papyra.anomaly import Anomaly
 
-#: Side files and directories, after the store's path and a dot.
-_OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
 _TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]{8}")
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = re.compile(r"[0-9]{12}")
@@ -191,7 +190,12 @@ class Layout:
             self.untold.append(f"{self.path}: {consequence} ({reason})")
 
     def siblings(self) -> list[tuple[str, str]]:
-        """Return path and ending of everything named like the store and a dot more, sorted."""
+        """
+        Return path and ending of everything named like the store and a dot more, sorted.
+
+        Another store of such a name, and what is beside it, is left out. A file that is named like one of
+        0.3.0's and is not one has no ending: it does not belong to the store.
+        """
         beginning = os.path.basename(self.path) + "."
         try:
             state = _state_of(self.directory)
@@ -208,11 +212,11 @@ class Layout:
             return []
         except OSError as error:
             raise refusal(error, self.directory, "it cannot be listed") from error
-        found = [
-            (os.path.join(self.directory, name), name.removeprefix(beginning))
-            for name in names
-            if name.startswith(beginning)
-        ]
+        endings = [name.removeprefix(beginning) for name in names if name.startswith(beginning)]
+        found = []
+        for ending in without_neighbours(endings):
+            path = os.path.join(self.directory, beginning + ending)
+            found.append((path, "" if _is_original(ending) and is_newer(path) else ending))
         # Every read asks, and a directory may hold thousands. A file system tells the time in
         # steps: what changed a moment ago may change again without a trace. How long ago cannot
         # be had from its time, since its clock need not be this machine's.
@@ -257,8 +261,8 @@ class Layout:
 
     def last_number(self) -> int:
         """Return the highest number of a rotated segment that is there; 0 without any."""
-        endings = [int(ending) for _, ending in self.siblings() if _SEGMENT.fullmatch(ending)]
-        return max(endings, default=0)
+        numbers = (int(ending) for _, ending in self.siblings() if _SEGMENT.fullmatch(ending))
+        return max(numbers, default=0)
 
     def temporaries(self) -> list[str]:
         """Return the paths of temporary files, in use or not."""
@@ -270,7 +274,7 @@ class Layout:
         from papyra.anomaly import Anomaly  # noqa: PLC0415
 
         for path, ending in self.siblings():
-            if ending in _OWN or any(p.fullmatch(ending) for p in (_SEGMENT, _LEGACY, _REMAINS)):
+            if ending in OWN or _SEGMENT.fullmatch(ending) or _is_original(ending):
                 continue
             if not _is_temporary(path, ending):
                 detail = "papyra made no such file; move it away if it is in the way"
@@ -288,6 +292,11 @@ class Layout:
             except FileNotFoundError:
                 return False
             return not try_lock(descriptor, LOCK_SHARED)
+
+
+def _is_original(ending: str) -> bool:
+    """Tell whether 0.3.0 may have made a file that is called so."""
+    return bool(_LEGACY.fullmatch(ending) or _REMAINS.fullmatch(ending))
 
 
 def _state_of(directory: str) -> _State:

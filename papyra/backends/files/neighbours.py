@@ -1,0 +1,61 @@
+"""
+Which of the files that are named like a store belong to another store, whose name is longer.
+
+`worker.1` may be a rotated file of `worker`, or a store that a program called so. The names tell, and
+where they do not, how the file begins. `Layout` asks once a listing.
+"""
+
+import os
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final
+
+from papyra.descriptors import Descriptors
+from papyra.errors import StoreIOError
+from papyra.system import read_at
+
+#: Endings of a store's own side files and directories, after its path and a dot.
+OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
+#: A store makes `lock` or `metrics` before its file, so no file of a live store is without.
+_SIDES: Final = (".maint.lock", ".lock", ".quarantine", ".metrics")
+#: How a line of papyra's begins. 0.3.0 puts a blank behind each colon.
+_BEGINNING: Final = re.compile(rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":')
+#: Bytes that hold that beginning, since a kind has at most 256 characters.
+_HEAD: Final = 4096
+
+
+def without_neighbours(endings: Sequence[str]) -> Sequence[str]:
+    """
+    Return *endings* without those of other stores and of what stands beside these.
+
+    Args:
+        endings: What the names have after the store's path and a dot.
+    """
+    neighbours = {
+        ending.removesuffix(next(filter(ending.endswith, _SIDES)))
+        for ending in endings
+        if ending.endswith(_SIDES) and ending not in OWN
+    } - OWN
+    if not neighbours:
+        return endings
+    return [ending for ending in endings if not _is_of(ending, neighbours)]
+
+
+def is_newer(path: str) -> bool:
+    """
+    Tell whether the file at *path* begins with a line of this papyra's: 0.3.0 did not rotate it.
+
+    Without its side files, as in a copy, nothing but that shows that it is another store's.
+    """
+    with suppress(OSError, StoreIOError), Descriptors() as opened:
+        head = read_at(opened.open(path, os.O_RDONLY), _HEAD, 0)
+        return _BEGINNING.match(head) is not None
+    return False
+
+
+def _is_of(ending: str, neighbours: set[str]) -> bool:
+    """Tell whether *ending* is one of *neighbours*, or begins with one and a dot."""
+    while ending and ending not in neighbours:
+        ending = ending.rpartition(".")[0]
+    return bool(ending)

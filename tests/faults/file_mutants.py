@@ -1,0 +1,46 @@
+"""Steps that keep a store's files apart from those of others."""
+
+from typing import Final
+
+from faults.text_mutant import TextMutant
+
+_NEIGHBOURS: Final = "tests/core/test_neighbours.py::"
+_FILES: Final = "tests/core/test_files.py::"
+
+FILES: Final = (
+    TextMutant(
+        "files of a store whose name is longer are left out of a listing",
+        "backends/files/layout.py",
+        "in without_neighbours(endings):",
+        "in endings:",
+        f"{_NEIGHBOURS}test_a_store_neither_reads_nor_changes_what_its_neighbours_have",
+    ),
+    TextMutant(
+        "a file that begins with a checksummed line was not rotated by 0.3.0",
+        "backends/files/layout.py",
+        " if _is_original(ending) and is_newer(path) else ending",
+        " if _is_original(ending) and False else ending",
+        f"{_NEIGHBOURS}test_a_file_of_checksummed_lines_was_not_rotated_by_0_3_0",
+    ),
+    TextMutant(
+        "a rotation leaves out a number whose lock is there",
+        "backends/files/active.py",
+        'for side in ("", ".lock")',
+        'for side in ("",)',
+        f"{_NEIGHBOURS}test_a_rotation_takes_no_number_whose_lock_is_there",
+    ),
+    TextMutant(
+        "a rotated file of a store in use gets no lock of its own",
+        "backends/files/ownership.py",
+        "    _check_whole(layout)\n    with",
+        "    with",
+        f"{_NEIGHBOURS}test_a_rotated_file_of_a_store_in_use_is_not_opened_as_a_store_of_its_own",
+    ),
+    TextMutant(
+        "what follows the NULs at the beginning of a file tells whose it is",
+        "backends/files/ownership.py",
+        "        if not core:\n",
+        "        if not core:\n            return\n        if not core:\n",
+        f"{_FILES}test_somebody_elses_file_is_not_a_store",
+    ),
+)
