@@ -137,6 +137,17 @@ class OwnPage(Page):
         self._lock = lock
         forget_in_child(self)
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file is gone: no other process sees what is counted in it."""
+        try:
+            os.stat(os.path.join(self.directory, self.name))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # this user may not look there
+            return False
+        return False
+
     def resetting(self) -> AbstractContextManager[object]:
         """Keep everybody else who may reset the page out."""
         return self._lock()

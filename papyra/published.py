@@ -124,7 +124,11 @@ class PublishedCounters:
             if done:
                 error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
             elif begun:
-                with suppress(PapyraError), self._locked(LOCK_EXCLUSIVE):
+                with (
+                    suppress(PapyraError),
+                    refusals(self.directory, _REFUSED),
+                    self._locked(LOCK_EXCLUSIVE),
+                ):
                     pass  # takes it back; otherwise the next look does
             raise
         return counts
@@ -169,12 +173,17 @@ class PublishedCounters:
         return tally
 
     def _nothing(self) -> NotPublishedError:
-        if os.path.lexists(self.directory) and not os.path.isdir(self.directory):
-            return NotPublishedError(
-                f"{self.directory}: it is no directory, so programs cannot publish their counters;"
-                " move it away, and open the store again"
-            )
         unpublished = count_marks(f"{self.source}.lock")
+        if os.path.lexists(self.directory) and not os.path.isdir(self.directory):
+            now = (
+                f" ({_appending(unpublished)} whose counters are not published)"
+                if unpublished
+                else ""
+            )
+            return NotPublishedError(
+                f"{self.directory}: it is not a directory, so programs cannot publish their counters{now};"
+                " move it away: each program publishes them with its next append, some seconds later"
+            )
         if unpublished:
             return NotPublishedError(f"{self.directory}: {unpublished_words(unpublished)}")
         return NotPublishedError(
@@ -192,11 +201,14 @@ class PublishedCounters:
 
 def unpublished_words(number: int) -> str:
     """Return what is told of *number* store objects that append unseen."""
-    who = "1 program appends" if number == 1 else f"{number} programs append"
     return (
-        f"{who} whose counters are not published; the program's log says why, and it tries again"
+        f"{_appending(number)} whose counters are not published; the program's log says why, and it tries again"
         " every few seconds"
     )
+
+
+def _appending(number: int) -> str:
+    return "1 program appends" if number == 1 else f"{number} programs append"
 
 
 def publish(
@@ -209,6 +221,8 @@ def publish(
 ) -> None:
     """
     Move *metrics* into a page of *directory* that other processes see, unless they are in one.
+
+    They move into another if their page was removed.
 
     Where there is no flock nothing is published.
 
@@ -224,7 +238,7 @@ def publish(
         StoreLockedError: if a reset is under way and does not end.
     """
     book = metrics._book
-    if isinstance(book, OwnPage):
+    if isinstance(book, OwnPage) and not book.is_lost:
         book.show()
         return
     if not HAS_FLOCK:
@@ -252,6 +266,13 @@ def publish(
                 raise
         metrics._move(page.take_over)
         page.show()  # not before: it would count twice what an interrupt kept from moving
+    if isinstance(book, OwnPage):
+        book.release()
+
+
+def is_lost(metrics: PersistenceMetrics) -> bool:
+    """Tell whether *metrics* were published, and their page was removed since."""
+    return isinstance(metrics._book, OwnPage) and metrics._book.is_lost
 
 
 def unpublish(metrics: PersistenceMetrics) -> None:

@@ -233,8 +233,8 @@ def test_a_file_in_the_place_of_the_counters_is_named(shell: Shell, command: str
     shell.path.write_bytes(intact(2))
     (shell.directory / f"{STORE}.metrics").touch()
     cause = (
-        f"{shell.path}.metrics: it is no directory, so programs cannot publish their counters;"
-        " move it away, and open the store again"
+        f"{shell.path}.metrics: it is not a directory, so programs cannot publish their counters;"
+        " move it away: each program publishes them with its next append, some seconds later"
     )
 
     assert shell.papyra("metrics", command) == (4, "", f"papyra: {cause}\n")

@@ -849,10 +849,17 @@ class TestSync:
         def fail(*_: object) -> int:
             raise OSError(errno.EIO, "input/output error")
 
+        real = os.write
+
+        def half(descriptor: int, data: bytes) -> int:
+            real(descriptor, data[:9])
+            fail()
+            return 0
+
         with file_kind.open() as store:
             store.append(event(1))
             with monkeypatch.context() as patch:
-                patch.setattr(os, "write", fail)
+                patch.setattr(os, "write", half)
                 patch.setattr(os, "ftruncate", fail)
                 with pytest.raises(StoreFailedError, match="cannot be taken back"):
                     store.append(event(2))
@@ -888,3 +895,23 @@ def test_an_open_store_has_three_descriptors_and_a_closed_one_none(file_kind: Fi
     assert len(set(os.listdir("/proc/self/fd")) - before) == 3
     store.close()
     assert set(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_file_that_may_not_be_changed_for_a_while_takes_records_again_afterwards(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with `chattr +i`: neither write nor cut is allowed, and nothing was written."""
+
+    def refuse(*_: object) -> int:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    with file_kind.open() as store:
+        store.append(event(1))
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.backends.files.store.write_all", refuse)
+            patch.setattr(os, "ftruncate", refuse)
+            with pytest.raises(StoreIOError, match="nothing was stored: Operation not"):
+                store.append(event(2))
+        store.append(event(3))
+        assert numbers(store.read(strict=True)) == [1, 3]
+        assert store.metrics.snapshot() == counts(records_written=2, write_errors=1, records_read=2)

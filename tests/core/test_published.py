@@ -1,6 +1,7 @@
 """Counters that other processes see and reset."""
 
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from papyra import (
 )
 from papyra.metrics import RESET_DONE, BookMaker, PersistenceMetrics
 from papyra.page import Page, open_page
+from papyra.retired import Retired
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -258,6 +260,29 @@ def test_a_reset_that_was_done_before_an_interrupt_tells_the_interval(
         (note,) = caught.value.__notes__
         assert json.loads(note.removeprefix(RESET_DONE)) == counts(records_written=1)
         assert open_counters(file_kind.url).read().snapshot() == counts()
+
+
+def test_an_interrupt_is_raised_where_the_disk_is_too_full_to_take_the_reset_back(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with file_kind.open() as first:
+        first.append(event(1))
+    with file_kind.open() as store:
+        store.append(event(2))
+        counters = open_counters(file_kind.url)
+        full = OSError(errno.ENOSPC, "No space left on device")
+        with monkeypatch.context() as patch:
+            patch.setattr("papyra.page.Page.begin_interval", raiser(KeyboardInterrupt()))
+            saves = iter([Retired.save])
+
+            def save(retired: Retired) -> None:
+                next(saves, raiser(full))(retired)
+
+            patch.setattr(Retired, "save", save)
+            with pytest.raises(KeyboardInterrupt) as caught:
+                counters.reset()
+            assert not hasattr(caught.value, "__notes__")
+        assert counters.read().snapshot() == counts(records_written=2)
 
 
 @pytest.mark.parametrize("step", ["save", "unlink"])

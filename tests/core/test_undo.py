@@ -514,3 +514,24 @@ def test_a_store_without_a_quarantine_says_so() -> None:
         for ask in (store.quarantined, lambda: store.recover(undo="x")):
             with pytest.raises(UnsupportedError, match="of kind memory cannot undo anything"):
                 ask()
+
+
+def test_what_is_saved_within_one_second_is_listed_oldest_first(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = [1_700_000_000_000_000_000]
+
+    def later() -> int:
+        at[0] += 90_000_000
+        return at[0]
+
+    monkeypatch.setattr("papyra.backends.files.quarantine.time.time_ns", later)
+    with file_kind.open() as store:
+        store.append(event(0))
+        made = []
+        for number in range(9):
+            file_kind.put(store, b"junk %d\n" % number)
+            made.append(store.recover().quarantine)
+        saved = store.quarantined()
+        assert [entry.id for entry in saved] == made
+        assert {entry.saved for entry in saved} == {1_700_000_000.0}

@@ -128,7 +128,7 @@ def test_it_is_tried_again_only_after_some_seconds_and_told_once(
         store.append(event(1))
         store.append(event(2))
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=62)
-        assert store._active.at_look is None
+        assert store._unseen is None
     (warning,) = caplog.messages
     assert warning.endswith(
         "; an append tries again 5 s later, and counts that no append published end with the program"
@@ -200,3 +200,64 @@ def test_locks_of_strangers_on_the_whole_lock_file_are_not_taken_for_programs(
         child.do(SOME_SECONDS_ON)
         child.do("store.append(Record('event'))")
         assert count_marks(lock) == 1
+
+
+@pytest.mark.parametrize("how", ["the directory", "the page", "all of the store"])
+def test_counters_that_were_removed_are_published_again_with_all_that_was_counted(
+    file_kind: FileKind, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    directory = Path(f"{file_kind.path}.metrics")
+    with file_kind.open() as store:
+        store.append(event(0))
+        store.metrics.reset()
+        for number in range(3):
+            store.append(event(number))
+        if how == "the page":
+            for page in directory.glob("[0-9]*"):
+                page.unlink()
+        else:
+            shutil.rmtree(directory)
+        if how == "all of the store":
+            for path in file_kind.path.parent.glob("store.ndjson*"):
+                path.unlink()
+        store._active._look_at = 0.0
+        store.append(event(4))
+        with pytest.raises(NotPublishedError, match=UNSEEN if sys.platform == "linux" else ""):
+            open_counters(file_kind.url).read()
+        store.append(event(5))
+        tally = open_counters(file_kind.url).read()
+        assert tally.snapshot() == store.metrics.snapshot() == counts(records_written=5)
+        assert (tally.unpublished, tally.live, tally.exited) == (0, 1, 0)
+        assert open_counters(file_kind.url).reset() == counts(records_written=5)
+        assert store.metrics.snapshot() == counts()
+        assert store.metrics.totals() == counts(records_written=6)
+        store.append(event(6))
+    assert open_counters(file_kind.url).read().snapshot() == counts(records_written=1)
+    (warning,) = caplog.messages
+    assert "the counters of this program were removed" in warning
+
+
+def test_counters_whose_place_is_taken_are_told_of_as_unseen_until_it_is_free(
+    file_kind: FileKind,
+) -> None:
+    directory = Path(f"{file_kind.path}.metrics")
+    with file_kind.open() as store:
+        store.append(event(0))
+        shutil.rmtree(directory)
+        directory.touch()
+        for number in range(1, 4):
+            store._active._look_at = 0.0
+            store.append(event(number))
+        with pytest.raises(NotPublishedError) as told:
+            open_counters(file_kind.url).read()
+        seen = " (1 program appends whose counters are not published)"
+        assert str(told.value) == (
+            f"{directory}: it is not a directory, so programs cannot publish their"
+            f" counters{seen if sys.platform == 'linux' else ''}; move it away: each program publishes"
+            " them with its next append, some seconds later"
+        )
+        directory.unlink()
+        for number in range(4, 6):
+            store._publish_at = store._active._look_at = 0.0
+            store.append(event(number))
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=6)

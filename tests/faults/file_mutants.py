@@ -5,6 +5,7 @@ from typing import Final
 from faults.text_mutant import TextMutant
 
 _NEIGHBOURS: Final = "tests/core/test_neighbours.py::"
+_UNPUBLISHED: Final = "tests/core/test_unpublished.py::"
 _FILES: Final = "tests/core/test_files.py::"
 
 FILES: Final = (
@@ -42,5 +43,26 @@ FILES: Final = (
         "        if not core:\n",
         "        if not core:\n            return\n        if not core:\n",
         f"{_FILES}test_somebody_elses_file_is_not_a_store",
+    ),
+    TextMutant(
+        "where nothing was written nothing has to be taken back",
+        "backends/files/store.py",
+        "if os.fstat(active.descriptor).st_size > start:",
+        "if True:",
+        f"{_FILES}test_a_file_that_may_not_be_changed_for_a_while_takes_records_again_afterwards",
+    ),
+    TextMutant(
+        "counters whose page was removed are published again",
+        "backends/files/store.py",
+        "if this._unseen is None and is_lost(this.metrics):",
+        "if False:",
+        f"{_UNPUBLISHED}test_counters_that_were_removed_are_published_again_with_all_that_was_counted",
+    ),
+    TextMutant(
+        "ids of the quarantine have the fraction of their second",
+        "backends/files/quarantine.py",
+        "{rest * 0x10000 // 10**9:04x}{os.urandom(2).hex()}",
+        "{os.urandom(4).hex()}",
+        "tests/core/test_undo.py::test_what_is_saved_within_one_second_is_listed_oldest_first",
     ),
 )

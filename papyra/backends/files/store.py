@@ -26,7 +26,7 @@ from papyra.log import warn
 from papyra.marks import Mark
 from papyra.own_locks import add_owner
 from papyra.primitives import NOW, MustWait, Primitives, Sync
-from papyra.published import publish, unpublish
+from papyra.published import is_lost, publish, unpublish
 from papyra.refusal import refusal, refusals
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
@@ -43,9 +43,17 @@ _PUBLISH_AGAIN: Final = 5.0
 
 
 def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
-    """Mark in the lock file that the counters are not published; let an append try it when due."""
+    """Mark in the lock file that no other process sees the counters; let an append publish them when due."""
     this = store()
-    if this is not None and this._unseen is not None:
+    if this is None:
+        return
+    if this._unseen is None and is_lost(this.metrics):
+        this._unseen = Mark()
+        this._untold.append(
+            f"{this._layout.metrics}: the counters of this program were removed, so other processes do not"
+            f" see them; they are published again, which is tried every {_PUBLISH_AGAIN:g} s"
+        )
+    if this._unseen is not None:
         this._unseen.put(lock)
         if monotonic() >= this._publish_at:
             this._prepared = False
@@ -121,7 +129,10 @@ class FileBackend(PersistenceBackend):
                         os.ftruncate(active.descriptor, start)
                     except OSError as error:
                         self._failure = f"what was half written cannot be taken back: {error}"
-                        raise self._failed() from error
+                        if os.fstat(active.descriptor).st_size > start:
+                            raise self._failed() from error
+                        # A file that may not be changed refuses the cut, too; nothing was written.
+                        self._failure = ""
                 raise
         except StoreIOError:
             raise
@@ -223,16 +234,15 @@ class FileBackend(PersistenceBackend):
     def _note_publication(self, unseen: Exception | None) -> None:
         """Have it tried again some seconds on if the counters could not be published."""
         active = self._active
+        # Weakly: a store that is dropped is freed at once.
+        active.at_look = partial(_look_after_counters, ref(self))
         if unseen is None:
             if self._unseen:
                 self._unseen.remove(active.lock)
                 self._unseen = None
-                active.at_look = None
             return
         if self._unseen is None:
             self._unseen = Mark()
-            # Weakly: a store that is dropped is freed at once.
-            active.at_look = partial(_look_after_counters, ref(self))
             self._untold.append(
                 f"{self.source}: other processes do not see its counters: {unseen}; an append tries again"
                 f" {_PUBLISH_AGAIN:g} s later, and counts that no append published end with the program"
