@@ -2,9 +2,9 @@
 Work out what a line contains that is not an intact, checksummed record.
 
 Three kinds of such lines are whole all the same: those of Papyra 0.3.0, which has no checksums;
-those with blanks, a carriage return, NUL bytes or a byte order mark around them; and those that
-several records share. 0.3.0 appends to a torn line as if it were whole, and so glues the next
-record to it: that record is there, and is read.
+those with blanks, a carriage return, NUL bytes (which are damage of their own) or a byte order mark
+around them; and those that several records share. 0.3.0 appends to a torn line as if it were whole,
+and so glues the next record to it: that record is there, and is read.
 """
 
 import re
@@ -57,6 +57,7 @@ UNVOUCHED: Final = Flaw(
     "it has no _id and no _crc, and is not one of Papyra 0.3.0's records;"
     " if another tool wrote it, import it with --seal",
 )
+_AROUND: Final = Flaw("nul_bytes", "NUL bytes beside a record, which is read")
 _SHARED: Final = Flaw("corrupted_line", "two records share the line")
 
 
@@ -85,20 +86,35 @@ def dissect(line: bytes) -> list[Piece]:
             return [Piece(0, len(line), Flaw("nul_bytes", "nothing but NUL bytes"))]
         return []
     whole = _judge(core, terminated=line.endswith(b"\n"))
+    start = len(line) - len(line[start:].lstrip(_BLANK))
     if isinstance(whole, Record):
-        return [Piece(0, len(line), whole)]
-    start += len(line[start:]) - len(line[start:].lstrip(_BLANK))
+        return _with_nuls_apart(line, [Piece(start, start + len(core), whole)])
     pieces: list[Piece] = []
     for piece in _glued(core, start, terminated=line.endswith(b"\n")):
         if pieces and isinstance(piece.content, Record) and isinstance(pieces[-1].content, Record):
             pieces.append(Piece(piece.start, piece.start, _SHARED))
         pieces.append(piece)
     if any(isinstance(piece.content, Record) for piece in pieces):
-        # What is around them belongs to them: every byte of the line is somebody's.
-        pieces[0] = pieces[0]._replace(start=0)
-        pieces[-1] = pieces[-1]._replace(stop=len(line))
-        return pieces
+        return _with_nuls_apart(line, pieces)
     return [Piece(0, len(line), whole)]
+
+
+def _with_nuls_apart(line: bytes, pieces: list[Piece]) -> list[Piece]:
+    """
+    Return *pieces* with what is around them: they have every byte of the line then.
+
+    NUL bytes beside a record are damage: a power cut leaves them where other records may have been.
+    """
+    first, last = pieces[0], pieces[-1]
+    if isinstance(first.content, Record) and b"\0" in line[: first.start]:
+        pieces.insert(0, Piece(0, first.start, _AROUND))
+    else:
+        pieces[0] = first._replace(start=0)
+    if isinstance(last.content, Record) and b"\0" in line[last.stop :]:
+        pieces.append(Piece(last.stop, len(line), _AROUND))
+    else:
+        pieces[-1] = pieces[-1]._replace(stop=len(line))
+    return pieces
 
 
 def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
