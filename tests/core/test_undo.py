@@ -519,13 +519,13 @@ def test_a_store_without_a_quarantine_says_so() -> None:
 def test_what_is_saved_within_one_second_is_listed_oldest_first(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at = [1_700_000_000_000_000_000]
+    at = [1_700_000_000.0]
 
-    def later() -> int:
-        at[0] += 90_000_000
+    def later() -> float:
+        at[0] += 1 / 128
         return at[0]
 
-    monkeypatch.setattr("papyra.backends.files.quarantine.time.time_ns", later)
+    monkeypatch.setattr("papyra.backends.files.quarantine.time.time", later)
     with file_kind.open() as store:
         store.append(event(0))
         made = []
@@ -535,3 +535,30 @@ def test_what_is_saved_within_one_second_is_listed_oldest_first(
         saved = store.quarantined()
         assert [entry.id for entry in saved] == made
         assert {entry.saved for entry in saved} == {1_700_000_000.0}
+
+
+def test_what_left_a_file_empty_goes_back_after_it_was_rotated_and_what_came_later_was_undone(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "store.ndjson"
+    with RotatingBackend(path, max_bytes=200) as store:
+        store.append(event(0))
+        path.write_bytes(b"junk\n")
+        first = store.recover().quarantine
+        for number in range(1, 4):
+            store.append(event(number))
+        segment = tmp_path / "store.ndjson.000000000001"
+        lines = segment.read_bytes()
+        segment.write_bytes(b"more junk\n" + lines)
+        second = store.recover().quarantine
+        assert first
+        assert second
+        with pytest.raises(UndoError, match="undo what came later first"):
+            store.recover(undo=first)
+        store.recover(undo=second)
+        assert segment.read_bytes() == b"more junk\n" + lines
+        assert [saved.obstacle for saved in store.quarantined()] == [""]
+        store.recover(undo=first)
+        assert segment.read_bytes() == b"junk\nmore junk\n" + lines
+        assert store.quarantined() == []
+        assert numbers(store.read()) == [1, 2, 3]

@@ -68,7 +68,7 @@ FILES: Final = (
     TextMutant(
         "ids of the quarantine have the fraction of their second",
         "backends/files/quarantine.py",
-        "{rest * 0x10000 // 10**9:04x}{os.urandom(2).hex()}",
+        "{int(rest * 0x10000):04x}{os.urandom(2).hex()}",
         "{os.urandom(4).hex()}",
         "tests/core/test_undo.py::test_what_is_saved_within_one_second_is_listed_oldest_first",
     ),

@@ -136,9 +136,9 @@ class Quarantine:
         if self._removed is None or self._manifest is None:
             parent = self._layout.quarantine
             # The fraction of the second first: ids sort by their time.
-            seconds, rest = divmod(time.time_ns(), 10**9)
+            seconds, rest = divmod(time.time(), 1)
             stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime(seconds))
-            self.id = f"{stamp}-{rest * 0x10000 // 10**9:04x}{os.urandom(2).hex()}"
+            self.id = f"{stamp}-{int(rest * 0x10000):04x}{os.urandom(2).hex()}"
             directory = os.path.join(parent, self.id)
             if not os.path.isdir(parent):
                 os.mkdir(parent, 0o700)

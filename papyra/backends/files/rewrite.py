@@ -37,7 +37,7 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
             opened = view.open(file)
             if opened is None:  # dropped by a rotation
                 continue
-            rewriting = _Rewriting(layout, file, opened, quarantine)
+            rewriting = _Rewriting(layout, file, opened, quarantine, view.last_number)
             try:
                 lines = forward(opened.descriptor, opened.size, file.path)
                 rewriting.sort(judged(view, file, lines, marker, judge))
@@ -69,14 +69,21 @@ class _Rewriting:
 
     Args:
         opened: The file, which is closed here, and how much of it is judged.
+        last_number: The highest number of a segment when the store's files were found.
 
     Attributes:
         size: What the judged part has become.
     """
 
     def __init__(
-        self, layout: Layout, file: DataFile, opened: OpenedFile, quarantine: Quarantine
+        self,
+        layout: Layout,
+        file: DataFile,
+        opened: OpenedFile,
+        quarantine: Quarantine,
+        last_number: int,
     ) -> None:
+        self._last_number = last_number
         self._layout = layout
         self._file = file
         self._opened = opened
@@ -146,6 +153,7 @@ class _Rewriting:
             new_size=new.size,
             new_checksum=new.checksum,
             inode=new.inode,
+            last_number=self._last_number,
             undone_size=self._undone_size,
             undone_checksum=self._undone_checksum,
         )

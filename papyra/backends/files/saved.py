@@ -33,7 +33,7 @@ class Chapter(NamedTuple):
         file: Its name.
         begin: Where in the manifest its first piece stands.
         end: Sizes and checksums of the old and the new file and of what was taken out, the inode
-            of the new one, and whether the old one can be had again byte for byte.
+            of the new one, the highest number of a segment at that time, and whether the old one can be had again byte for byte.
     """
 
     file: str

@@ -89,11 +89,30 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
             return None
         if is_itself or (is_new and end["new_size"]):
             return path
+    if segment := _became(layout, saved, chapter):
+        return segment
     since = "rewritten since" if os.path.exists(named) else "dropped since, or removed"
     raise UndoError(
         f"{named}: it was {since}, so what {saved.id} took out has no place there any more; undo"
         f" what came later first, if anything did, or look into {saved.directory}"
     )
+
+
+def _became(layout: Layout, saved: Saved, chapter: Chapter) -> str:
+    """
+    Return what the active file is called since it was rotated, if nothing stayed in it; "" if unknown.
+
+    Its contents do not tell, and an undo of what came later gave it another inode.
+    """
+    number = chapter.end.get("last_number")
+    if number is None or chapter.end["new_size"] or chapter.file != os.path.basename(layout.path):
+        return ""
+    segment = layout.segment(number + 1)
+    later = [Saved(layout, id_) for id_ in ids(layout) if id_ > saved.id]
+    names = {other.file for one in later for other in one.chapters}
+    if names & {chapter.file, os.path.basename(segment)}:  # to be undone first
+        return ""
+    return segment if _size(segment) else ""
 
 
 def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, timeout: float) -> None:

@@ -6,6 +6,7 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple, Self
 
+from papyra.backends.files.active import last_number_in
 from papyra.backends.files.layout import Layout
 from papyra.backends.files.reading import FileLine, backward, batches, forward
 from papyra.backends.files.remains import Remains
@@ -58,6 +59,8 @@ class View:
 
     Attributes:
         files: The active one is the last, if it is there.
+        last_number: The highest number of a segment at that time, where the lock is made: the next
+            rotation gives the active file the next one.
         remains: Tells what in the remains of 0.3.0's stands nowhere else.
 
     Raises:
@@ -78,12 +81,16 @@ class View:
         self._owner = Descriptors()
         self._active = -1
         self._is_set = False
+        self.last_number = 0
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
         like = layout.owner if make_lock else ""
         while True:
             with FileLock(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like) as lock:
                 try:
                     self._look_at(layout)
+                    if make_lock and lock.descriptor is not None:
+                        noted = last_number_in(lock.descriptor)
+                        self.last_number = max(layout.last_number(), noted)
                 except FileNotFoundError:
                     if lock.descriptor is not None or not os.path.exists(layout.lock):
                         raise
