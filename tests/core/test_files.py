@@ -322,10 +322,10 @@ def test_a_compaction_names_the_files_that_are_none_of_the_stores(
 def test_a_fifo_as_path_is_refused_and_not_waited_for(file_kind: FileKind) -> None:
     store = file_kind.open()
     os.mkfifo(file_kind.path)
-    with pytest.raises(StoreIOError, match="no regular file"):
+    with pytest.raises(StoreIOError, match="not a regular file"):
         file_kind.open()
     for operation in (store.read, store.scan, lambda: store.append(event(1))):
-        with pytest.raises(StoreIOError, match="no regular file"):
+        with pytest.raises(StoreIOError, match="not a regular file"):
             operation()
     store.close()
 

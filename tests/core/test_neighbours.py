@@ -175,7 +175,11 @@ def test_a_rotated_file_of_a_store_in_use_is_not_opened_as_a_store_of_its_own(
                 for change in (part.compact, part.recover, lambda: part.append(event(9))):
                     with pytest.raises(StoreURLError, match="it is a part of the store"):
                         change()
+                found = len(part.read())
+                with papyra.MemoryBackend() as copy:
+                    assert papyra.import_store(part, copy).copied == found > 0
                 assert part.metrics.snapshot() == counts(
+                    records_read=found * 2,
                     compactions_triggered=1,
                     compaction_errors=1,
                     recovery_attempts=1,

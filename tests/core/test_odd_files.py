@@ -135,3 +135,18 @@ def test_an_odd_file_in_place_of_the_store_is_refused_where_it_is_opened(
     for must_exist in (False, True):
         with pytest.raises(StoreIOError, match="name"):
             open_store(file_kind.url, must_exist=must_exist)
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="pipes have no paths here")
+@pytest.mark.parametrize("scheme", ["json", "rotating"])
+def test_a_pipe_of_the_shell_is_named_as_it_was_given_with_what_to_do(scheme: str) -> None:
+    """As of `papyra import <(zcat copy.gz) json:new`."""
+    reading, writing = os.pipe()
+    try:
+        for look in (open_store, open_counters):
+            with pytest.raises(StoreIOError, match="save what comes out of it") as told:
+                look(f"{scheme}:/dev/fd/{reading}")
+            assert f"/dev/fd/{reading}: " in str(told.value)
+    finally:
+        os.close(reading)
+        os.close(writing)

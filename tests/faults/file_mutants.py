@@ -39,9 +39,9 @@ FILES: Final = (
     ),
     TextMutant(
         "a rotated file of a store in use gets no lock of its own",
-        "backends/files/ownership.py",
-        "    _check_whole(layout)\n    with",
-        "    with",
+        "backends/files/store.py",
+        "            check_whole(self._layout)\n",
+        "",
         f"{_NEIGHBOURS}test_a_rotated_file_of_a_store_in_use_is_not_opened_as_a_store_of_its_own",
     ),
     TextMutant(

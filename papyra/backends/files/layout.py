@@ -9,6 +9,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from papyra.backends.files.neighbours import OWN, is_newer, without_neighbours
+from papyra.backends.files.real_path import NOT_REGULAR, real_path
 from papyra.descriptors import Descriptors, LockedDescriptors
 from papyra.errors import StoreIOError
 from papyra.refusal import refusal, refusals
@@ -99,11 +100,7 @@ class Layout:
     )
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        try:
-            self.path: str = os.path.realpath(os.fspath(path))
-        except FileNotFoundError:
-            reason = "the working directory is gone; give the whole path"
-            raise StoreIOError(errno.ENOENT, reason, os.fspath(path)) from None
+        self.path: str = real_path(path)
         self.directory: str = os.path.dirname(self.path)
         self.lock: str = self.path + ".lock"
         self.maintenance_lock: str = self.path + ".maint.lock"
@@ -153,7 +150,7 @@ class Layout:
         Return what is known of the active file; None if there is none.
 
         Raises:
-            StoreIOError: if it is no regular file, or the system does not tell.
+            StoreIOError: if it is not a regular file, or the system does not tell.
         """
         try:
             status = os.stat(self.path)
@@ -165,7 +162,7 @@ class Layout:
             return status
         if S_ISDIR(status.st_mode):
             raise StoreIOError(errno.EISDIR, "it is a directory; name a file in it", self.path)
-        raise StoreIOError(errno.EINVAL, "it is no regular file; name one", self.path)
+        raise StoreIOError(errno.EINVAL, NOT_REGULAR, self.path)
 
     def check_place(self) -> None:
         """
@@ -173,7 +170,7 @@ class Layout:
 
         Raises:
             StoreIOError: if its directory is missing or no directory, its name too long for what is
-                made beside it, it is no regular file, or the system does not tell.
+                made beside it, it is not a regular file, or the system does not tell.
         """
         longest = len(os.fsencode(os.path.basename(self.path))) + _LONGEST_ENDING
         with refusals(self.path, "there is no place for a store"):

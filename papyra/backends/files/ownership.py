@@ -31,12 +31,10 @@ def check_ownership(layout: Layout) -> None:
 
     Raises:
         NotAStoreError: if it does not begin like a record, and holds none at its beginning.
-        StoreURLError: if it is a file of another store.
-        StoreIOError: if it is no regular file.
+        StoreIOError: if it is not a regular file.
     """
     if layout.stat() is None:
         return
-    _check_whole(layout)
     with Descriptors() as opened:
         try:
             descriptor = opened.open(layout.path, os.O_RDONLY)
@@ -95,12 +93,17 @@ def _next_data(descriptor: int, start: int) -> int:
         return start
 
 
-def _check_whole(layout: Layout) -> None:
+def check_whole(layout: Layout) -> None:
     """
-    Refuse a rotated file of a store that is in use.
+    Refuse to change a rotated file of a store that is in use; it can be looked at.
 
     A lock beside it would make it a store of its own, and its records would be missing from the other.
+
+    Raises:
+        StoreURLError: if it is a file of another store.
     """
+    if layout.stat() is None:
+        return
     shorter = layout.path.rpartition(".")[0]
     while os.path.basename(shorter) and not os.path.lexists(layout.lock):
         is_store = os.path.lexists(f"{shorter}.lock")

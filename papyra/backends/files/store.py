@@ -14,7 +14,7 @@ from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import MOUNTED_ALONE, Layout
 from papyra.backends.files.maintenance import Maintenance
-from papyra.backends.files.ownership import check_ownership
+from papyra.backends.files.ownership import check_ownership, check_whole
 from papyra.backends.files.preview import preview
 from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.syncing import is_ending, sync_soon
@@ -199,6 +199,7 @@ class FileBackend(PersistenceBackend):
         self._check_usable()
         self._check_ours()
         with refusals(self.source, "nothing was changed"):
+            check_whole(self._layout)
             self._layout.check_writable()
         # An append of another thread would count in the book that is being left.
         self._queue.alone(self, self._publish)
