@@ -27,7 +27,7 @@ _LEGACY: Final = re.compile(r"[1-9][0-9]{0,5}")
 _REMAINS: Final = re.compile(
     r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
 )
-
+_ORIGINAL: Final = re.compile(f"{_LEGACY.pattern}|{_REMAINS.pattern}")
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
 #: What it means that a directory cannot be synced.
@@ -212,7 +212,7 @@ class Layout:
         endings = [name.removeprefix(beginning) for name in names if name.startswith(beginning)]
         found = []
         for ending in without_neighbours(endings):
-            path = os.path.join(self.directory, beginning + ending)
+            path = f"{self.path}.{ending}"
             found.append((path, "" if _is_original(ending) and is_newer(path) else ending))
         # Every read asks, and a directory may hold thousands. A file system tells the time in
         # steps: what changed a moment ago may change again without a trace. How long ago cannot
@@ -293,7 +293,7 @@ class Layout:
 
 def _is_original(ending: str) -> bool:
     """Tell whether 0.3.0 may have made a file that is called so."""
-    return bool(_LEGACY.fullmatch(ending) or _REMAINS.fullmatch(ending))
+    return _ORIGINAL.fullmatch(ending) is not None
 
 
 def _state_of(directory: str) -> _State:
