@@ -234,7 +234,7 @@ RECORDS: Final = (
     TextMutant(
         "every byte of a line is somebody's",
         "damage.py",
-        "        pieces[-1] = pieces[-1]._replace(stop=len(line))\n",
+        "    else:\n        pieces[-1] = pieces[-1]._replace(stop=len(line))\n",
         "",
         f"{_DAMAGE}test_pieces_cover_a_glued_line_and_stand_in_order",
     ),
