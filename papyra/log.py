@@ -1,5 +1,6 @@
 """Warnings to the logger "papyra"; silent unless the program sets up logging."""
 
+import os
 from threading import get_ident
 from typing import Final
 
@@ -34,3 +35,15 @@ def warn(message: str, *args: object, about: str = "") -> None:
         logger.warning(message, *args)
     finally:
         _being_logged.discard(mark)
+
+
+def _forget_other_threads() -> None:
+    """Know in a child process that one thread alone lives on, and that its parent tells what is untold."""
+    me = get_ident()
+    _being_logged.difference_update([mark for mark in _being_logged.copy() if mark[0] != me])
+    _passed_over.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # Otherwise the warnings of a new thread that has the ident of one that is gone would never be logged.
+    os.register_at_fork(after_in_child=_forget_other_threads)

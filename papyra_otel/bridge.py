@@ -15,7 +15,7 @@ from opentelemetry.metrics import MeterProvider, get_meter_provider
 
 from papyra.countable import Countable, counters_of
 from papyra_otel.errors import BridgeError
-from papyra_otel.exporter import exporter_for, find, second
+from papyra_otel.registry import disown, exporter_for, find, second
 from papyra_otel.source import Source
 
 
@@ -48,7 +48,12 @@ class MetricsBridge:
 
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:
         self._provider = _global_provider() if meter_provider is None else meter_provider
-        self._exporter = exporter_for(self._provider, self)
+        try:
+            self._exporter = exporter_for(self._provider, self)
+        except BaseException:
+            # Otherwise an interrupt would leave a bridge that no caller has, and none could close.
+            disown(self._provider, self)
+            raise
 
     def __enter__(self) -> Self:
         return self

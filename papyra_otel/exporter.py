@@ -9,24 +9,17 @@ exporter for good, which bridges come to and leave.
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from threading import RLock
 from typing import Final, TypeAlias
-from weakref import WeakValueDictionary
 
-from opentelemetry.metrics import (
-    CallbackOptions,
-    MeterProvider,
-    NoOpMeter,
-    NoOpMeterProvider,
-    Observation,
-)
+from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
 from papyra.countable import Counters
 from papyra.forks import forget_in_child
 from papyra.log import warn
-from papyra.metrics import COUNTERS, NAMES
+from papyra.metrics import NAMES
 from papyra_otel.errors import BridgeError
+from papyra_otel.instruments import Instruments
 from papyra_otel.source import Left, Series, Source, identity_of
 
 #: The attributes of every exported number.
@@ -53,10 +46,6 @@ _FELL: Final = (
     " what was counted since the last export may be missing from it"
 )
 
-#: By the identity of their providers, which they keep alive as long as they live themselves.
-_exporters: "WeakValueDictionary[int, Exporter]" = WeakValueDictionary()
-_registering: Final = RLock()
-
 
 class Exporter:
     """
@@ -72,7 +61,8 @@ class Exporter:
     def __init__(self, provider: MeterProvider, owner: object) -> None:
         self.provider = provider
         self.owner: object = owner
-        # Only the stores' counters are called under it, and they call no foreign code. It lets its own
+        # Held while counters are read. Those of a store wait for no other thread; a sum over all programs
+        # waits for its files or server, and a stranger's counters for what they like. It lets its own
         # thread in again: a finalizer may add or remove a store there, which then waits its turn.
         self._lock = RLock()
         self._is_at_work = False
@@ -86,24 +76,12 @@ class Exporter:
         self._folded = False
         # Asked for since the last sweep; at first all, so that the first question sweeps.
         self._served = set(NAMES)
+        self._instruments = Instruments(provider, self._observe)
         forget_in_child(self)
 
     def create_instruments(self) -> None:
-        """Make the ten observable counters."""
-        meter = self.provider.get_meter("papyra_otel", _version())
-        if isinstance(meter, NoOpMeter) and not isinstance(self.provider, NoOpMeterProvider):
-            warn(
-                "%r exports nothing: it was shut down, or OTEL_SDK_DISABLED is set; the counters"
-                " can be read from papyra.exposition, and from papyra_otel.prometheus.serve",
-                self.provider,
-            )
-        for counter in COUNTERS:
-            meter.create_observable_counter(
-                f"papyra.persistence.{counter.name}",
-                callbacks=[partial(self._observe, counter.name)],
-                unit=counter.unit,
-                description=counter.meaning,
-            )
+        """Make those of the ten observable counters that are missing."""
+        self._instruments.create()
 
     def add(self, source: Source, owner: object) -> None:
         """
@@ -269,77 +247,13 @@ class Exporter:
         self._lock = RLock()
         self._is_at_work = False
         self._late.clear()
-        for source in self._sources.values():
+        # Copies, because a finalizer may add or remove a store meanwhile.
+        for source in list(self._sources.values()):
             source.forget_in_child()
-        for left in self._left.values():
+        for left in list(self._left.values()):
             left.forget_in_child()
-
-
-def exporter_for(provider: MeterProvider, owner: object) -> Exporter:
-    """
-    Return the exporter of *provider*, with its instruments, for *owner* alone.
-
-    Raises:
-        BridgeError: if another bridge has it.
-    """
-    with _registering:
-        exporter = find(provider)
-        if exporter is not None:
-            if exporter.owner is not None:
-                raise second(provider)
-            exporter.owner = owner
-            return exporter
-        exporter = _exporters[id(provider)] = Exporter(provider, owner)
-    try:
-        exporter.create_instruments()
-    except BaseException:
-        _exporters.pop(id(provider), None)
-        raise
-    return exporter
-
-
-def find(provider: MeterProvider) -> Exporter | None:
-    """
-    Return the exporter whose instruments *provider* has, if there is one.
-
-    The global provider is a proxy until the program has set one; then the proxy's instruments are
-    the real provider's. Where both have an exporter, the real one's came first.
-    """
-    real = behind(provider)
-    found = [
-        exporter
-        for reference in _exporters.valuerefs()
-        if (exporter := reference()) is not None and behind(exporter.provider) is real
-    ]
-    return next((one for one in found if one.provider is real), found[0] if found else None)
-
-
-def behind(provider: MeterProvider) -> MeterProvider:
-    """
-    Return the provider that the global proxy stands for, if *provider* is that.
-
-    Not asked of `opentelemetry.metrics.get_meter_provider`, which makes and fixes the global
-    provider where OTEL_PYTHON_METER_PROVIDER names one.
-    """
-    real: MeterProvider | None = getattr(provider, "_real_meter_provider", None)
-    return provider if real is None else real
-
-
-def second(provider: MeterProvider) -> BridgeError:
-    """Return the error for a second bridge on *provider*."""
-    return BridgeError(
-        f"this {type(provider).__name__} has a papyra bridge already, and OpenTelemetry would silently drop what a"
-        " second one counts; keep one bridge, and add every store to it, or close() the first"
-    )
 
 
 def _tell(notes: list[_Note]) -> None:
     for message, *arguments in notes:
         warn(str(message), *arguments)
-
-
-def _version() -> str | None:
-    try:
-        return version("papyra")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return None

@@ -1,13 +1,16 @@
 """Warnings, and log handlers that use the store which the warning is about."""
 
 import logging
+import os
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from stores import FileKind, Rotating, counts, event
 
-from papyra import Record, open_store
+from papyra import Record, log, open_store
 
 #: More warnings than this of one call are taken for one after the other without end.
 _ENDLESS = 20
@@ -70,3 +73,34 @@ def test_what_a_handler_causes_elsewhere_is_logged(file_kind: FileKind) -> None:
             store.read()
         assert len(told) == 2
         assert told[1].startswith("memory: a record given to append_soon()")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_childs_warnings_are_logged_though_a_thread_of_its_parent_was_logging_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new thread there may have the ident of that one."""
+    logs, ended = threading.Event(), threading.Event()
+
+    def stay(_: str) -> None:
+        if threading.current_thread() is thread:
+            logs.set()
+            ended.wait()
+
+    thread = threading.Thread(target=log.warn, args=("it leaks",))
+    with handling(stay) as told:
+        thread.start()
+        logs.wait()
+        ident = thread.ident
+        child = os.fork()
+        if child == 0:
+            try:
+                monkeypatch.setattr(log, "get_ident", lambda: ident)
+                log.warn("it leaks")
+            finally:
+                os._exit(len(told))
+        ended.set()
+        thread.join()
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
+        assert told == ["it leaks"]
