@@ -331,6 +331,27 @@ class _OnFirstUse:
         return vars(instance).setdefault("metrics", made)
 
 
+class _State(dict[object, Any]):
+    """
+    The state of an object with new counters, for a shallow copy.
+
+    A deep copy, or a pickle, is made with the object's own counters in their place again: so all references to
+    them become references to the same new ones, wherever in the object they are.
+    """
+
+    __slots__ = ("mine", "new")
+
+    mine: PersistenceMetrics
+    new: PersistenceMetrics
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (_replaced(self, self.new, self.mine),)
+
+
+def _replaced(state: dict[object, Any], old: object, new: object) -> dict[object, Any]:
+    return {name: new if value is old else value for name, value in state.items()}
+
+
 class PersistenceMetricsMixin:
     """
     Gives any class that stores records the ten counters, as `metrics`.
@@ -383,5 +404,7 @@ class PersistenceMetricsMixin:
             return tuple(self._renewed(part) for part in state)
         if isinstance(state, dict) and any(value is mine for value in state.values()):
             new = PersistenceMetrics(unsupported=mine._unsupported)
-            return {name: new if value is mine else value for name, value in state.items()}
+            renewed = _State(_replaced(state, mine, new))
+            renewed.mine, renewed.new = mine, new
+            return renewed
         return state

@@ -248,7 +248,8 @@ def test_a_storm_of_cancellations_leaves_the_number_stored_in_records_written(
         assert set(stored) - storm.acked <= storm.refused
         assert STORM / 5 < len(storm.refused) < STORM / 3
         assert len(stored) < STORM  # some were taken back, and some had been taken
-        assert set(stored) - storm.acked or opened._appends_now
+        if not opened._appends_now:  # else what is taken is mostly stored before the loop goes on
+            assert set(stored) - storm.acked
         assert opened.scan().clean
         await store.aclose()
 

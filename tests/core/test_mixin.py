@@ -252,3 +252,44 @@ def test_a_class_without_an_object_has_no_counters_to_export() -> None:
     stranger: Any = Plain
     with pytest.raises(TypeError, match="has no counters to export"):
         exposition(stranger)
+
+
+class Counting:
+    """A helper of an object, which counts for it."""
+
+    def __init__(self, metrics: PersistenceMetrics) -> None:
+        self.metrics = metrics
+
+
+class Helped(PersistenceMetricsMixin):
+    def __init__(self) -> None:
+        self.alias = self.metrics
+        self.helpers = [Counting(self.metrics)]
+
+
+class HelpedByState(Helped):
+    """Its state becomes its __dict__ as it is."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__ = state
+
+
+@pytest.mark.parametrize("make", [Helped, HelpedByState])
+@pytest.mark.parametrize("how", [name for name in COPIES if name != "copy"])
+def test_what_the_helper_of_a_copy_counts_is_in_the_counters_of_the_copy(
+    make: type[Helped], how: str
+) -> None:
+    original = make()
+    original.metrics.increment("records_written", 5)
+    shallow = copy.copy(original)
+    shallow.helpers = [Counting(shallow.metrics)]
+    for thing in (original, shallow):
+        copied = COPIES[how](thing)
+        copied.helpers[0].metrics.increment("records_read")
+        assert copied.alias is copied.metrics is copied.helpers[0].metrics
+        assert copied.metrics.snapshot() == counts(records_read=1)
+    assert shallow.metrics.snapshot() == counts()
+    assert original.metrics.snapshot() == counts(records_written=5)
