@@ -30,6 +30,8 @@ from papyra.published import publish
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
+    # The connection of the half of a store, which nobody is left to close.
+    pytest.mark.filterwarnings("ignore:.*sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"),
 ]
 
 
@@ -189,7 +191,7 @@ def test_a_store_whose_own_hook_fails_is_refused_in_the_child_and_the_others_kno
 
 
 INTERRUPTS = """
-import os, sys
+import os, sys, warnings
 from pathlib import Path
 from papyra import ForkedStoreError, Record, open_store
 from reentry import at_line
@@ -204,6 +206,7 @@ def refused(store):
         return True
     return False
 
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside the thread that syncs
 reports = []
 sys.unraisablehook = reports.append
 stores = [open_store(f"json:{{sys.argv[1]}}/{{number}}.ndjson") for number in range(2)]
