@@ -31,7 +31,9 @@ pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
     pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning"),
     # The connection of the half of a store, which nobody is left to close.
-    pytest.mark.filterwarnings("ignore:.*sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings(
+        "ignore:.*sqlite3.Connection:pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 
 
