@@ -43,7 +43,7 @@ class Command(click.Command):
 class Group(Command, click.Group):
     """A group whose mistakes name its own help."""
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
 
 def explained(error: click.UsageError) -> str:

@@ -81,7 +81,7 @@ class View:
         self._owner = Descriptors()
         self._active = -1
         self._is_set = False
-        self.last_number = 0
+        self.last_number: int = 0
         # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
         like = layout.owner if make_lock else ""
         while True:
