@@ -24,6 +24,7 @@ at once: it would wait for itself, or for another leader, who waits for the door
 import os
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
+from itertools import repeat
 from threading import Lock, RLock, get_ident
 from typing import Final, TypeVar
 
@@ -36,6 +37,8 @@ from papyra.waiting_calls import NOBODY, WaitingCalls
 
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05
+#: For the acquire of a lock that is not waited for.
+_AT_ONCE: Final = False
 #: Seconds that a look after the whole store waits for a leader, however short the lock_timeout is.
 _LEAST_PATIENCE: Final = 1.0
 _Result = TypeVar("_Result")
@@ -55,13 +58,15 @@ class CommitQueue(WaitingCalls):
         leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
     """
 
-    __slots__ = ("_before", "_error", "_lock", "leader", "writer")
+    __slots__ = ("_before", "_error", "_lock", "_tries", "leader", "writer")
 
     def __init__(self) -> None:
         super().__init__()
         self.writer: str = os.urandom(8).hex()
         # Held by the leader.
         self._lock = RLock()
+        # Each step tries to get it, and says whether it did.
+        self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
         self.leader: int = NOBODY
         # How many records stood before the batch that was taken last; why it failed.
         self._before = 0
@@ -82,9 +87,10 @@ class CommitQueue(WaitingCalls):
         try:
             if not (self._pending or self.leader):
                 try:
-                    # One call of C: no interrupt comes between getting the lock and noting it. It does not
-                    # wait: another thread may have got it just now, and keep it beyond the deadline.
-                    [held] = map(self._lock.acquire, (False,))
+                    # No call of Python's: no interrupt comes between getting the lock and noting it. It does
+                    # not wait: another thread may have got it just now, and keep it beyond the deadline.
+                    for held in self._tries:  # noqa: B007  it is what is noted
+                        break
                     if held:  # it need not line up: two locks and a look cheaper
                         self.leader = me
                         findings = self._lead(store, (), (call,), call.deadline)

@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from threading import RLock, get_ident
 from typing import (
     TYPE_CHECKING,
@@ -50,6 +51,12 @@ _WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
 
 
+#: For the acquire of a lock that is not waited for.
+_AT_ONCE: Final = False
+#: Times that the totals are looked at without the lock.
+_MOST_LOOKS: Final = 1000
+
+
 class WriteCall(Protocol):
     """What the counting knows of a write call: whether its outcome has been counted."""
 
@@ -80,6 +87,7 @@ class PersistenceMetrics:
         "_late",
         "_lock",
         "_moves",
+        "_tries",
         "_unsupported",
         "supported",
     )
@@ -159,7 +167,7 @@ class PersistenceMetrics:
         An exporter holds its own lock while it asks. A finalizer may need that lock in a thread that
         looks at the counters, and both would wait for each other.
         """
-        while True:
+        for _ in range(_MOST_LOOKS):
             moves, cells = self._moves, self._cells
             try:
                 amounts, late = list(cells), self._late.copy()
@@ -170,6 +178,8 @@ class PersistenceMetrics:
             # What this very thread interrupted does not go on before this returns.
             if (not moves % 2 and moves == self._moves) or self._is_held_here():
                 break
+        else:  # without a GIL, another thread may be stopped on the way
+            return self._alone(self._read)[0]
         for index, n in late:
             amounts[index] += n
         return amounts
@@ -219,21 +229,21 @@ class PersistenceMetrics:
 
     def _take_in(self) -> None:
         """Take in what is late, unless the lock is held: its holder does it once it is free."""
-        me = get_ident()
         while self._late:
-            held: list[bool] = []
+            held = False
             try:
-                # One call of C: no interrupt comes between getting the lock and noting it.
-                held.extend(map(self._lock.acquire, (False,)))
-                if True not in held or self._holder:
+                # No call of Python's: no interrupt comes between getting the lock and noting it.
+                for held in self._tries:  # noqa: B007  it is what is noted
+                    break
+                if not held or self._holder:
                     return
                 try:
-                    self._holder = me
+                    self._holder = get_ident()
                     self._take_in_late()
                 finally:
                     self._holder = 0
             finally:
-                if True in held:
+                if held:
                     self._lock.release()
 
     def _alone(self, do: Callable[[], _Result]) -> _Result:
@@ -259,7 +269,7 @@ class PersistenceMetrics:
         while late:
             index, n = late[0]
             # No call between these: an interrupt strikes before all or after all.
-            self._moves += 1
+            self._moves |= 1
             self._cells[index] += n
             del late[0]
             self._moves += 1
@@ -296,6 +306,8 @@ class PersistenceMetrics:
 
     def _new_lock(self) -> None:
         self._lock = RLock()
+        # Each step tries to get it, and says whether it did.
+        self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
         # Whether this very thread holds it: exact, also between getting it and noting the holder.
         self._is_held_here: Callable[[], bool] = getattr(self._lock, "_is_owned")  # noqa: B009  typeshed does not have it
 

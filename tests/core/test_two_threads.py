@@ -246,3 +246,13 @@ def test_an_id_that_only_looks_like_a_number_of_papyras_is_another_one(
 def seal_by_hand(text: str) -> bytes:
     body = text.encode()
     return b'%b,"_crc":"%08x"}\n' % (body, crc32(body))
+
+
+def test_totals_are_read_under_the_lock_where_a_thread_was_stopped_on_its_way() -> None:
+    metrics = PersistenceMetrics()
+    metrics.increment("scan_operations", 2)
+    metrics._moves += 1  # as between a count's coming into the cells and its leaving the others
+    assert metrics.totals() == counts(scan_operations=2)
+    metrics.increment("scan_operations")
+    assert metrics.totals() == counts(scan_operations=3)
+    assert metrics._moves % 2 == 0
