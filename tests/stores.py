@@ -131,7 +131,7 @@ def raiser(fault: BaseException) -> Callable[..., NoReturn]:
 
 
 @contextmanager
-def _in_another_thread(hold: Callable[[Callable[[], None]], object]) -> Iterator[None]:
+def in_another_thread(hold: Callable[[Callable[[], None]], object]) -> Iterator[None]:
     """Have another thread call *hold* with what ends when the block does; it is there by then."""
     arrived, go_on = threading.Event(), threading.Event()
 
@@ -151,7 +151,7 @@ def _in_another_thread(hold: Callable[[Callable[[], None]], object]) -> Iterator
 
 def led_by_another_thread(store: PersistenceBackend) -> AbstractContextManager[None]:
     """Keep every batch of *store* out, as another thread does that is writing one."""
-    return _in_another_thread(partial(store._queue.alone, store))
+    return in_another_thread(partial(store._queue.alone, store))
 
 
 def locked_by_another_thread(path: str) -> AbstractContextManager[None]:
@@ -161,7 +161,7 @@ def locked_by_another_thread(path: str) -> AbstractContextManager[None]:
         with FileLock(path, LOCK_EXCLUSIVE, timeout=1.0, create_like="."):
             until_the_end()
 
-    return _in_another_thread(hold)
+    return in_another_thread(hold)
 
 
 def event(number: int = 1, **data: Any) -> Record:

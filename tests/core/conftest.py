@@ -1,5 +1,6 @@
 """Every kind of store."""
 
+import faulthandler
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,17 @@ from stores import FILE_KINDS, KINDS, FileKind, Kind
 
 from papyra import PersistenceBackend
 from servers import missing
+
+#: Seconds after which a call that waits for ever is ended, and the test run with it.
+_HANGS = 100.0
+
+
+@pytest.fixture
+def nothing_hangs() -> Iterator[None]:
+    """End the tests where a thread waits for itself, or two for each other: no timeout gets through there."""
+    faulthandler.dump_traceback_later(_HANGS, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(params=list(KINDS))

@@ -6,9 +6,8 @@ it would do there by chance is done here on purpose, at every line of papyra's, 
 """
 
 import asyncio
-import faulthandler
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -26,15 +25,7 @@ from papyra.aio import AsyncBackend
 from papyra.backends.files import store as store_module
 from papyra.metrics import LocalBook
 
-#: Seconds after which a call that waits for itself is ended, and the test run with it.
-_HANGS = 100.0
-
-
-@pytest.fixture(autouse=True)
-def _no_call_waits_for_itself() -> Iterator[None]:
-    faulthandler.dump_traceback_later(_HANGS, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
+pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
 
 def test_an_append_from_within_an_append_is_stored_or_refused_at_once(

@@ -1,16 +1,15 @@
 """Two threads that each hold what the other wants: whoever counts, appends or exports waits for none."""
 
-import faulthandler
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from zlib import crc32
 
 import pytest
 from reentry import Nested
-from stores import FileKind, Kind, counts, event, led_by_another_thread
+from stores import FileKind, Kind, counts, event, in_another_thread, led_by_another_thread
 
 from papyra import (
     CorruptRecordError,
@@ -24,34 +23,22 @@ from papyra import (
 from papyra.calls import Call
 from papyra.record import encode, seal
 
-#: Seconds after which a call that waits for ever is ended, and the test run with it.
-_HANGS = 100.0
+pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
 
-@pytest.fixture(autouse=True)
-def _no_call_waits_for_ever() -> Iterator[None]:
-    faulthandler.dump_traceback_later(_HANGS, exit=True)
-    yield
-    faulthandler.cancel_dump_traceback_later()
-
-
-@contextmanager
-def looked_at_by_another_thread(metrics: PersistenceMetrics) -> Iterator[None]:
+def looked_at_by_another_thread(metrics: PersistenceMetrics) -> AbstractContextManager[None]:
     """Have another thread in the middle of a look at the counters."""
-    is_there, may_go = threading.Event(), threading.Event()
+    return in_another_thread(metrics._alone)
 
-    def look() -> None:
-        is_there.set()
-        may_go.wait()
 
-    thread = threading.Thread(target=lambda: metrics._alone(look))
-    thread.start()
-    is_there.wait()
-    try:
-        yield
-    finally:
-        may_go.set()
-        thread.join()
+def about_to_lead(store: PersistenceBackend) -> AbstractContextManager[None]:
+    """Have another thread that has got the queue's lock, and has not noted itself as leader yet."""
+
+    def hold(until_the_end: Callable[[], None]) -> None:
+        with store._queue._lock:
+            until_the_end()
+
+    return in_another_thread(hold)
 
 
 def test_counting_waits_for_nobody_and_nothing_is_left_out_of_what_others_see(
@@ -75,22 +62,11 @@ def test_an_append_from_within_a_look_at_the_counters_does_not_wait_for_whoever_
     """The other thread has the lock and has not noted itself yet; leading, it wants the counters."""
     backend.append(event(0))
     nested = Nested(lambda: backend.append(event(1)))
-    is_there, may_go = threading.Event(), threading.Event()
-
-    def about_to_lead() -> None:
-        with backend._queue._lock:
-            is_there.set()
-            may_go.wait()
-
-    thread = threading.Thread(target=about_to_lead)
-    thread.start()
-    is_there.wait()
-    backend.metrics._alone(nested)
-    with backend.metrics._lock:  # as between getting it and noting who holds it
-        nested()
-    backend._queue._guarded(nested)
-    may_go.set()
-    thread.join()
+    with about_to_lead(backend):
+        backend.metrics._alone(nested)
+        with backend.metrics._lock:  # as between getting it and noting who holds it
+            nested()
+        backend._queue._guarded(nested)
     assert len(nested.refusals) == 3
     assert backend.metrics.snapshot() == counts(records_written=1, write_errors=3)
 
