@@ -21,6 +21,7 @@ from papyra import (
     open_store,
 )
 from papyra.calls import Call
+from papyra.commit import CommitQueue
 from papyra.record import encode, seal
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
@@ -74,25 +75,24 @@ def test_an_append_from_within_a_look_at_the_counters_does_not_wait_for_whoever_
 def test_a_call_that_meets_the_end_of_the_store_gets_its_error_and_no_id(
     kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the leader's taking of its call and its outcome another thread turns away a late record."""
+    """Before its leader settles the call, another thread turns away a record that came too late."""
     store = kind.open()
     before = store.scan().records
     store.close()
-    check = store._check_usable
+    settle = CommitQueue._settle
 
     def late() -> None:
         call = Call((encode(event(2)),), float("inf"))
         call.is_soon = True
         store._queue.append_soon(store, call)
 
-    def checked() -> None:
-        if store._queue._taken:
-            thread = threading.Thread(target=late)
-            thread.start()
-            thread.join()
-        check()
+    def settled_later(queue: CommitQueue, its: PersistenceBackend) -> None:
+        thread = threading.Thread(target=late)
+        thread.start()
+        thread.join()
+        settle(queue, its)
 
-    monkeypatch.setattr(store, "_check_usable", checked)
+    monkeypatch.setattr(CommitQueue, "_settle", settled_later)
     monkeypatch.setattr(store, "_prepared", True)
     with pytest.raises(StoreClosedError):
         store.append(event(1))

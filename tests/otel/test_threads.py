@@ -6,8 +6,9 @@ import pytest
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from otel.readings import Deltas, exported
 from pacing import Paced
-from stores import KINDS, counts, event
+from stores import KINDS, counts, event, in_another_thread
 
+from papyra import MemoryBackend
 from papyra_otel import MetricsBridge
 
 
@@ -55,3 +56,16 @@ def test_the_store_its_totals_the_resets_and_every_export_agree(
         assert {name: sum(i[name] for i in intervals) for name in whole} == whole
         assert seen == sorted(seen)
         assert store.scan().records == 40_000
+
+
+def test_a_scrape_waits_for_no_thread_that_looks_at_the_counters(
+    bridge: MetricsBridge, cumulative: InMemoryMetricReader
+) -> None:
+    """A finalizer there may want to leave the bridge, and would wait for the scrape."""
+    with MemoryBackend() as store, MemoryBackend() as other:
+        bridge.add(store)
+        bridge.add(other, name="other")
+        store.append(event(1))
+        with in_another_thread(store.metrics._alone):
+            assert exported(cumulative)["memory", "memory"]["records_written"] == 1
+            bridge.remove(other)
