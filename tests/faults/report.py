@@ -49,7 +49,7 @@ _PROMISES: Final = {
         "nth_call.run",
         "interrupted.storm",
     ),
-    "processes may append, rotate, compact, recover, scan and read at once, and nobody waits while"
+    "processes may append, rotate, compact, recover, scan and read at once, and no process waits while"
     " a compaction copies": (
         "side_by_side.run",
         "beside_compaction.run",
@@ -79,7 +79,7 @@ _PROMISES: Final = {
         "fragments.served",
     ),
     "Redis: a lost connection or reply stores nothing twice, loses nothing acknowledged, and a batch whose"
-    " outcome nobody knew is stored once when it is sent again": (
+    " outcome was not known is stored once when it is sent again": (
         "redis_connections.cut",
         "redis_connections.unknown",
         "redis_servers.stopped",
@@ -100,8 +100,8 @@ _PROMISES: Final = {
 _INTRODUCTION: Final = """\
 # {title}
 
-What was done to papyra's {stores} to make them lose a record, and what came of it. `make faults`
-wrote this page: it tries everything again and takes about {usual} minutes; the tests
+This page tells what was done to papyra's {stores} so that a record might be lost, and what came of it.
+`make faults` wrote it: it tries everything again and takes about {usual} minutes; the tests
 (`make test-all`) try a shorter form of each. What is chosen at random is chosen alike again by
 `PAPYRA_SEED={seed} make faults`, but for the stateful model, which hypothesis seeds itself, and for
 processes that race each other.
@@ -126,12 +126,12 @@ _FILE_LIMITS: Final = """\
 - A batch of `append_many` that a crash interrupts: a prefix of it may be there, and none of it was
   acknowledged.
 - An interrupt (Ctrl-C) at the first or last instructions of a read, recovery or compaction: it may count
-  as neither an error nor a success. A reset that `kill -9` ends after its last step has told nobody.
+  as neither an error nor a success. A reset that `kill -9` ends after its last step has told its interval to no process.
 - What a failed fsync leaves: such records may or may not be there, and were not acknowledged.
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
-- A file whose first 64 KiB hold no record and do not begin like one counts as somebody else's
-  where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
+- A file does not count as a store if its first 64 KiB behind blanks and NUL bytes hold no record and do not begin
+  like one, where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
   are refused.
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
 """
