@@ -156,7 +156,7 @@ class CommitQueue(WaitingCalls):
                 self.refuse_reentry(store)
                 return False
             try:
-                [held] = map(self._lock.acquire, (False,))  # likewise
+                [held] = map(self._lock.acquire, (False,))  # as in `commit`
                 if not held or self._pending:
                     return False
                 self.leader = me
@@ -183,8 +183,9 @@ class CommitQueue(WaitingCalls):
 
         Raises:
             StoreBusyError: if this very thread is in the middle of a call; *do* is not called then.
-            StoreLockedError: likewise, if another thread leads for longer than the store's lock_timeout,
-                and for longer than a second. At the end of a program it may have been stopped there for good.
+            StoreLockedError: if another thread leads for longer than the store's lock_timeout, and for longer
+                than a second; *do* is not called then. At the end of a program Python may have stopped that
+                thread for good.
         """
         self.refuse_reentry(store)
         me = get_ident()

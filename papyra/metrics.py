@@ -100,8 +100,8 @@ class PersistenceMetrics:
         )
         # Asked at each append.
         self._counts_written = NAMES[WRITTEN] not in self._unsupported
-        # A leaf lock: its holder takes no other lock and calls no foreign code. It lets its own thread in
-        # again: a finalizer may run there.
+        # Its holder takes no other lock itself. A finalizer may run there in its thread, which the lock lets
+        # in again; counting and `totals` do not wait for it, since what runs there may wait for their callers.
         self._new_lock()
         # The thread that looks at them.
         self._holder = 0

@@ -294,7 +294,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
 
     def _after_fork(self) -> None:
-        """Become a child's store: nothing stored yet, nobody waiting; see `_let_go_in_child`."""
+        """Become a child's store: nothing is stored yet, and no call waits; see `_let_go_in_child`."""
         # First: whatever the store's own part does, parent and child never give the same ids.
         self._forked = True
         self._queue = CommitQueue()

@@ -116,7 +116,7 @@ class Found(NamedTuple):
     def weight(self) -> int:
         """Its bytes on a line of its own: with the newline that a rewrite adds where there is none."""
         line, stop = self.line, self.start + self.size
-        assert isinstance(line, bytes)  # noqa: S101  likewise
+        assert isinstance(line, bytes)  # noqa: S101  one that is too long has no records
         return self.size if line[stop - 1 : stop] == b"\n" else self.size + 1
 
 
