@@ -156,8 +156,8 @@ class _Page(NamedTuple):
 
 
 _PAGES: Final = {
-    "files": _Page("Reliability", "stores of files", "twenty", _FILE_LIMITS),
-    "redis": _Page("Reliability of the Redis store", "Redis store", "five", _REDIS_LIMITS),
+    "files": _Page("Reliability", "stores of files", "forty", _FILE_LIMITS),
+    "redis": _Page("Reliability of the Redis store", "Redis store", "ten", _REDIS_LIMITS),
 }
 
 
