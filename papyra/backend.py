@@ -35,7 +35,7 @@ from papyra.selection import (
     read_all,
     stream,
 )
-from papyra.sifting import LineReader, intact
+from papyra.sifting import LineReader, Source, intact
 from papyra.system import monotonic
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
@@ -244,7 +244,7 @@ class PersistenceBackend(Primitives):
         try:
             self._check_usable()
             query = query_of(kind, since, limit, strict=strict)
-            found = read_all(self._lines, self._view, self._retention, query, time.time(), findings)
+            found = read_all(self._source(), self._retention, query, time.time(), findings)
         except BaseException:
             self.metrics.increment("read_errors")
             self.metrics.increment("anomaly_detected", findings.found)
@@ -289,7 +289,7 @@ class PersistenceBackend(Primitives):
 
     def _find(self, query: Query, findings: Findings) -> Iterable[Record]:
         """Return what *query* selects, uncounted."""
-        return stream(self._lines, self._view, self._retention, query, time.time(), findings)
+        return stream(self._source(), self._retention, query, time.time(), findings)
 
     def _lines_of_records(
         self, findings: Findings, sealer: LineReader | None
@@ -306,7 +306,7 @@ class PersistenceBackend(Primitives):
         self, findings: Findings, sealer: LineReader | None
     ) -> Iterator[tuple[Record, bytes]]:
         with self._view() as view:
-            lines, seen = copies_in(view)
+            lines, seen = copies_in(view, self._new_seen_ids)
             for found in intact(lines, findings, places_only=True, seen=seen, reader=sealer):
                 yield found.record, found.bytes
 
@@ -466,11 +466,15 @@ class PersistenceBackend(Primitives):
             raise
         self._released = True
 
+    def _source(self) -> Source:
+        """Return what those who look at the store need of it."""
+        return Source(self._lines, self._view, self._new_seen_ids)
+
     def _look(self, findings: Findings) -> ScanReport:
         self._check_usable()
         for anomaly in self._check():
             findings.add(anomaly)
-        records, size, sources = look_through(self._lines, self._view, findings)
+        records, size, sources = look_through(self._source(), findings)
         leftovers = tuple(self._leftovers(sources))
         return ScanReport(records, size, tuple(findings.listed), findings.found, leftovers)
 
@@ -494,7 +498,7 @@ class PersistenceBackend(Primitives):
         )
 
     def _plan_compaction(self) -> CompactionReport:
-        sorter = Sorter(self._retention, time.time())
+        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
         try:
             return self._foresee_compaction(sorter)
         finally:
@@ -507,7 +511,7 @@ class PersistenceBackend(Primitives):
         It is one operation, so what both the look and the compaction meet counts once. Where *agree*
         raises, nothing is changed, and it counts as a dry run.
         """
-        sorter = Sorter(self._retention, time.time())
+        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
         try:
             try:
                 agree(self._foresee_compaction(sorter))
@@ -526,7 +530,7 @@ class PersistenceBackend(Primitives):
         for anomaly in self._check():
             findings.add(anomaly)
         excess = self._excess()
-        counted = count_records(self._lines_in(excess)) if excess else {}
+        counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
         done = self._preview(sorter, without=excess)
         for dropped in counted.values():
             sorter.dropped.merge(dropped)
@@ -534,7 +538,7 @@ class PersistenceBackend(Primitives):
 
     def _compact(self) -> CompactionReport:
         self.metrics.increment("compactions_triggered")
-        sorter = Sorter(self._retention, time.time())
+        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
         findings = sorter.findings
         try:
             self._check_usable()
@@ -543,7 +547,7 @@ class PersistenceBackend(Primitives):
                 findings.add(anomaly)
             excess = self._excess()
             # Before they are dropped, and without a lock: appends go on meanwhile.
-            counted = count_records(self._lines_in(excess)) if excess else {}
+            counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
             trimmed = self._trim(excess)
             self._tell()
             for name, dropped in counted.items():
@@ -588,10 +592,12 @@ class PersistenceBackend(Primitives):
         self.metrics.increment("scan_operations")
         findings = Findings()
         done = Rewritten(0, 0)
-        sorter = Sorter(None, time.time())
+        sorter = Sorter(None, time.time(), self._new_seen_ids)
         try:
             self._look(findings)
-            sorter = Sorter(None, time.time(), may_repeat=findings.duplicates > 0)
+            sorter = Sorter(
+                None, time.time(), self._new_seen_ids, may_repeat=findings.duplicates > 0
+            )
             if any(anomaly.type != "unexpected_file" for anomaly in findings.listed):
                 done = self._rewrite(sorter)
         finally:

@@ -4,7 +4,6 @@ from bisect import bisect_right
 from json.encoder import encode_basestring_ascii as quoted
 from typing import ClassVar, Final
 
-from papyra.copies import Copies, First, Shared, fingerprint
 from papyra.record import ID, Record
 
 #: Python refuses to read integers of some thousand digits; no number is given that has so many.
@@ -13,7 +12,7 @@ _MOST_DIGITS: Final = 100
 
 class Seen:
     """
-    The records met so far: ids, and what stands in place of one in a set of 0.3.0's files.
+    The records met so far, by their ids. One without an id is always new.
 
     A writer numbers its records without gaps, so a store of a hundred million records is a
     few ranges, in whichever direction and order its lines come.
@@ -24,7 +23,6 @@ class Seen:
     """
 
     __slots__ = (
-        "_copies",
         "_ending",
         "_firsts",
         "_lasts",
@@ -35,7 +33,6 @@ class Seen:
     )
 
     def __init__(self) -> None:
-        self._copies = Copies()
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
         self.next_end: bytes | tuple[()] = ()  # with which nothing ends
@@ -51,11 +48,11 @@ class Seen:
         """Take the *record* in *line* in; False if it was there."""
         if record.id is not None:
             return self.add_id(record.id)
-        if not isinstance(line, Shared):
-            return True
-        if isinstance(line, First):
-            self._copies.interrupt()
-        return self._copies.add(fingerprint(record))
+        return self._add_without_id(record, line)
+
+    def _add_without_id(self, record: Record, line: bytes | int) -> bool:  # noqa: ARG002  for those who know
+        """Take a *record* in that has no id; False if it was there."""
+        return True
 
     def add_next(self) -> None:
         """Take in the record whose line ended as `next_end` has it."""

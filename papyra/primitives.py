@@ -19,6 +19,7 @@ from papyra.errors import (
     WriteOutcomeUnknownError,
 )
 from papyra.forks import forget_in_child
+from papyra.identity import Seen
 from papyra.metrics import PersistenceMetricsMixin
 from papyra.record import MAX_LINE
 from papyra.reports import Quarantined, Rewritten
@@ -145,6 +146,14 @@ class Primitives(PersistenceMetricsMixin, ABC):
         a second look from the other end sees the same records. No lock is held meanwhile.
         """
         return nullcontext(Moment(self._lines))
+
+    def _new_seen_ids(self) -> Seen:
+        """
+        Return what tells which records a look has met before; by default it knows ids alone.
+
+        A store overrides it where its lines hold records that have no ids and are the same all the same.
+        """
+        return Seen()
 
     @abstractmethod
     def _check(self) -> Iterable[Anomaly]:

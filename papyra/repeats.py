@@ -8,7 +8,6 @@ recoveries and compactions; knows lines, and nothing of the store that has them.
 
 import errno
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager
 from typing import ClassVar, Final, NoReturn
 
 from papyra.errors import StoreIOError
@@ -16,14 +15,12 @@ from papyra.id_look import ids_in, may_repeat
 from papyra.identity import Ids, Seen, number_in
 from papyra.record import BEGINNING, END, Record, has_checksum
 from papyra.reports import Findings
-from papyra.sifting import Line, Lines, View, examine
+from papyra.sifting import Line, Lines, Source, View, examine
 
 #: Counts that are kept as ranges, one set of them a count; higher ones are rare, and kept one by one.
 _LEVELS: Final = 8
 
 _Id = tuple[str, int]
-#: A store's `_view`.
-Views = Callable[[], AbstractContextManager[View]]
 
 
 class _Counts:
@@ -126,14 +123,15 @@ class LastCopies(Seen):
     """
     The records met so far, where *repeats* tells which copy is the record.
 
-    All lines have to come from `watched`, oldest first.
+    All lines have to come from `watched`, oldest first. *seen* knows those without an id.
     """
 
-    __slots__ = ("_repeats", "_source")
+    __slots__ = ("_repeats", "_seen", "_source")
 
-    def __init__(self, repeats: Repeats) -> None:
+    def __init__(self, repeats: Repeats, seen: Seen) -> None:
         super().__init__()
         self._repeats = repeats
+        self._seen = seen
         self._source = ""
 
     def watched(self, lines: Iterable[Line]) -> Iterator[Line]:
@@ -160,6 +158,9 @@ class LastCopies(Seen):
         is_last = self._repeats.is_last(self._source, record.id)
         return super().add(record, line) if is_last is None else is_last
 
+    def _add_without_id(self, record: Record, line: bytes | int) -> bool:
+        return self._seen._add_without_id(record, line)
+
     def add_id(self, id_: str) -> bool:
         """Take *id_* in unless it is repeated: that is for `add`, which every line comes to then."""
         is_new = not self._repeats.has(id_) and super().add_id(id_)
@@ -173,7 +174,7 @@ class RepeatError(Exception):
 
 class SeenOnce(Seen):
     """
-    The records met so far, where nothing is known of repeats.
+    The records met so far, where nothing is known of repeats. *seen* knows those without an id.
 
     Of records that are known by their contents the first copy counts, so they need no second look.
 
@@ -181,9 +182,14 @@ class SeenOnce(Seen):
         RepeatError: at the first id that was met before, from each method that would say so.
     """
 
-    def add(self, record: Record, line: bytes | int) -> bool:
-        """Take the *record* in *line* in; False if it has no id, and its contents were met before."""
-        return super().add(record, line) or (record.id is not None and _repeat())
+    __slots__ = ("_seen",)
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__()
+        self._seen = seen
+
+    def _add_without_id(self, record: Record, line: bytes | int) -> bool:
+        return self._seen._add_without_id(record, line)
 
     def add_id(self, id_: str) -> bool:
         """Take *id_* in."""
@@ -194,26 +200,28 @@ def _repeat() -> NoReturn:
     raise RepeatError
 
 
-def copies_in(view: View) -> tuple[Iterable[Line], Seen]:
+def copies_in(view: View, new_seen: Callable[[], Seen]) -> tuple[Iterable[Line], Seen]:
     """
     Return the lines of *view*, oldest first, and what tells which copies in them are the records.
+
+    *new_seen* is the store's (see `Source`).
 
     Raises:
         StoreIOError: behind the last line of a source that another process rewrote meanwhile.
     """
     if not may_repeat(view.batches()):
-        return view.lines(newest_first=False), Seen()
-    return _last_copies_in(view)
+        return view.lines(newest_first=False), new_seen()
+    return _last_copies_in(view, new_seen)
 
 
-def _last_copies_in(view: View) -> tuple[Iterable[Line], Seen]:
+def _last_copies_in(view: View, new_seen: Callable[[], Seen]) -> tuple[Iterable[Line], Seen]:
     repeats = Repeats()
     repeats.look(view.lines)
-    seen = LastCopies(repeats)
+    seen = LastCopies(repeats, new_seen())
     return seen.watched(view.lines(newest_first=False)), seen
 
 
-def look_through(lines: Lines, view: Views, findings: Findings) -> tuple[int, int, list[str]]:
+def look_through(source: Source, findings: Findings) -> tuple[int, int, list[str]]:
     """
     Do as `examine` does; of a record that is repeated the last copy counts.
 
@@ -222,11 +230,11 @@ def look_through(lines: Lines, view: Views, findings: Findings) -> tuple[int, in
     """
     mark = findings.mark()
     try:
-        return examine(lines(newest_first=False), findings, seen=SeenOnce())
+        return examine(source.lines(newest_first=False), findings, seen=SeenOnce(source.new_seen()))
     except RepeatError:
         findings.rewind(mark)
-    with view() as its:
-        again, seen = _last_copies_in(its)
+    with source.view() as view:
+        again, seen = _last_copies_in(view, source.new_seen)
         return examine(again, findings, seen=seen)
 
 

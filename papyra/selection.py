@@ -5,7 +5,7 @@ Retention comes first of all filters. Where it depends on what follows a record,
 the newest record on finds the oldest that stays: the cut.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import dropwhile, takewhile
 from typing import Final, NamedTuple, Protocol
 
@@ -14,7 +14,7 @@ from papyra.dropped import Dropped
 from papyra.errors import CorruptRecordError, PapyraError
 from papyra.identity import Seen
 from papyra.record import Record
-from papyra.repeats import RepeatError, Repeats, SeenOnce, Views, copies_in
+from papyra.repeats import RepeatError, Repeats, SeenOnce, copies_in
 from papyra.reports import Findings
 from papyra.retention import Retention
 from papyra.sifting import (
@@ -22,6 +22,7 @@ from papyra.sifting import (
     Found,
     Line,
     Lines,
+    Source,
     anomaly_at,
     intact,
     pieces_of,
@@ -66,7 +67,7 @@ def query_of(kind: str | None, since: float | None, limit: int | None, *, strict
 
 
 def newest(
-    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
+    source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> list[Record]:
     """Return the records that *query* asks for, oldest first, looking from the newest on."""
     # None where nothing is ever out: asking for each record is a tenth of a short read.
@@ -75,7 +76,13 @@ def newest(
     chosen: list[Record] = []
     if (admission is not None and admission.full) or limit == 0:
         return chosen
-    for found in intact(lines(newest_first=True), findings, newest_first=True, strict=query.strict):
+    for found in intact(
+        source.lines(newest_first=True),
+        findings,
+        newest_first=True,
+        strict=query.strict,
+        seen=source.new_seen(),
+    ):
         record = found.record
         if (admission is None or admission.admit(record.timestamp, found.weight)) and query.admits(
             record
@@ -89,19 +96,17 @@ def newest(
     return chosen
 
 
-def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
-    lines: Lines,
-    view: Views,
-    retention: Retention,
-    query: Query,
-    now: float,
-    findings: Findings,
+def read_all(
+    source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> list[Record]:
     """Return the records that *query* asks for, oldest first."""
     if query.limit is not None or retention.counts:
-        return newest(lines, retention, query, now, findings)
+        return newest(source, retention, query, now, findings)
     mark = findings.mark()
-    once = records_in(lines(newest_first=False), findings, strict=query.strict, seen=SeenOnce())
+    first_look = SeenOnce(source.new_seen())
+    once = records_in(
+        source.lines(newest_first=False), findings, strict=query.strict, seen=first_look
+    )
     try:
         return list(_selected(once, retention, query, now))
     except RepeatError:
@@ -109,33 +114,28 @@ def read_all(  # noqa: PLR0913, PLR0917  as `newest`, and the view
     except CorruptRecordError:  # an earlier copy of a record may stand before it, and is damage too
         findings.rewind(mark)
     # As a stream does: of equal contents the first copy counts, which a look from the newest cannot know.
-    with view() as its:
-        again, seen = copies_in(its)
+    with source.view() as view:
+        again, seen = copies_in(view, source.new_seen)
         kept = records_in(again, findings, strict=query.strict, seen=seen)
         return list(_selected(kept, retention, query, now))
 
 
-def stream(  # noqa: PLR0913, PLR0917  likewise
-    lines: Lines,
-    view: Views,
-    retention: Retention,
-    query: Query,
-    now: float,
-    findings: Findings,
+def stream(
+    source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterable[Record]:
     """Iterate over the records that *query* asks for, oldest first."""
     if query.limit is not None:
-        return newest(lines, retention, query, now, findings)
+        return newest(source, retention, query, now, findings)
     if retention.counts:
-        kept = _kept(lines, retention, query, now, findings)
+        kept = _kept(source, retention, query, now, findings)
     else:
-        kept = _all(view, findings, strict=query.strict)
+        kept = _all(source, findings, strict=query.strict)
     return _selected(kept, retention, query, now)
 
 
-def _all(view: Views, findings: Findings, *, strict: bool) -> Iterator[Record]:
-    with view() as its:
-        lines, seen = copies_in(its)
+def _all(source: Source, findings: Findings, *, strict: bool) -> Iterator[Record]:
+    with source.view() as view:
+        lines, seen = copies_in(view, source.new_seen)
         yield from records_in(lines, findings, strict=strict, seen=seen)
 
 
@@ -153,20 +153,27 @@ def _selected(
 
 
 def _kept(
-    lines: Lines, retention: Retention, query: Query, now: float, findings: Findings
+    source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterator[Record]:
     """Yield the records from the cut on; where a compaction moved it meanwhile, look again."""
     for _ in range(_LOOKS):
         damage = Findings()
-        cut = _find_cut(lines, retention, now, damage)
+        cut = _find_cut(source.lines, source.new_seen, retention, now, damage)
         if cut is None:
             return
         if damage.duplicates:
             break
         if cut is _BEGINNING:
-            yield from records_in(lines(newest_first=False), findings, strict=query.strict)
+            every = source.lines(newest_first=False)
+            yield from records_in(every, findings, strict=query.strict, seen=source.new_seen())
             return
-        rest = intact(_from(cut.place, lines), findings, start=cut.start, strict=query.strict)
+        rest = intact(
+            _from(cut.place, source.lines),
+            findings,
+            start=cut.start,
+            strict=query.strict,
+            seen=source.new_seen(),
+        )
         found = next(rest, None)
         if found is not None and _same(found, cut):
             yield found.record
@@ -174,7 +181,7 @@ def _kept(
             return
     # Another process compacts all the time, or only the newest copies are kept: hold what is kept.
     kept = Query(kind=None, since=None, limit=None, strict=query.strict)
-    yield from newest(lines, retention, kept, now, findings)
+    yield from newest(source, retention, kept, now, findings)
 
 
 def _from(place: Place, lines: Lines) -> Iterator[Line]:
@@ -186,7 +193,7 @@ _BEGINNING: Final = Found(("", 0), 0, 0, Record("cut", timestamp=0))
 
 
 def _find_cut(
-    lines: Lines, retention: Retention, now: float, findings: Findings | None = None
+    lines: Lines, new_seen: Callable[[], Seen], retention: Retention, now: float, findings: Findings
 ) -> Found | None:
     """
     Return the oldest record that stays; None if none does, _BEGINNING if nothing is cut off.
@@ -200,9 +207,10 @@ def _find_cut(
     if not admission.full:
         for found in intact(
             lines(newest_first=True),
-            Findings() if findings is None else findings,
+            findings,
             newest_first=True,
             places_only=True,
+            seen=new_seen(),
         ):
             if admission.admit(found.record.timestamp, found.weight):
                 cut = found
@@ -222,10 +230,10 @@ def _same(one: Found, other: Found) -> bool:
     )
 
 
-def count_records(lines: Iterable[Line]) -> dict[str, Dropped]:
+def count_records(lines: Iterable[Line], seen: Seen) -> dict[str, Dropped]:
     """Return what is known of the intact records in *lines*, by the source that they stand in."""
     counted: dict[str, Dropped] = {}
-    for found in intact(lines, Findings(), places_only=True):
+    for found in intact(lines, Findings(), places_only=True, seen=seen):
         counted.setdefault(found.place[0], Dropped()).add(found.record, found.size)
     return counted
 
@@ -275,6 +283,7 @@ class Sorter:
     Args:
         retention: What stays of the records.
         now: The time by which they are judged.
+        new_seen: The store's `_new_seen_ids`.
         may_repeat: Whether records may be repeated: a look before found some, or there was no look.
 
     Attributes:
@@ -283,13 +292,21 @@ class Sorter:
         findings: The damage, which goes to the quarantine.
     """
 
-    def __init__(self, retention: Retention | None, now: float, *, may_repeat: bool = True) -> None:
+    def __init__(
+        self,
+        retention: Retention | None,
+        now: float,
+        new_seen: Callable[[], Seen],
+        *,
+        may_repeat: bool = True,
+    ) -> None:
         self.kept: int = 0
         self.dropped: Dropped = Dropped()
         self.findings: Findings = Findings()
         self._retention = _KEEP_ALL if retention is None else retention
         self._now = now
-        self._seen = Seen()
+        self._new_seen = new_seen
+        self._seen = new_seen()
         self._may_repeat = may_repeat
         self._repeats = Repeats()
         self._cut: Found | None = None
@@ -310,7 +327,7 @@ class Sorter:
                 yield line
 
         damage = Findings()
-        self._cut = _find_cut(noted, self._retention, self._now, damage)
+        self._cut = _find_cut(noted, self._new_seen, self._retention, self._now, damage)
         self._reached = self._cut is _BEGINNING
         if self._cut is not None:
             at = self._cut.place[0]

@@ -5,7 +5,8 @@ Everything here is pure: lines in, records and findings out. A line comes with i
 newline where it has one; one that is too long to be held comes as its length.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, NamedTuple, Protocol
 
@@ -65,6 +66,21 @@ class View(Protocol):
     def batches(self) -> Iterator[Sequence[bytes | int]]:
         """Iterate over them, oldest first, many at once and without their places."""
         ...
+
+
+class Source(NamedTuple):
+    """
+    What a store gives to those who look at it.
+
+    Attributes:
+        lines: Its `_lines`.
+        view: Its `_view`.
+        new_seen: Its `_new_seen_ids`.
+    """
+
+    lines: Lines
+    view: Callable[[], AbstractContextManager[View]]
+    new_seen: Callable[[], Seen]
 
 
 class Moment:

@@ -63,7 +63,7 @@ class MemoryBackend(PersistenceBackend):
                 del held[end:]  # else they would be kept in memory until the next append
             raise
         if is_trimmed:
-            self._sort(Sorter(self._retention, time.time()))
+            self._sort(Sorter(self._retention, time.time(), self._new_seen_ids))
             self._trim_at = 2 * self._held[1] + _SLACK
         return []
 

@@ -23,7 +23,7 @@ ALLOWED = {
     "log": set(),
     "refusal": {"errors"},
     "copies": {"record"},
-    "identity": {"copies", "record"},
+    "identity": {"record"},
     "unlimited_json": set(),
     "record": {"errors", "strict_json", "unlimited_json"},
     "damage": {"errors", "record", "unlimited_json"},
@@ -52,8 +52,8 @@ ALLOWED = {
     "waiting_calls": {"calls", "errors"},
     "commit": {"anomaly", "calls", "errors", "metrics", "record", "system", "waiting_calls"},
     "primitives": {
-        "anomaly", "calls", "commit", "errors", "forks", "metrics", "record", "reports", "retention",
-        "selection", "sifting",
+        "anomaly", "calls", "commit", "errors", "forks", "identity", "metrics", "record", "reports",
+        "retention", "selection", "sifting",
     },
     "backend": {
         "anomaly", "calls", "errors", "log", "primitives", "record", "repeats", "reports", "selection",

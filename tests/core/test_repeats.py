@@ -11,12 +11,13 @@ from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
 from papyra.id_look import may_repeat
+from papyra.identity import Seen
 from papyra.record import encode, id_in, seal
 from papyra.repeats import Repeats, look_through
 from papyra.reports import Findings
 from papyra.retention import Retention
 from papyra.selection import Sorter, newest, query_of, read_all, stream
-from papyra.sifting import Line, Lines, Moment
+from papyra.sifting import Line, Lines, Moment, Source
 
 ALL = query_of(None, None, None, strict=False)
 
@@ -39,6 +40,10 @@ def lines_of(sources: list[list[bytes]]) -> Lines:
     return lines
 
 
+def source_of(lines: Lines) -> Source:
+    return Source(lines, lambda: nullcontext(Moment(lines)), Seen)
+
+
 ids = st.tuples(st.integers(0, 9), st.sampled_from("ab"))
 #: Two records may share a line, and a line may be damaged.
 contents = st.one_of(
@@ -53,19 +58,17 @@ contents = st.one_of(
 @given(st.lists(st.lists(contents, max_size=12), max_size=4))
 def test_every_look_finds_the_same_copies(sources: list[list[bytes]]) -> None:
     lines = lines_of(sources)
+    source = source_of(lines)
     keep_all, backward = Retention(), Findings()
-    expected = [record.id for record in newest(lines, keep_all, ALL, 0, backward)]
+    expected = [record.id for record in newest(source, keep_all, ALL, 0, backward)]
     found, streamed, scanned = Findings(), Findings(), Findings()
 
-    def view() -> nullcontext[Moment]:
-        return nullcontext(Moment(lines))
-
-    records = read_all(lines, view, keep_all, ALL, 0, found)
+    records = read_all(source, keep_all, ALL, 0, found)
     assert [record.id for record in records] == expected
-    streamed_records = stream(lines, view, keep_all, ALL, 0, streamed)
+    streamed_records = stream(source, keep_all, ALL, 0, streamed)
     assert [record.id for record in streamed_records] == expected
-    assert look_through(lines, view, scanned)[0] == len(expected)
-    sorter = Sorter(None, 0)
+    assert look_through(source, scanned)[0] == len(expected)
+    sorter = Sorter(None, 0, Seen)
     sorter.begin(lines)
     kept = []
     for place, content in lines(newest_first=False):
@@ -207,7 +210,7 @@ def test_a_scan_of_the_newest_file_that_is_rewritten_meanwhile_says_so(
 def test_a_copy_that_shares_its_line_is_one_for_a_scan_too() -> None:
     lines = lines_of([[line(1), line(2)[:-1] + line(1), line(3)]])
     findings = Findings()
-    records, *_ = look_through(lines, lambda: nullcontext(Moment(lines)), findings)
+    records, *_ = look_through(source_of(lines), findings)
     assert records == 3
     found = [(anomaly.type, anomaly.offset) for anomaly in findings.listed]
     assert ("duplicate_record", 0) in found
@@ -248,7 +251,7 @@ def test_a_clean_store_is_looked_at_no_second_time(monkeypatch: pytest.MonkeyPat
 @given(st.lists(st.lists(contents, min_size=1, max_size=12), max_size=4))
 def test_the_look_at_ids_never_misses_a_repeat(batches: list[list[bytes]]) -> None:
     findings = Findings()
-    list(newest(lines_of(batches), Retention(), ALL, 0, findings))
+    list(newest(source_of(lines_of(batches)), Retention(), ALL, 0, findings))
     assert may_repeat(batches) or not findings.duplicates
 
 

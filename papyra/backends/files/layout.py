@@ -236,6 +236,11 @@ class Layout:
         legacy.sort()
         return [*(slot for _, slot in legacy), *segments, Slot(self.path)]
 
+    @property
+    def has_legacy_set(self) -> bool:
+        """Whether a set of files is there that 0.3.0 rotated."""
+        return any(slot.is_legacy and not slot.is_remains for slot in self.slots())
+
     def newest_numbered(self) -> str:
         """Return the newest file that only a rotated set has, or left; "" if there is none."""
         for slot in reversed(self.slots()):

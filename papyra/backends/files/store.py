@@ -13,6 +13,7 @@ from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.files.active import ActiveFile
 from papyra.backends.files.layout import MOUNTED_ALONE, Layout
+from papyra.backends.files.legacy_seen import LegacySeen
 from papyra.backends.files.maintenance import Maintenance
 from papyra.backends.files.ownership import check_ownership, check_whole
 from papyra.backends.files.preview import preview
@@ -22,6 +23,7 @@ from papyra.backends.files.undo import quarantined, undo
 from papyra.backends.files.view import View
 from papyra.descriptors import Descriptors
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
+from papyra.identity import Seen
 from papyra.log import warn
 from papyra.marks import Mark
 from papyra.own_locks import add_owner
@@ -309,6 +311,10 @@ class FileBackend(PersistenceBackend):
 
     def _is_same(self, other: Primitives) -> bool:
         return isinstance(other, FileBackend) and other.source == self.source
+
+    def _new_seen_ids(self) -> Seen:
+        with refusals(self.source, "reading"):
+            return LegacySeen() if self._layout.has_legacy_set else Seen()
 
     def _check(self) -> Iterable[Anomaly]:
         with refusals(self.source, "scanning"):
