@@ -16,7 +16,7 @@ from benchmarks.side_by_side import Ratio, Timings
 from benchmarks.table import Row
 from papyra import MemoryBackend, open_store
 from papyra.exposition import exposition
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 from papyra_otel import MetricsBridge
 from papyra_otel.prometheus import GuardedReader
 

@@ -7,7 +7,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-import papyra.record
+import papyra.format.codec
 from papyra import PersistenceBackend, Record
 
 #: With a kind, a time and a number 215 bytes of JSON, nested as events are.
@@ -57,7 +57,7 @@ def parse(path: Path) -> None:
 
 def without_orjson(do: Callable[[], _Result]) -> Callable[[], _Result]:
     """Return *do*, done by the standard library alone."""
-    codec: Any = papyra.record
+    codec: Any = papyra.format.codec
 
     @wraps(do)
     def turn() -> _Result:

@@ -10,9 +10,9 @@ from typing import Final
 from benchmarks.load import plain, record
 from benchmarks.side_by_side import Timings
 from papyra import Record, open_store
-from papyra.calls import Call
-from papyra.record import encode, seal
-from papyra.system import LOCK_EXCLUSIVE, LOCK_NONE, flock
+from papyra.format.codec import encode, seal
+from papyra.system.locks import LOCK_EXCLUSIVE, LOCK_NONE, flock
+from papyra.writing.call import Call
 
 _UNROLLED: Final = 20
 #: The steps, and what each does. What is in two of them is said there.

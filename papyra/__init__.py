@@ -12,12 +12,10 @@ TYPE_CHECKING = False  # as type checkers know it: importing typing costs more t
 if TYPE_CHECKING:
     from typing import Any
 
-    from papyra.anomaly import Anomaly
     from papyra.backend import PersistenceBackend
     from papyra.backends.files.json_file import JsonBackend
     from papyra.backends.files.rotating import RotatingBackend
     from papyra.backends.memory import MemoryBackend
-    from papyra.counter_names import COUNTERS, CounterName
     from papyra.errors import (
         CorruptRecordError,
         ForkedStoreError,
@@ -37,10 +35,12 @@ if TYPE_CHECKING:
         UnsupportedError,
         WriteOutcomeUnknownError,
     )
-    from papyra.importing import import_store
-    from papyra.metrics import PersistenceMetrics, PersistenceMetricsMixin
+    from papyra.metrics.mixin import PersistenceMetricsMixin
+    from papyra.metrics.names import COUNTERS, CounterName
+    from papyra.metrics.persistence import PersistenceMetrics
     from papyra.record import Record
     from papyra.reports import (
+        Anomaly,
         CompactionReport,
         ImportReport,
         Quarantined,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     )
     from papyra.retention import Retention
     from papyra.store_url import open_counters, open_store
+    from papyra.transfer import import_store
 
 __all__ = [
     "COUNTERS",
@@ -92,17 +93,18 @@ __all__ = [
 ]
 
 _MODULES = {
-    "papyra.anomaly": ["Anomaly"],
     "papyra.backend": ["PersistenceBackend"],
     "papyra.backends.files.json_file": ["JsonBackend"],
     "papyra.backends.files.rotating": ["RotatingBackend"],
     "papyra.backends.memory": ["MemoryBackend"],
     "papyra.errors": [name for name in __all__ if name.endswith("Error")],
-    "papyra.importing": ["import_store"],
-    "papyra.counter_names": ["COUNTERS", "CounterName"],
-    "papyra.metrics": ["PersistenceMetrics", "PersistenceMetricsMixin"],
+    "papyra.transfer": ["import_store"],
+    "papyra.metrics.names": ["COUNTERS", "CounterName"],
+    "papyra.metrics.mixin": ["PersistenceMetricsMixin"],
+    "papyra.metrics.persistence": ["PersistenceMetrics"],
     "papyra.record": ["Record"],
     "papyra.reports": [
+        "Anomaly",
         "CompactionReport",
         "ImportReport",
         "Quarantined",

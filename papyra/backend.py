@@ -12,31 +12,26 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Self, TypeVar, final
 
-from papyra.anomaly import Anomaly
-from papyra.calls import Call, note_lost
 from papyra.errors import WriteOutcomeUnknownError, not_copied
-from papyra.log import warn
+from papyra.format.codec import encode
 from papyra.primitives import Primitives
-from papyra.record import Record, encode
-from papyra.repeats import copies_in, look_through
+from papyra.reading.findings import Findings
+from papyra.reading.keep import Sorter, count_records
+from papyra.reading.last_copies import copies_in, look_through
+from papyra.reading.query import Query, query_of, read_all, stream
+from papyra.reading.scanner import LineReader, Source, intact
+from papyra.record import Record
 from papyra.reports import (
+    Anomaly,
     CompactionReport,
-    Findings,
     Quarantined,
     RecoveryReport,
     Rewritten,
     ScanReport,
 )
-from papyra.selection import (
-    Query,
-    Sorter,
-    count_records,
-    query_of,
-    read_all,
-    stream,
-)
-from papyra.sifting import LineReader, Source, intact
-from papyra.system import monotonic
+from papyra.system.clock import monotonic
+from papyra.system.log import warn
+from papyra.writing.call import Call, note_lost
 
 #: The operations that a store inherits as they are, and the primitive that it implements.
 _FINAL: Final = {

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from operator import add
 from typing import Final, Protocol, runtime_checkable
 
-from papyra.countable import (
+from papyra.metrics.exportable import (
     Countable,
     Counters,
     Snapshots,
@@ -20,7 +20,8 @@ from papyra.countable import (
     read_totals,
     scope_of,
 )
-from papyra.metrics import COUNTERS, NAMES, PersistenceMetrics
+from papyra.metrics.names import COUNTERS, NAMES
+from papyra.metrics.persistence import PersistenceMetrics
 
 #: The media type of the text.
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -9,23 +9,22 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
-from papyra.anomaly import Anomaly
-from papyra.calls import NOW, MustWait
-from papyra.commit import CommitQueue
 from papyra.errors import (
     ForkedStoreError,
     StoreClosedError,
     UnsupportedError,
     WriteOutcomeUnknownError,
 )
-from papyra.forks import forget_in_child
-from papyra.identity import Seen
-from papyra.metrics import PersistenceMetricsMixin
-from papyra.record import MAX_LINE
-from papyra.reports import Quarantined, Rewritten
+from papyra.format.codec import MAX_LINE
+from papyra.metrics.mixin import PersistenceMetricsMixin
+from papyra.reading.keep import Judge, Part
+from papyra.reading.scanner import Line, Moment, View
+from papyra.reading.seen_ids import Seen
+from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
-from papyra.selection import Judge, Part
-from papyra.sifting import Line, Moment, View
+from papyra.system.forks import forget_in_child
+from papyra.writing.call import NOW, MustWait
+from papyra.writing.group_commit import CommitQueue
 
 # All that the signatures of the primitives name.
 __all__ = [
@@ -135,7 +134,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         Iterate over the lines of one moment, each with its place.
 
         A line has its newline, if there is one; of a line longer than
-        `papyra.record.MAX_LINE` only the length is given.
+        `papyra.format.codec.MAX_LINE` only the length is given.
         """
 
     def _view(self) -> AbstractContextManager[View]:

@@ -11,16 +11,16 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
-from papyra.backends.files.layout import Layout
+from papyra.backends.files.paths import Layout
 from papyra.backends.redis import load
 from papyra.backends.redis.address import Keys, address_of
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
-from papyra.published import LOCK_TIMEOUT, PublishedCounters
+from papyra.metrics.multiprocess import LOCK_TIMEOUT, PublishedCounters
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:  # a command on published counters is done sooner without these
     from papyra.backend import PersistenceBackend
-    from papyra.countable import CounterSource
+    from papyra.metrics.exportable import CounterSource
     from papyra.primitives import Sync
     from papyra.retention import Retention
 
@@ -178,8 +178,8 @@ def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
     """Return the kind of store that has *layout*: papyra's own is never named."""
     if layout != "0.3.0":
         raise StoreURLError(f"{shown}: layout must be 0.3.0, the only other one")
-    load("original")  # which says what is missing, if it is
-    return kind._replace(module="papyra.backends.redis.original", store="OriginalStreams")
+    load("legacy_streams")  # which says what is missing, if it is
+    return kind._replace(module="papyra.backends.redis.legacy_streams", store="OriginalStreams")
 
 
 def _check_there(kind: _Kind, path: str) -> None:
@@ -240,10 +240,10 @@ def _shared_counters(shown: str, path: str, options: dict[str, Any]) -> "Counter
         files = {name: options.get(name) for name in _TLS}
         address = address_of(path, db=options.get("db"), **files)
         timeout = options.get("timeout", LOCK_TIMEOUT)
-        link = load("link").Link(address, keys, timeout=timeout)
+        link = load("client").Link(address, keys, timeout=timeout)
     except ValueError as error:
         raise StoreURLError(f"{shown}: {error}") from None
-    counters: CounterSource = load("counters").SharedCounters(link)
+    counters: CounterSource = load("shared_counters").SharedCounters(link)
     return counters
 
 
@@ -286,7 +286,7 @@ def _parse(url: str) -> _Parsed:
 
 
 def _may_have_password(rest: str, path: str) -> bool:
-    from papyra.bare_path import may_have_password  # noqa: PLC0415  for a path with an "@" alone
+    from papyra.store_path import may_have_password  # noqa: PLC0415  for a path with an "@" alone
 
     return may_have_password(rest, _unescape(path))
 
@@ -298,7 +298,7 @@ def _unknown(url: str) -> str:
         return f"the store URL is empty, as where a variable is not set; {known}"
     scheme, colon, _ = url.partition(":")
     if not colon and "@" not in url:
-        from papyra.bare_path import url_meant_by  # noqa: PLC0415  for a mistake alone
+        from papyra.store_path import url_meant_by  # noqa: PLC0415  for a mistake alone
 
         places = {name: kind.place for name, kind in _KINDS.items()}
         hint = "" if "\0" in url else f"; did you mean {url_meant_by(url, places)}?"

@@ -14,10 +14,10 @@ from typing import Final, TypeAlias
 
 from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 
-from papyra.countable import Counters
-from papyra.forks import forget_in_child
-from papyra.log import warn
-from papyra.metrics import NAMES
+from papyra.metrics.exportable import Counters
+from papyra.metrics.names import NAMES
+from papyra.system.forks import forget_in_child
+from papyra.system.log import warn
 from papyra_otel.errors import BridgeError
 from papyra_otel.instruments import Instruments
 from papyra_otel.source import Left, Series, Source, identity_of

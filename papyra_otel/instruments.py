@@ -15,8 +15,8 @@ from opentelemetry.metrics import (
     Observation,
 )
 
-from papyra.log import warn
-from papyra.metrics import COUNTERS
+from papyra.metrics.names import COUNTERS
+from papyra.system.log import warn
 
 #: Returns what is exported of the counter that it is given.
 Observe: TypeAlias = Callable[[str, CallbackOptions], list[Observation]]

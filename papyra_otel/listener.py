@@ -24,8 +24,8 @@ from urllib.parse import parse_qs, urlsplit
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder, gzip_accepted
 
-from papyra.forks import forget_in_child
-from papyra.log import warn
+from papyra.system.forks import forget_in_child
+from papyra.system.log import warn
 
 #: Seconds that a client has from its connection on to ask, and to take the answer.
 PATIENCE: Final = 30.0

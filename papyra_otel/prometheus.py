@@ -19,8 +19,8 @@ from opentelemetry.sdk.resources import Resource
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from papyra.countable import Countable
-from papyra.forks import forget_in_child
+from papyra.metrics.exportable import Countable
+from papyra.system.forks import forget_in_child
 from papyra_otel.bridge import MetricsBridge
 from papyra_otel.errors import AddressError
 from papyra_otel.listener import Listener, listen

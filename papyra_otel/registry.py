@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from opentelemetry.metrics import MeterProvider
 
-from papyra.forks import forget_in_child
+from papyra.system.forks import forget_in_child
 from papyra_otel.errors import BridgeError
 from papyra_otel.exporter import Exporter
 

@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from papyra.countable import (
+from papyra.metrics.exportable import (
     Countable,
     Counted,
     Counters,
@@ -16,7 +16,8 @@ from papyra.countable import (
     labels_of,
     scope_of,
 )
-from papyra.metrics import NAMES, PersistenceMetrics
+from papyra.metrics.names import NAMES
+from papyra.metrics.persistence import PersistenceMetrics
 
 # What the signatures of this package name.
 __all__ = ["Countable", "Counted", "Series", "Snapshots", "Source", "Totals", "identity_of"]
@@ -57,7 +58,7 @@ class Source:
     Attributes:
         kind: Its kind.
         is_named: Whether a name was given.
-        scope: `papyra.countable.STORE_SCOPE`, or "".
+        scope: `papyra.metrics.exportable.STORE_SCOPE`, or "".
         identity: See `identity_of`.
         counted: The names of the counters that it moves.
         series: Where they are added up; the exporter sets it.

@@ -12,9 +12,9 @@ from own_backend import SqliteBackend
 
 from papyra import JsonBackend, MemoryBackend, PersistenceBackend, Record, RotatingBackend
 from papyra.backends.files.store import FileBackend
-from papyra.descriptors import FileLock
-from papyra.metrics import NAMES
-from papyra.system import LOCK_EXCLUSIVE
+from papyra.metrics.names import NAMES
+from papyra.system.descriptors import FileLock
+from papyra.system.locks import LOCK_EXCLUSIVE
 
 
 class Kind(ABC):

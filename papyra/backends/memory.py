@@ -6,14 +6,13 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import ClassVar
 
-from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
+from papyra.format.codec import MAX_LINE
 from papyra.primitives import NOW, MustWait, Sync
-from papyra.record import MAX_LINE
-from papyra.reports import Rewritten
+from papyra.reading.keep import Judge, Sorter
+from papyra.reading.scanner import Line, Moment, View
+from papyra.reports import Anomaly, Rewritten
 from papyra.retention import Retention
-from papyra.selection import Judge, Sorter
-from papyra.sifting import Line, Moment, View
 
 #: Lines beyond twice those kept last time before the retention is applied again.
 _SLACK = 1000

@@ -20,10 +20,10 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         from papyra.cli.interrupts import interrupts_later  # noqa: PLC0415
 
         with interrupts_later():
-            from papyra.cli.app import run  # noqa: PLC0415
+            from papyra.cli.commands import run  # noqa: PLC0415
 
         return run(given)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  what a shell can take: a line, a code
-        from papyra.cli.failure import tell  # noqa: PLC0415
+        from papyra.cli.exit_codes import tell  # noqa: PLC0415
 
         return tell(error, as_json="--json" in given)

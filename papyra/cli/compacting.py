@@ -5,8 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import papyra
-from papyra.cli import wording
-from papyra.cli.failure import ConfirmationError, UsageError
+from papyra.cli import render
+from papyra.cli.exit_codes import ConfirmationError, UsageError
 from papyra.cli.interrupts import open_store
 from papyra.cli.output import printable, warnings_told
 from papyra.units import duration, size, whole_number
@@ -55,7 +55,7 @@ def _confirm(source: str, report: "CompactionReport", *, as_json: bool) -> None:
     """Ask the operator to agree, if most of the records would go."""
     if 2 * report.dropped <= report.kept + report.dropped:
         return
-    going = f"{source}: {wording.going(report)}"
+    going = f"{source}: {render.going(report)}"
     if as_json or not _is_at_terminal():
         raise ConfirmationError(
             f"{going}, which is more than half; nothing was changed; add --yes to drop them,"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from papyra.cli.failure import EXIT_CODES
+from papyra.cli.exit_codes import EXIT_CODES
 
 EPILOG: Final = "\b\nExit codes, the same for every command:\n" + "\n".join(
     f"  {code:3}  {meaning}" for code, meaning in EXIT_CODES.items()

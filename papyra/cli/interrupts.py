@@ -37,5 +37,5 @@ def open_store(
 ) -> "PersistenceBackend":
     """Open a store as `papyra.open_store` does, with what that needs loaded undisturbed."""
     with interrupts_later():
-        import_module("papyra.record")  # which brings orjson; counters do without both
+        import_module("papyra.format.codec")  # which brings orjson; counters do without both
     return papyra.open_store(url, retention=retention, must_exist=must_exist)

@@ -7,8 +7,8 @@ from typing import Final
 
 import click
 
-from papyra.cli.failure import UsageError
-from papyra.cli.wording import DEFAULT_STORE
+from papyra.cli.exit_codes import UsageError
+from papyra.cli.render import DEFAULT_STORE
 from papyra.store_url import SCHEMES
 
 _VARIABLE: Final = "PAPYRA_STORE"
@@ -52,7 +52,7 @@ def url_of(text: str) -> str:
     # A misspelt scheme is more likely than a path with a colon that leads nowhere.
     if not text or "\0" in text or "://" in text or (colon and scheme in SCHEMES):
         return text
-    from papyra.bare_path import is_there, url_at  # noqa: PLC0415  a URL does without it
+    from papyra.store_path import is_there, url_at  # noqa: PLC0415  a URL does without it
 
     path, mark, options = text.partition("?")
     if os.path.lexists(text):

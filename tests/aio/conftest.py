@@ -49,8 +49,8 @@ def _no_thread_is_left() -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _nobody_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Else a wake-up that is missing would cost a test a twentieth of a second, and pass."""
-    monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 300.0)
-    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 300.0)
+    monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 300.0)
+    monkeypatch.setattr("papyra.writing.group_commit._LOOK_AGAIN", 300.0)
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])

@@ -12,8 +12,8 @@ from aio.gated import Gated, Run, turns, until
 from stores import FILE_KINDS, KINDS, Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import Anomaly, MemoryBackend
-from papyra.aio import AsyncBackend
-from papyra.lane import Lane
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.loop_writer import Lane
 
 
 async def cancelled(task: "asyncio.Task[Any]") -> None:
@@ -91,7 +91,7 @@ def test_what_a_batch_has_taken_and_cannot_write_is_a_write_error(run: Run) -> N
 def test_who_waits_for_room_and_is_cancelled_leaves_it_to_the_next(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 1)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 1)
 
     async def main() -> None:
         gated = Gated()

@@ -14,8 +14,8 @@ from aio.gated import Gated, Run, turns
 from stores import Kind, counts, event, numbers
 
 from papyra import StoreClosedError
-from papyra.aio import AsyncBackend
-from papyra.thread_pool import MOST_THREADS
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.thread_pool import MOST_THREADS
 
 
 def threads() -> list[str]:

@@ -19,8 +19,8 @@ import pytest
 from aio.gated import Gated, Run, turns, until
 from stores import KINDS, Kind, counts, event, numbers
 
-from papyra.aio import AsyncBackend, open_store
-from papyra.lane import Writer
+from papyra.aio.backend import AsyncBackend, open_store
+from papyra.aio.loop_writer import Writer
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -214,7 +214,7 @@ def interrupt(thread: threading.Thread) -> None:
 def test_a_thread_that_is_interrupted_fails_one_call_and_another_writes_the_rest(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 0.01)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
 
     async def main() -> None:
@@ -244,8 +244,8 @@ def test_a_thread_that_is_interrupted_fails_one_call_and_another_writes_the_rest
 def test_a_storm_of_interrupts_in_the_thread_loses_no_call_and_counts_each_once(
     run: Run, kind: Kind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 0.001)
-    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 0.001)
+    monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 0.001)
+    monkeypatch.setattr("papyra.writing.group_commit._LOOK_AGAIN", 0.001)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     is_over = threading.Event()
     struck = 0
@@ -289,7 +289,7 @@ def test_a_storm_of_interrupts_in_the_thread_loses_no_call_and_counts_each_once(
         await asyncio.gather(*map(caller, range(25)))
         is_over.set()
         striker.join()
-        monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 0.001)
+        monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 0.001)
         stored = opened.metrics.totals()["records_written"]
         records = numbers(opened.read())
         assert len(records) == len(set(records)) == stored

@@ -23,7 +23,7 @@ from papyra import (
     StoreClosedError,
     StoreLockedError,
 )
-from papyra.aio import AsyncBackend, open_store
+from papyra.aio.backend import AsyncBackend, open_store
 
 
 @pytest.fixture

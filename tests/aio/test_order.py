@@ -11,10 +11,10 @@ from aio.gated import Gated, Run, turns, until
 from stores import Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import Record, RecordError, StoreLockedError
-from papyra.aio import AsyncBackend
-from papyra.lane import MOST_WAITING, Lane
-from papyra.place import Place
-from papyra.record import encode
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.loop_writer import MOST_WAITING, Lane
+from papyra.aio.place import Place
+from papyra.format.codec import encode
 
 
 def many(first: int, count: int = 65) -> list[Record]:
@@ -116,7 +116,7 @@ def test_who_encodes_is_counted_by_the_bound(run: Run, monkeypatch: pytest.Monke
 
 
 def test_the_bytes_that_wait_are_bounded(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_BYTES", 5000)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_BYTES", 5000)
 
     async def main() -> None:
         gated = Gated()
@@ -144,7 +144,7 @@ def test_the_bytes_that_wait_are_bounded(run: Run, monkeypatch: pytest.MonkeyPat
 def test_who_is_late_when_a_batch_comes_back_is_told_so(
     run: Run, monkeypatch: pytest.MonkeyPatch, room: int
 ) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", room)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", room)
 
     async def main() -> None:
         gated = Gated(lock_timeout=0.0)
@@ -169,8 +169,8 @@ def test_who_is_late_when_a_batch_comes_back_is_told_so(
 def test_who_is_late_behind_a_batch_that_does_not_come_back_is_told_so(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 0.01)
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 3)
+    monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 3)
 
     async def main() -> None:
         gated = Gated(lock_timeout=0.05)
@@ -190,8 +190,8 @@ def test_who_is_late_behind_a_batch_that_does_not_come_back_is_told_so(
 def test_a_call_that_is_not_gone_on_with_blocks_others_only_as_long_as_it_may_wait(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane._LOOK_AGAIN", 0.01)
-    monkeypatch.setattr("papyra.ordered_writes._STUCK", 0.05)
+    monkeypatch.setattr("papyra.aio.loop_writer._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("papyra.aio.ordered_writes._STUCK", 0.05)
 
     async def main() -> None:
         gated = Gated(lock_timeout=0.05)
@@ -254,7 +254,7 @@ def test_a_coroutine_that_is_closed_leaves_no_place_behind(
     run: Run, monkeypatch: pytest.MonkeyPatch, way: str, where: str
 ) -> None:
     if where == "line":
-        monkeypatch.setattr("papyra.lane.MOST_WAITING", 1)
+        monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 1)
 
     async def main() -> None:
         gated = Gated()
@@ -364,7 +364,7 @@ def test_a_call_whose_encoding_ends_the_only_other_is_not_overtaken(
 def test_places_of_a_loop_that_is_gone_stand_in_nobody_s_way(
     loop_factory: Callable[[], asyncio.AbstractEventLoop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 2)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 2)
     gated = Gated()
     store = AsyncBackend(gated)
     loop = loop_factory()
@@ -410,7 +410,7 @@ def test_eager_tasks_keep_the_order_too(run: Run, kind: Kind) -> None:
 
 
 def test_a_timeout_takes_a_call_out_of_the_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 1)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 1)
 
     async def main() -> None:
         gated = Gated()

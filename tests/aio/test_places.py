@@ -11,9 +11,9 @@ from aio.gated import Gated, Run, turns
 from stores import counts, event, numbers
 
 from papyra import StoreLockedError
-from papyra.aio import AsyncBackend
-from papyra.lane import Lane
-from papyra.place import Place
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.loop_writer import Lane
+from papyra.aio.place import Place
 
 
 async def begun(store: AsyncBackend) -> tuple[Any, Lane]:
@@ -45,7 +45,7 @@ def test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written(run: Run
 
 
 def test_what_the_thread_has_takes_room(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 2)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 2)
 
     async def main() -> None:
         gated = Gated()
@@ -182,7 +182,7 @@ def test_a_call_that_ends_after_its_loop_raises_what_ended_it(
 def test_large_calls_keep_their_order_behind_one_that_is_encoded(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane._BATCH_BYTES", 1000)
+    monkeypatch.setattr("papyra.aio.loop_writer._BATCH_BYTES", 1000)
 
     async def main() -> None:
         gated = Gated()
@@ -216,7 +216,7 @@ def test_late_is_who_was_late_when_the_batch_ended(
         await gated.taken()
         behind = asyncio.create_task(store.append(event(1)))
         await turns()
-        monkeypatch.setattr("papyra.lane.monotonic", late_on_the_loop)
+        monkeypatch.setattr("papyra.aio.loop_writer.monotonic", late_on_the_loop)
         gated.let(2)
         await asyncio.gather(first, behind)
         assert store.metrics.snapshot() == counts(records_written=2)

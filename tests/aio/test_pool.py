@@ -11,9 +11,9 @@ from aio.gated import Gated, Run, turns
 from stores import event
 
 from papyra import MemoryBackend
-from papyra.aio import AsyncBackend
-from papyra.lane import Writer
-from papyra.thread_pool import JobThread, ThreadPool, run_alone
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.loop_writer import Writer
+from papyra.aio.thread_pool import JobThread, ThreadPool, run_alone
 
 #: Long enough for any machine; whoever needs it has failed.
 _PATIENCE = 10
@@ -120,7 +120,7 @@ def test_threads_that_ended_are_replaced(run: Run) -> None:
 def test_an_operation_that_was_cancelled_before_a_thread_took_it_is_not_begun(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.thread_pool.MOST_THREADS", 1)
+    monkeypatch.setattr("papyra.aio.thread_pool.MOST_THREADS", 1)
 
     async def main() -> None:
         pool, go_on, begun = ThreadPool(), threading.Event(), []
@@ -154,7 +154,7 @@ def test_an_operation_sees_the_context_of_its_caller(run: Run, *, is_alone: bool
 
 
 def test_what_runs_alone_has_ended_by_then(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("papyra.thread_pool.JobThread", Reluctant)
+    monkeypatch.setattr("papyra.aio.thread_pool.JobThread", Reluctant)
 
     async def main() -> None:
         thread = await run_alone(threading.current_thread)
@@ -165,7 +165,7 @@ def test_what_runs_alone_has_ended_by_then(run: Run, monkeypatch: pytest.MonkeyP
 
 
 def test_closing_waits_for_the_threads_of_reads(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("papyra.thread_pool.JobThread", Reluctant)
+    monkeypatch.setattr("papyra.aio.thread_pool.JobThread", Reluctant)
 
     async def main() -> None:
         store = AsyncBackend(MemoryBackend())
@@ -181,7 +181,7 @@ def test_closing_waits_for_the_threads_of_reads(run: Run, monkeypatch: pytest.Mo
 def test_the_store_is_closed_once_the_thread_that_writes_has_ended(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane.Writer", ReluctantWriter)
+    monkeypatch.setattr("papyra.aio.loop_writer.Writer", ReluctantWriter)
     alive: list[bool] = []
 
     class Watched(Gated):

@@ -12,8 +12,8 @@ from aio.gated import Run
 from stores import FILE_KINDS, KINDS, Kind, counts, event, numbers
 
 from papyra import MemoryBackend, PapyraError
-from papyra.aio import AsyncBackend
-from papyra.system import monotonic
+from papyra.aio.backend import AsyncBackend
+from papyra.system.clock import monotonic
 
 CALLS = 1500
 
@@ -123,7 +123,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
     print(f"PAPYRA_SEED={seed} tries the same")  # noqa: T201  shown where it fails
     chance = random.Random(seed)
     clock = random.Random(seed)
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 50)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 50)
     callers: list[Caller] = []
 
     def jumping() -> float:
@@ -132,7 +132,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
         is_enough = callers and len(callers[0].acked) > CALLS / 20
         return monotonic() + (1e6 if is_enough and clock.random() < 0.05 else 0)
 
-    monkeypatch.setattr("papyra.lane.monotonic", jumping)
+    monkeypatch.setattr("papyra.aio.loop_writer.monotonic", jumping)
 
     async def main() -> None:
         asyncio.get_running_loop().set_debug(False)

@@ -15,7 +15,7 @@ import pytest
 from aio.gated import Run
 from stores import Kind, counts, event, numbers
 
-from papyra.aio import AsyncBackend
+from papyra.aio.backend import AsyncBackend
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
@@ -82,11 +82,11 @@ def test_a_child_has_no_threads_of_its_parent_s_pool_and_waits_for_none(tmp_path
 
 QUEUED = """
 import asyncio, json, os, signal, sys, threading
-import papyra.thread_pool
+import papyra.aio.thread_pool
 from papyra import MemoryBackend
 from papyra.aio import AsyncBackend
 
-papyra.thread_pool.MOST_THREADS = 1
+papyra.aio.thread_pool.MOST_THREADS = 1
 store, go_on, done, tasks = AsyncBackend(MemoryBackend()), threading.Event(), [], []
 
 async def start():

@@ -14,11 +14,11 @@ from children import Child
 from stores import FILE_KINDS, FileKind, counts, event, numbers
 
 from papyra import Anomaly, MemoryBackend, PersistenceBackend, Record, Retention
-from papyra.aio import AsyncBackend, open_store
-from papyra.backends.files import active, rotating
+from papyra.aio.backend import AsyncBackend, open_store
+from papyra.aio.loop_writer import MOST_WAITING, Lane, Writer
+from papyra.backends.files import active_file, rotating
 from papyra.backends.files import store as files
-from papyra.lane import MOST_WAITING, Lane, Writer
-from papyra.record import encode
+from papyra.format.codec import encode
 
 
 @pytest.fixture(params=list(FILE_KINDS))
@@ -122,10 +122,10 @@ def only_beside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(active, "sync_directory")
-    watch(active, "sync_data")
-    watch(active, "lock")
-    watch(active, "last_line")
+    watch(active_file, "sync_directory")
+    watch(active_file, "sync_data")
+    watch(active_file, "lock")
+    watch(active_file, "last_line")
     watch(files, "sync_data")
     watch(files, "publish")
     watch(files, "unpublish")
@@ -137,7 +137,7 @@ def only_beside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_files_are_opened_rotated_and_synced_beside_the_loop(
     run: Run, kind: FileKind, only_beside: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(active, "_LOOK_EVERY", 0.0)
+    monkeypatch.setattr(active_file, "_LOOK_EVERY", 0.0)
 
     async def main() -> None:
         async with AsyncBackend(kind.open(retention=Retention(max_records=50))) as store:
@@ -304,7 +304,7 @@ def test_what_waits_is_bounded_and_keeps_its_order(
 def test_who_comes_when_there_is_room_again_does_not_overtake_the_line(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.lane.MOST_WAITING", 1)
+    monkeypatch.setattr("papyra.aio.loop_writer.MOST_WAITING", 1)
 
     async def main() -> None:
         gated = Gated()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 from papyra import Anomaly, Record, open_store
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
 
 #: What `--store` is left out for.
 STORE = "papyra.ndjson"

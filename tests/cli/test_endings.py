@@ -231,11 +231,11 @@ def test_without_click_one_sentence_says_how_to_install_it(
 
 
 def test_another_module_that_is_missing_is_not_blamed_on_click(shell: Shell) -> None:
-    shown = shell.python("-c", WITHOUT, "papyra.cli.wording", "scan")
+    shown = shell.python("-c", WITHOUT, "papyra.cli.render", "scan")
 
     assert shown[:2] == (1, "")
     assert shown.err.startswith("papyra: this is a bug in papyra, please report it: ")
-    assert "papyra.cli.wording" in shown.err
+    assert "papyra.cli.render" in shown.err
     assert "papyra[cli]" not in shown.err
 
 

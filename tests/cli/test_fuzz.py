@@ -11,7 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from papyra.cli import main
-from papyra.cli.failure import EXIT_CODES
+from papyra.cli.exit_codes import EXIT_CODES
 
 LINE = intact(1)
 #: What no shell can pass: NUL, and what is not in any encoding of bytes.

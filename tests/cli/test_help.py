@@ -7,8 +7,8 @@ import pytest
 from cli.shell import Shell
 
 from papyra.cli import main
-from papyra.cli.app import app
-from papyra.cli.failure import EXIT_CODES
+from papyra.cli.commands import app
+from papyra.cli.exit_codes import EXIT_CODES
 
 
 def commands(command: click.Command, name: str = "papyra") -> Iterator[tuple[str, click.Command]]:

@@ -11,8 +11,8 @@ from stores import counts, event
 
 from papyra import COUNTERS, open_counters, open_store
 from papyra.cli import main
-from papyra.published import PublishedCounters
-from papyra.retired import Tally
+from papyra.metrics.multiprocess import PublishedCounters
+from papyra.metrics.totals import Tally
 
 NAMES = [counter.name for counter in COUNTERS]
 

@@ -22,7 +22,7 @@ import papyra.aio
 from papyra import PapyraError, store_url
 from papyra.backends.redis import RedisBackend
 from papyra.cli import main
-from papyra.cli.failure import EXIT_CODES
+from papyra.cli.exit_codes import EXIT_CODES
 from papyra_otel import AddressError
 from papyra_otel.prometheus import serve
 

@@ -20,7 +20,7 @@ from stores import (
 )
 
 from papyra import Anomaly, MemoryBackend, PersistenceBackend, StoreLockedError
-from papyra.aio import AsyncBackend
+from papyra.aio.backend import AsyncBackend
 
 
 class Interrupted(BaseException):
@@ -105,10 +105,12 @@ def test_what_is_taken_waits_for_a_store_that_is_locked_and_its_caller_does_not(
 
     with monkeypatch.context() as patch:
         patch.setattr(type(backend), "_append", locked)
-        patch.setattr("papyra.calls._BATCH_CALLS", 2)  # the caller's own is in the next batch
+        patch.setattr(
+            "papyra.writing.call._BATCH_CALLS", 2
+        )  # the caller's own is in the next batch
         with pytest.raises(StoreLockedError):
             backend.append(event(2))
-        patch.setattr("papyra.calls._BATCH_CALLS", 3)
+        patch.setattr("papyra.writing.call._BATCH_CALLS", 3)
         with pytest.raises(StoreLockedError):
             backend.append(event(3))
     assert max(deadlines) < float("inf")

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from stores import Kind, counts, event, numbers, raiser
 
-import papyra.calls
-import papyra.commit
+import papyra.writing.call
+import papyra.writing.group_commit
 from papyra import Anomaly, MemoryBackend, StoreLockedError
-from papyra.calls import Call
+from papyra.writing.call import Call
 
 
 class Gated(MemoryBackend):
@@ -72,7 +72,7 @@ class Callers:
 @pytest.fixture
 def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gated]:
     # Who is not woken would wait for as long, and the test with it.
-    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 300.0)
+    monkeypatch.setattr("papyra.writing.group_commit._LOOK_AGAIN", 300.0)
     store = Gated()
     yield store
     assert store.scan().clean
@@ -183,7 +183,7 @@ def test_a_store_closed_meanwhile_fails_who_waits(store: Gated) -> None:
 def test_many_calls_make_several_batches_and_a_large_one_goes_alone(
     store: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.calls._BATCH_CALLS", 3)
+    monkeypatch.setattr("papyra.writing.call._BATCH_CALLS", 3)
     callers = Callers(store)
     for number in range(8):
         callers.start(number)
@@ -203,7 +203,9 @@ def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_nex
     for _ in range(2):
         store.go.release()
     with monkeypatch.context() as patch:
-        patch.setattr("papyra.commit.CommitQueue._settle", lambda *_: interrupted(None))
+        patch.setattr(
+            "papyra.writing.group_commit.CommitQueue._settle", lambda *_: interrupted(None)
+        )
         with pytest.raises(KeyboardInterrupt):
             store.append(event(1))
     assert store.metrics.snapshot() == counts()
@@ -221,7 +223,9 @@ def test_close_counts_what_two_interrupts_left_stored_and_uncounted(
     store = kind.open()
     store.append(event(1))
     with monkeypatch.context() as patch:
-        patch.setattr("papyra.commit.CommitQueue._settle", raiser(KeyboardInterrupt()))
+        patch.setattr(
+            "papyra.writing.group_commit.CommitQueue._settle", raiser(KeyboardInterrupt())
+        )
         with pytest.raises(KeyboardInterrupt):
             store.append(event(2))
     assert store.scan().records == 2
@@ -241,7 +245,7 @@ def test_a_lone_call_that_an_interrupt_kept_from_being_settled_is_a_write_error_
     for _ in range(2):
         store.go.release()
     with monkeypatch.context() as patch:
-        patch.setattr("papyra.commit.CommitQueue._settle", interrupted)
+        patch.setattr("papyra.writing.group_commit.CommitQueue._settle", interrupted)
         with pytest.raises(KeyboardInterrupt):
             store.append(event(1))
 
@@ -255,16 +259,16 @@ def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
     store: Gated, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its leader was interrupted twice; the next leader is in that batch, and settles it first."""
-    monkeypatch.setattr("papyra.commit._LOOK_AGAIN", 0.01)
+    monkeypatch.setattr("papyra.writing.group_commit._LOOK_AGAIN", 0.01)
     callers = Callers(store)
     callers.start(0)
     store.arrived.acquire()
     for number in (1, 2):
         callers.start(number)
-    real = papyra.commit.CommitQueue._settle
+    real = papyra.writing.group_commit.CommitQueue._settle
     leaders: list[threading.Thread] = []
 
-    def settle(queue: papyra.commit.CommitQueue, of: Gated) -> None:
+    def settle(queue: papyra.writing.group_commit.CommitQueue, of: Gated) -> None:
         # Of the first batch two calls are settled; the leader of the second is interrupted.
         if len(store.batches) == 2 and (leaders or store.batches[1] == 2):
             leaders.append(threading.current_thread())
@@ -272,7 +276,7 @@ def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
                 raise KeyboardInterrupt
         real(queue, of)
 
-    monkeypatch.setattr("papyra.commit.CommitQueue._settle", settle)
+    monkeypatch.setattr("papyra.writing.group_commit.CommitQueue._settle", settle)
     for _ in range(4):
         store.go.release()
     callers.join()
@@ -386,14 +390,14 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     callers.start(2)
     store.arrived.acquire()
     taking, go_on = threading.Semaphore(0), threading.Semaphore(0)
-    real = papyra.calls.first_of
+    real = papyra.writing.call.first_of
 
     def paused(*arguments: Any) -> Any:
         taking.release()
         go_on.acquire()
         return real(*arguments)
 
-    monkeypatch.setattr("papyra.waiting_calls.first_of", paused)
+    monkeypatch.setattr("papyra.writing.waiting_calls.first_of", paused)
     call = store._queue._pending[1]
     store.go.release()
     taking.acquire()

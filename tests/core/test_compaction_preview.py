@@ -30,10 +30,10 @@ from papyra import (
     StoreClosedError,
     StoreLockedError,
 )
-from papyra.aio import AsyncBackend
-from papyra.dropped import MOST_KINDS, Dropped
+from papyra.aio.backend import AsyncBackend
+from papyra.reading.dropped import MOST_KINDS, Dropped
+from papyra.reading.scanner import Line
 from papyra.record import _restore
-from papyra.sifting import Line
 
 LEGACY = Path(__file__).parent.parent / "data" / "papyra-0.3.0"
 SETS = sorted([*(LEGACY / "generated").iterdir(), *(LEGACY / "rotating").iterdir()])

@@ -25,7 +25,7 @@ from papyra import (
     WriteOutcomeUnknownError,
     import_store,
 )
-from papyra.record import MAX_LINE, encode, seal
+from papyra.format.codec import MAX_LINE, encode, seal
 
 VALUES: list[Any] = [
     None,

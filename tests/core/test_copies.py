@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from papyra import Record
-from papyra.copies import Copies, First, Marker, Shared, fingerprint
+from papyra.backends.files.legacy.duplicates import Copies, First, Marker, Shared
+from papyra.reading.fingerprints import fingerprint
 
 A, B = b'{"a"}\n', b'{"b"}\n'
 

@@ -9,8 +9,8 @@ from stores import FileKind, counts, event
 import papyra
 import papyra.aio
 from papyra import MemoryBackend, PersistenceMetricsMixin, StoreIOError, open_counters
-from papyra.countable import CounterSource, counters_of, labels_of
 from papyra.exposition import Named, exposition
+from papyra.metrics.exportable import CounterSource, counters_of, labels_of
 
 
 class Mine(PersistenceMetricsMixin):

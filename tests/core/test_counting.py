@@ -17,8 +17,8 @@ from papyra import (
     StoreIOError,
     StoreLockedError,
 )
+from papyra.reading.scanner import Moment
 from papyra.reports import Rewritten
-from papyra.sifting import Moment
 
 FAULTS: list[BaseException] = [
     OSError(errno.ENOSPC, "no space left on device"),

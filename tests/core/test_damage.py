@@ -9,9 +9,11 @@ from zlib import crc32
 import pytest
 from stores import event, numbers
 
-from papyra import Record, damage, open_store, unlimited_json
-from papyra.damage import Flaw, dissect
-from papyra.record import encode, seal
+from papyra import Record, open_store
+from papyra.format import damage, unlimited_json
+from papyra.format.codec import encode, seal
+from papyra.format.damage import dissect
+from papyra.format.flaws import Flaw
 
 SAMPLES = Path(__file__).parent.parent / "data" / "papyra-0.3.0" / "json"
 SEALED = seal(encode(event(1)), "9f3c2a1b04d7e655", 1)

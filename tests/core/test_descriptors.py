@@ -7,8 +7,8 @@ from types import FunctionType
 import pytest
 
 from papyra import StoreBusyError, StoreLockedError
-from papyra.descriptors import Descriptors, FileLock, LockedDescriptors
-from papyra.system import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_SHARED, try_lock
+from papyra.system.descriptors import Descriptors, FileLock, LockedDescriptors
+from papyra.system.locks import HAS_FLOCK, LOCK_EXCLUSIVE, LOCK_SHARED, try_lock
 
 pytestmark = pytest.mark.skipif(not HAS_FLOCK, reason="there are no locks without flock")
 

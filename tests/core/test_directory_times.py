@@ -11,8 +11,9 @@ import pytest
 from children import Child
 from stores import counts, event, numbers
 
-from papyra import RotatingBackend, system
-from papyra.backends.files import layout
+from papyra import RotatingBackend
+from papyra.backends.files import paths
+from papyra.system import clock as system_clock
 from servers import missing, wait_until
 
 #: A time at which nothing here was made.
@@ -56,7 +57,7 @@ PUT_BACK: dict[str, Callable[[Path, Path], None]] = {
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of the listings, which stands still by itself."""
     clock = Clock()
-    monkeypatch.setattr(layout, "monotonic", clock)
+    monkeypatch.setattr(paths, "monotonic", clock)
     return clock
 
 
@@ -207,10 +208,10 @@ def test_a_frozen_time_is_not_the_locks_and_listings(
             for name, value in list(vars(module).items()):
                 if value is real:
                     monkeypatch.setattr(module, name, lambda: 1e9)
-        before = system.monotonic()
+        before = system_clock.monotonic()
         assert 0.0 < before < 1e9
         with Child() as child:
-            child.do("from papyra.system import *")
+            child.do("from papyra.system.locks import *")
             child.do(
                 f"lock = locked('{store.source}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
             )

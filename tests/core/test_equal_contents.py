@@ -20,7 +20,7 @@ from papyra import (
     import_store,
     open_store,
 )
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
 
 #: The files, oldest first; 3 and 0 are repeated.
 FILES = ((0, 1), (2, 3), (3, 4, 0, 5))

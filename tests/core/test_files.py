@@ -24,14 +24,14 @@ from papyra import (
     import_store,
     open_counters,
 )
-from papyra.backends.files import view
-from papyra.backends.files.layout import Layout
-from papyra.backends.files.replacing import Replacement
+from papyra.backends.files import read_view
+from papyra.backends.files.background_sync import _Syncer, sync_soon
+from papyra.backends.files.paths import Layout
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.syncing import _Syncer, sync_soon
-from papyra.descriptors import FileLock
-from papyra.record import encode, seal
-from papyra.system import LOCK_EXCLUSIVE, try_lock
+from papyra.backends.files.swap import Replacement
+from papyra.format.codec import encode, seal
+from papyra.system.descriptors import FileLock
+from papyra.system.locks import LOCK_EXCLUSIVE, try_lock
 
 PICTURE = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(range(256)) * 400
 
@@ -480,7 +480,7 @@ def test_a_compaction_lets_go_of_a_file_that_a_rotation_dropped_meanwhile(
 def test_a_held_lock_is_waited_for_and_then_named(file_kind: FileKind) -> None:
     with Child() as child, file_kind.open(lock_timeout=0.05) as store:
         store.append(event(1))
-        child.do("from papyra.descriptors import *; from papyra.system import *")
+        child.do("from papyra.system.descriptors import *; from papyra.system.locks import *")
         child.do(
             f"lock = FileLock('{file_kind.path}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
         )
@@ -545,10 +545,10 @@ store.close()
 @pytest.mark.parametrize(
     ("operation", "locked_in"),
     [
-        ("read", "layout.Layout.slots"),
-        ("scan", "layout.try_lock"),
-        ("compact", "layout.Layout.slots"),
-        ("compact", "replacing.bump_generation"),
+        ("read", "paths.Layout.slots"),
+        ("scan", "paths.try_lock"),
+        ("compact", "paths.Layout.slots"),
+        ("compact", "swap.bump_generation"),
     ],
 )
 def test_a_child_that_is_forked_beside_an_operation_keeps_nobody_out_though_it_lives_on(
@@ -558,7 +558,7 @@ def test_a_child_that_is_forked_beside_an_operation_keeps_nobody_out_though_it_l
 import os, signal
 from unittest import mock
 from papyra import Record, Retention, open_store
-from papyra.backends.files import layout, replacing
+from papyra.backends.files import paths, swap
 place, name = {locked_in.rpartition(".")[0]}, {locked_in.rpartition(".")[2]!r}
 real, children = getattr(place, name), []
 def forked_beside(*arguments):  # as by another thread
@@ -629,16 +629,16 @@ def test_a_recovery_keeps_the_first_append_out_while_it_looks(
 ) -> None:
     """Without a lock file, as after a copy, it makes one; else it would see half a line."""
     file_kind.path.write_bytes(b"junk\n" + seal(encode(event(1)), "0" * 16, 1))
-    real = view._data_file
+    real = read_view._data_file
     free: list[bool] = []
 
-    def noted(path: str, status: os.stat_result, *, is_remains: bool = False) -> view.DataFile:
+    def noted(path: str, status: os.stat_result, *, is_remains: bool = False) -> read_view.DataFile:
         if os.path.exists(f"{file_kind.path}.lock"):
             with open(f"{file_kind.path}.lock", "rb") as lock:
                 free.append(try_lock(lock.fileno(), LOCK_EXCLUSIVE))
         return real(path, status, is_remains=is_remains)
 
-    monkeypatch.setattr(view, "_data_file", noted)
+    monkeypatch.setattr(read_view, "_data_file", noted)
     with file_kind.open() as store:
         assert store.recover().clean
     assert free[0] is False
@@ -721,7 +721,7 @@ class TestSync:
         import threading
 
         done = threading.Event()
-        monkeypatch.setattr("papyra.backends.files.syncing.INTERVAL", 0.0)
+        monkeypatch.setattr("papyra.backends.files.background_sync.INTERVAL", 0.0)
         with file_kind.open() as store:
             real = store._sync_written
 
@@ -817,7 +817,7 @@ class TestSync:
         import threading
 
         done = threading.Event()
-        monkeypatch.setattr("papyra.backends.files.syncing.INTERVAL", 0.0)
+        monkeypatch.setattr("papyra.backends.files.background_sync.INTERVAL", 0.0)
         monkeypatch.setattr("papyra.backends.files.store.sync_soon", _Syncer().add)
         with file_kind.open() as store:
             monkeypatch.setattr(store, "_sync_written", done.set)

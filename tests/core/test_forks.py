@@ -21,11 +21,11 @@ from papyra import (
     MemoryBackend,
     PersistenceMetrics,
     StoreIOError,
-    forks,
     open_store,
 )
-from papyra.aio import AsyncBackend
-from papyra.published import publish
+from papyra.aio.backend import AsyncBackend
+from papyra.metrics.multiprocess import publish
+from papyra.system import forks
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here"),
@@ -115,7 +115,7 @@ def things(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         registered.append(thing)
         forks.forget_in_child(thing)
 
-    for module in ("metrics", "page", "primitives", "aio"):
+    for module in ("metrics.persistence", "metrics.mmap_page", "primitives", "aio.backend"):
         monkeypatch.setattr(f"papyra.{module}.forget_in_child", noted)
     return registered
 

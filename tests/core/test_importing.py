@@ -175,7 +175,7 @@ def test_two_imports_at_once_are_one_after_the_other(file_kind: FileKind, old: P
 def test_progress_is_told_after_each_batch(
     old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.importing._LINES", 3)
+    monkeypatch.setattr("papyra.transfer._LINES", 3)
     told: list[tuple[int, int]] = []
     with JsonBackend(old) as source, JsonBackend(tmp_path / "new.ndjson") as destination:
         import_store(source, destination, progress=lambda *numbers: told.append(numbers))
@@ -185,7 +185,7 @@ def test_progress_is_told_after_each_batch(
 def test_a_batch_that_fails_ends_the_import_and_the_next_goes_on(
     file_kind: FileKind, old: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.importing._LINES", 3)
+    monkeypatch.setattr("papyra.transfer._LINES", 3)
     with JsonBackend(old) as source, file_kind.open() as destination:
         real = type(destination)._append
         calls = 0
@@ -212,7 +212,7 @@ def test_a_source_that_cannot_be_read_is_one_read_error(
 ) -> None:
     with JsonBackend(old) as source, file_kind.open() as destination:
         monkeypatch.setattr(
-            "papyra.backends.files.view.View.lines", raiser(OSError(5, "i/o error"))
+            "papyra.backends.files.read_view.View.lines", raiser(OSError(5, "i/o error"))
         )
         with pytest.raises(OSError, match="i/o error"):
             import_store(source, MemoryBackend())
@@ -221,8 +221,8 @@ def test_a_source_that_cannot_be_read_is_one_read_error(
 
 
 PROGRAM = """
-import sys, papyra, papyra.importing
-papyra.importing._LINES = 5
+import sys, papyra, papyra.transfer
+papyra.transfer._LINES = 5
 
 def wait(read, copied):
     print("batch", flush=True)
@@ -321,7 +321,7 @@ def test_what_a_sealing_import_refuses_is_told_with_its_reason(
     if is_fast:
         pytest.importorskip("orjson")
     else:
-        monkeypatch.setattr("papyra.record.orjson", None)
+        monkeypatch.setattr("papyra.format.codec.orjson", None)
     path = tmp_path / "log.ndjson"
     path.write_bytes(b"".join(line + b"\n" for line in (*REFUSED, FOREIGN.splitlines()[1])))
     with JsonBackend(path) as source, MemoryBackend() as destination:
@@ -381,7 +381,7 @@ def test_what_is_sealed_does_not_depend_on_the_limit_of_digits(tmp_path: Path, d
 def test_sealing_again_copies_only_what_came_since(
     file_kind: FileKind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.importing._LINES", 1)
+    monkeypatch.setattr("papyra.transfer._LINES", 1)
     path = tmp_path / "log.ndjson"
     path.write_bytes(FOREIGN)
 

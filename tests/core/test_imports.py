@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Literal, get_origin
 
@@ -11,76 +12,34 @@ import pytest
 import papyra
 
 PACKAGE = Path(papyra.__file__).parent
-#: Who may import whom, as in the design; a package stands for all in it.
+#: Which package may import which; with each it may import what that one may. The root's modules stand
+#: for themselves.
 ALLOWED = {
     "errors": set(),
-    "anomaly": {"errors"},
-    "strict_json": {"errors"},
-    "own_locks": set(),
-    "forks": set(),
-    "system": {"own_locks", "errors"},
-    "descriptors": {"own_locks", "system"},
-    "log": set(),
-    "refusal": {"errors"},
-    "copies": {"record"},
-    "identity": {"record"},
-    "unlimited_json": set(),
-    "record": {"errors", "strict_json", "unlimited_json"},
-    "damage": {"errors", "record", "unlimited_json"},
-    "dropped": {"record"},
-    "reports": {"anomaly"},
     "retention": set(),
     "units": set(),
-    "sifting": {"anomaly", "damage", "errors", "identity", "record", "reports"},
-    "id_look": {"identity", "record", "sifting"},
-    "repeats": {"errors", "id_look", "identity", "record", "reports", "sifting"},
-    "selection": {
-        "anomaly", "dropped", "errors", "identity", "record", "repeats", "reports", "retention",
-        "sifting",
-    },
-    "counter_names": set(),
-    "counter_storage": {"counter_names"},
-    "metrics": {"counter_names", "counter_storage", "errors", "forks"},
-    "page": {"descriptors", "forks", "metrics", "system"},
-    "retired": {"descriptors", "errors", "metrics", "system"},
-    "resets": {"descriptors", "errors", "page", "retired", "system"},
-    "marks": {"descriptors", "system"},
-    "published": {"marks",
-        "descriptors", "errors", "metrics", "page", "refusal", "resets", "retired", "system",
-    },
-    "calls": {"anomaly", "metrics", "system"},
-    "waiting_calls": {"calls", "errors"},
-    "commit": {"anomaly", "calls", "errors", "metrics", "record", "system", "waiting_calls"},
-    "primitives": {
-        "anomaly", "calls", "commit", "errors", "forks", "identity", "metrics", "record", "reports",
-        "retention", "selection", "sifting",
-    },
-    "backend": {
-        "anomaly", "calls", "errors", "log", "primitives", "record", "repeats", "reports", "selection",
-        "sifting", "system",
-    },
-    "sealing": {"damage", "record", "sifting"},
-    "importing": {"backend", "copies", "errors", "identity", "record", "reports", "sealing", "sifting"},
-    "countable": {"metrics", "retired"},
-    "exposition": {"countable", "metrics"},
-    "bare_path": {"backends", "errors", "refusal"},
-    "store_url": {
-        "backend", "backends", "bare_path", "countable", "errors", "primitives", "published", "retention",
-        "retired", "units",
-    },
-    "thread_pool": set(),
-    "place": {"calls"},
-    "lane": {"backend", "calls", "place", "system", "thread_pool"},
-    "ordered_writes": {"backend", "calls", "errors", "lane", "place", "record", "system"},
-    "ahead": {"record", "system"},
-    "aio": {
-        "ahead", "backend", "calls", "errors", "forks", "lane", "metrics", "ordered_writes", "primitives", "record",
-        "reports", "retention", "selection", "store_url", "system", "thread_pool",
-    },
-}  # fmt: skip
+    "reports": {"errors"},
+    "record": {"errors"},
+    "system": {"errors"},
+    "format": {"record"},
+    "metrics": {"system"},
+    "reading": {"format", "reports", "retention"},
+    "writing": {"format", "metrics", "reports"},
+    "primitives": {"reading", "writing"},
+    "backend": {"primitives"},
+    "backends": {"backend"},
+    "transfer": {"backend"},
+    "store_path": {"backends"},
+    "store_url": {"store_path", "units"},
+    "exposition": {"store_url"},
+    "aio": {"exposition"},
+    "cli": {"exposition", "transfer"},
+}
+#: These load what they name with its first use.
+ENTRANCES = {"", "__main__"}
 #: What is imported of others, and where alone.
 EXTRAS = {
-    "orjson": {"record"},
+    "orjson": {"format.codec"},
     "click": {"cli"},
     "redis": {"backends.redis"},
 }
@@ -91,25 +50,41 @@ def modules() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for path in PACKAGE.rglob("*.py"):
         name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts)
-        imported = found.setdefault(name.removesuffix(".__init__"), set())
+        imported = found.setdefault(name.removesuffix("__init__").removesuffix("."), set())
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 imported |= {alias.name for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 assert node.level == 0, f"{path}: a relative import"
-                imported.add(str(node.module))
+                here = PACKAGE.parent.joinpath(*str(node.module).split("."))
+                for alias in node.names:  # a module of a package, or a name of a module
+                    is_module = (here / f"{alias.name}.py").exists() or (here / alias.name).is_dir()
+                    imported.add(f"{node.module}.{alias.name}" if is_module else str(node.module))
     return found
 
 
-def test_imports_go_in_one_direction() -> None:
+def below(package: str) -> set[str]:
+    """Return all that *package* may import."""
+    return ALLOWED[package] | {deeper for low in ALLOWED[package] for deeper in below(low)}
+
+
+def test_packages_import_in_one_direction() -> None:
     for name, imported in modules().items():
+        package = name.split(".")[0]
+        if package in ENTRANCES:
+            continue
         own = {module.split(".")[1] for module in imported if module.startswith("papyra.")}
-        if name in ALLOWED:
-            assert own <= ALLOWED[name], name
-        elif name.startswith("backends"):
-            assert not own & {"store_url", "cli", "exposition"}, name
-        else:
-            assert name.split(".")[0] in {"__init__", "__main__", "cli"}, name
+        assert own - {package} <= below(package), name
+
+
+def test_modules_import_one_another_in_no_circle() -> None:
+    known = modules()
+    graph = {
+        name: {module.removeprefix("papyra.") for module in imported} & known.keys()
+        for name, imported in known.items()
+        if name
+    }
+    assert len(list(TopologicalSorter(graph).static_order())) >= len(graph)
 
 
 def test_concrete_stores_do_not_import_one_another() -> None:
@@ -133,9 +108,9 @@ def test_others_are_imported_in_one_place_each() -> None:
     assert not any("papyra_otel" in module for found in modules().values() for module in found)
 
 
-def test_only_system_knows_fcntl() -> None:
-    for path in PACKAGE.rglob("*.py"):
-        assert ("fcntl" in path.read_text()) == (path.name == "system.py"), path
+def test_only_the_package_of_the_system_knows_fcntl() -> None:
+    knowing = {path for path in PACKAGE.rglob("*.py") if "fcntl" in path.read_text()}
+    assert {path.parent.name for path in knowing} == {"system"}
 
 
 def run(program: str, *arguments: str) -> str:

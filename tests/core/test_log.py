@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from stores import FileKind, Rotating, counts, event
 
-from papyra import Record, log, open_store
+from papyra import Record, open_store
+from papyra.system import log
 
 #: More warnings than this of one call are taken for one after the other without end.
 _ENDLESS = 20

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from papyra.system import is_mounted
+from papyra.system.files import is_mounted
 from servers import missing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table of mounts is Linux's")

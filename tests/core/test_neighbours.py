@@ -10,8 +10,8 @@ from stores import FileKind, counts, event, numbers, original
 
 import papyra
 from papyra import JsonBackend, Record, Retention, RotatingBackend, StoreURLError, open_store
-from papyra.backends.files.layout import Layout
-from papyra.bare_path import url_at
+from papyra.backends.files.paths import Layout
+from papyra.store_path import url_at
 
 #: Endings as those of rotated files, segments, leftovers and temporary files, and one of a neighbour's own.
 ENDINGS = (
@@ -210,15 +210,15 @@ def test_neighbours_cost_no_listing_more_than_one(
 ) -> None:
     (tmp_path / "a.log.1").write_bytes(original(1))
     layout = Layout(tmp_path / "a.log")
-    monkeypatch.setattr("papyra.backends.files.layout._STEP", -1.0)
-    monkeypatch.setattr("papyra.backends.files.layout._state_of", lambda _: (1,))
+    monkeypatch.setattr("papyra.backends.files.paths._STEP", -1.0)
+    monkeypatch.setattr("papyra.backends.files.paths._state_of", lambda _: (1,))
     first = layout.slots()
 
     def fail(*_: Any) -> None:
         raise AssertionError("it was looked at again")
 
     monkeypatch.setattr(os, "listdir", fail)
-    monkeypatch.setattr("papyra.backends.files.layout.is_newer", fail)
+    monkeypatch.setattr("papyra.backends.files.paths.is_newer", fail)
     assert layout.slots() == first
 
 

@@ -18,11 +18,12 @@ from papyra import (
     StoreLockedError,
     StoreNotFoundError,
     open_counters,
-    published,
 )
-from papyra.metrics import RESET_DONE, BookMaker, PersistenceMetrics
-from papyra.page import Page, open_page
-from papyra.retired import Retired
+from papyra.metrics import multiprocess
+from papyra.metrics.exited import Retired
+from papyra.metrics.mmap_page import Page, open_page
+from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
+from papyra.metrics.storage import BookMaker
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -188,7 +189,7 @@ def test_a_resetter_killed_before_the_flip_changes_nothing(file_kind: FileKind) 
     with file_kind.open() as store:
         store.append_many([event(1), event(2)])
         with Child() as child:
-            child.do("from papyra.page import Page")
+            child.do("from papyra.metrics.mmap_page import Page")
             child.do("fill = Page._fill")
             child.do("Page._fill = lambda *a: (fill(*a), os.kill(os.getpid(), signal.SIGKILL))")
             child.tell(f"open_counters({file_kind.url!r}).reset()")
@@ -201,7 +202,7 @@ def test_a_resetter_killed_before_the_flip_changes_nothing(file_kind: FileKind) 
 
 @pytest.mark.parametrize(
     ("place", "name"),
-    [("page.Page", "end_interval"), ("retired.Retired", "save"), ("resets", "sync_directory")],
+    [("mmap_page.Page", "end_interval"), ("exited.Retired", "save"), ("resets", "sync_directory")],
 )
 def test_a_resetter_killed_anywhere_has_reset_nothing_once_somebody_looks(
     file_kind: FileKind, place: str, name: str
@@ -213,8 +214,8 @@ def test_a_resetter_killed_anywhere_has_reset_nothing_once_somebody_looks(
         store.append_many([event(1), event(2)])
         other.append(event(3))
         with Child() as child:
-            child.do(f"import papyra.{place.split('.', maxsplit=1)[0]}")
-            child.do(f"place, name = papyra.{place}, {name!r}; real = getattr(place, name)")
+            child.do(f"import papyra.metrics.{place.split('.', maxsplit=1)[0]}")
+            child.do(f"place, name = papyra.metrics.{place}, {name!r}; real = getattr(place, name)")
             child.do("kill = lambda *a: (real(*a), os.kill(os.getpid(), signal.SIGKILL))")
             child.do("setattr(place, name, kill)")
             child.tell(f"open_counters({file_kind.url!r}).reset()")
@@ -231,7 +232,7 @@ def test_a_programs_own_reset_takes_back_one_of_all_that_was_killed(file_kind: F
     with file_kind.open() as store:
         store.append(event(1))
         with Child() as child:
-            child.do("from papyra.page import Page; end = Page.end_interval")
+            child.do("from papyra.metrics.mmap_page import Page; end = Page.end_interval")
             child.do("Page.end_interval = lambda *a: (end(*a), os.kill(os.getpid(), 9))")
             child.tell(f"open_counters({file_kind.url!r}).reset()")
             child._process.wait()
@@ -254,7 +255,9 @@ def test_a_reset_that_was_done_before_an_interrupt_tells_the_interval(
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
-        monkeypatch.setattr("papyra.published.sync_directory", raiser(KeyboardInterrupt()))
+        monkeypatch.setattr(
+            "papyra.metrics.multiprocess.sync_directory", raiser(KeyboardInterrupt())
+        )
         with pytest.raises(KeyboardInterrupt) as caught:
             open_counters(file_kind.url).reset()
         (note,) = caught.value.__notes__
@@ -272,7 +275,9 @@ def test_an_interrupt_is_raised_where_the_disk_is_too_full_to_take_the_reset_bac
         counters = open_counters(file_kind.url)
         full = OSError(errno.ENOSPC, "No space left on device")
         with monkeypatch.context() as patch:
-            patch.setattr("papyra.page.Page.begin_interval", raiser(KeyboardInterrupt()))
+            patch.setattr(
+                "papyra.metrics.mmap_page.Page.begin_interval", raiser(KeyboardInterrupt())
+            )
             saves = iter([Retired.save])
 
             def save(retired: Retired) -> None:
@@ -293,7 +298,7 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
             child.do("store.append_many([Record('event')] * 5)")
             child.kill()
     with Child() as child:
-        child.do("import papyra.published as published")
+        child.do("import papyra.metrics.multiprocess as published")
         child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
         if step == "save":
             child.do("published.Retired.save = die")
@@ -318,7 +323,7 @@ def test_an_interrupt_while_counters_are_published_counts_nothing_twice(
     with file_kind.open() as store:
         store.scan()
         with monkeypatch.context() as patch:
-            patch.setattr(f"papyra.page.OwnPage.{step}", raiser(KeyboardInterrupt()))
+            patch.setattr(f"papyra.metrics.mmap_page.OwnPage.{step}", raiser(KeyboardInterrupt()))
             with pytest.raises(KeyboardInterrupt):
                 store.append(event(1))
         store.append(event(2))
@@ -401,7 +406,7 @@ def test_a_reset_that_cannot_be_saved_resets_nothing(
         store.append(event(3))
         counters = open_counters(file_kind.url)
         with monkeypatch.context() as patch:
-            patch.setattr("papyra.retired.sync_data", raiser(OSError(28, "no space")))
+            patch.setattr("papyra.metrics.exited.sync_data", raiser(OSError(28, "no space")))
             with pytest.raises(StoreIOError, match="no space"):
                 counters.reset()
         assert counters.read().snapshot() == counts(records_written=3)
@@ -522,7 +527,7 @@ def test_who_comes_or_goes_looks_at_a_few_pages_however_many_there_are(
     with contextlib.ExitStack() as others:
         for number in range(60):
             others.enter_context(file_kind.open(sync="none")).append(event(number))
-        monkeypatch.setattr(published, "open_page", look)
+        monkeypatch.setattr(multiprocess, "open_page", look)
         with file_kind.open() as store:
             store.append(event(60))
             assert 0 < len(looks) <= 16
@@ -567,6 +572,8 @@ def test_a_reset_that_is_done_is_told_although_the_disk_refuses_to_sync_its_end(
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
-        monkeypatch.setattr("papyra.published.sync_directory", raiser(OSError(5, "I/O error")))
+        monkeypatch.setattr(
+            "papyra.metrics.multiprocess.sync_directory", raiser(OSError(5, "I/O error"))
+        )
         assert open_counters(file_kind.url).reset() == counts(records_written=1)
         assert store.metrics.snapshot() == counts()

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, Record, Retention
-from papyra.backends.files import reading
-from papyra.identity import Seen
-from papyra.record import encode, seal
-from papyra.reports import Findings
-from papyra.selection import Sorter
-from papyra.sifting import Line, examine, intact, records_in
+from papyra.backends.files import line_reader
+from papyra.format.codec import encode, seal
+from papyra.reading.findings import Findings
+from papyra.reading.keep import Sorter
+from papyra.reading.scanner import Line, examine, intact, records_in
+from papyra.reading.seen_ids import Seen
 
 
 @given(
@@ -41,19 +41,19 @@ def test_lines_are_those_of_a_plain_loop_in_both_directions(
 
     descriptor = os.open(path, os.O_RDONLY)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reading, "_BLOCK", block)
-        patch.setattr(reading, "_FIRST_BLOCK", first)
-        patch.setattr(reading, "MAX_LINE", longest)
-        assert list(reading.forward(descriptor, len(data), "s")) == expected
-        assert list(reading.backward(descriptor, len(data), "s")) == expected[::-1]
+        patch.setattr(line_reader, "_BLOCK", block)
+        patch.setattr(line_reader, "_FIRST_BLOCK", first)
+        patch.setattr(line_reader, "MAX_LINE", longest)
+        assert list(line_reader.forward(descriptor, len(data), "s")) == expected
+        assert list(line_reader.backward(descriptor, len(data), "s")) == expected[::-1]
     os.close(descriptor)
 
 
 def test_a_line_that_is_too_long_is_an_anomaly_and_is_quarantined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MAX_LINE", 1000)
-    monkeypatch.setattr(reading, "_BLOCK", 300)
+    monkeypatch.setattr(line_reader, "MAX_LINE", 1000)
+    monkeypatch.setattr(line_reader, "_BLOCK", 300)
     path = tmp_path / "store.ndjson"
     long = b"x" * 5000 + b"\n"
     with JsonBackend(path) as store:

@@ -12,9 +12,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from papyra import Record, RecordError, strict_json
-from papyra.record import decode, encode, id_in, seal
-from papyra.unlimited_json import parse_unlimited
+from papyra import Record, RecordError
+from papyra.format import json_rules
+from papyra.format.codec import decode, encode, id_in, seal
+from papyra.format.unlimited_json import parse_unlimited
 
 LINE = seal(
     encode(Record("event", timestamp=1.5, data={"actor": "local:42"})), "9f3c2a1b04d7e655", 42
@@ -186,7 +187,7 @@ def test_a_key_of_a_subclass_is_written_by_its_characters_and_changes_no_other()
 @pytest.fixture
 def _without_orjson(monkeypatch: pytest.MonkeyPatch) -> None:
     """As `pip install papyra` alone leaves it."""
-    monkeypatch.setattr("papyra.record.orjson", None)
+    monkeypatch.setattr("papyra.format.codec.orjson", None)
 
 
 @pytest.mark.usefixtures("_without_orjson")
@@ -195,9 +196,9 @@ def test_without_orjson_a_key_of_a_subclass_changes_no_other() -> None:
 
 
 def test_the_keys_that_are_kept_are_bounded() -> None:
-    text = strict_json.members({f"key {n}": n for n in range(3000)})
+    text = json_rules.members({f"key {n}": n for n in range(3000)})
     assert json.loads(f"{{{text}}}") == {f"key {n}": n for n in range(3000)}
-    assert len(strict_json._keys) <= 1024
+    assert len(json_rules._keys) <= 1024
 
 
 @pytest.mark.parametrize("data", [{Twin("a"): 1, "a": 2}, {"x": {Twin("a"): 1, Twin("a"): 2}}])

@@ -21,9 +21,9 @@ from papyra import (
     StoreBusyError,
     StoreClosedError,
 )
-from papyra.aio import AsyncBackend
+from papyra.aio.backend import AsyncBackend
 from papyra.backends.files import store as store_module
-from papyra.metrics import LocalBook
+from papyra.metrics.storage import LocalBook
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 

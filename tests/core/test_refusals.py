@@ -11,7 +11,7 @@ from stores import FileKind, counts, event, numbers
 
 from papyra import Record, StoreIOError, open_counters
 from papyra.backends.files.store import FileBackend
-from papyra.system import LOCK_NONE, flock
+from papyra.system.locks import LOCK_NONE, flock
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="there is no flock there")
 
@@ -108,9 +108,9 @@ def test_a_clock_before_1970_is_as_good_as_any(file_kind: FileKind, clock_of_196
 
 
 def test_the_shell_shows_a_time_before_1970(file_kind: FileKind, clock_of_1969: float) -> None:
-    from papyra.cli import wording
+    from papyra.cli import render
 
     with file_kind.open() as store:
         store.append(event(1))
         source = open_counters(file_kind.url)
-        assert "since   1969-12-30T" in wording.counters(source.source, source.read())
+        assert "since   1969-12-30T" in render.counters(source.source, source.read())

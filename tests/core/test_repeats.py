@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
-from papyra.id_look import may_repeat
-from papyra.identity import Seen
-from papyra.record import encode, id_in, seal
-from papyra.repeats import Repeats, look_through
-from papyra.reports import Findings
+from papyra.format.codec import encode, id_in, seal
+from papyra.reading.duplicate_ids import may_repeat
+from papyra.reading.findings import Findings
+from papyra.reading.keep import Sorter
+from papyra.reading.last_copies import Repeats, look_through
+from papyra.reading.query import newest, query_of, read_all, stream
+from papyra.reading.scanner import Line, Lines, Moment, Source
+from papyra.reading.seen_ids import Seen
 from papyra.retention import Retention
-from papyra.selection import Sorter, newest, query_of, read_all, stream
-from papyra.sifting import Line, Lines, Moment, Source
 
 ALL = query_of(None, None, None, strict=False)
 

@@ -11,8 +11,8 @@ from children import Child
 from stores import counts, event, numbers, raiser
 
 from papyra import Retention, RotatingBackend, StoreFailedError, StoreIOError, open_store
-from papyra.backends.files.layout import Layout
-from papyra.record import encode, seal
+from papyra.backends.files.paths import Layout
+from papyra.format.codec import encode, seal
 
 #: Room for two of the tests' records.
 TWO = 270
@@ -57,7 +57,7 @@ def test_a_rotation_replaces_no_file_that_has_its_number(
 ) -> None:
     """The listing may be a moment old."""
     Path(f"{path}.{number(1)}").write_text("somebody's only copy")
-    monkeypatch.setattr("papyra.backends.files.layout.Layout.last_number", lambda _: 0)
+    monkeypatch.setattr("papyra.backends.files.paths.Layout.last_number", lambda _: 0)
     with RotatingBackend(path, max_bytes=TWO) as store:
         for n in range(3):
             store.append(event(n))
@@ -190,7 +190,9 @@ def test_an_interrupted_rotation_leaves_a_store_that_goes_on(
             store.append_many([event(n) for n in range(2)])
             before = numbers(store.read())
             with monkeypatch.context() as patch:
-                patch.setattr(f"papyra.backends.files.active.{step}", raiser(KeyboardInterrupt()))
+                patch.setattr(
+                    f"papyra.backends.files.active_file.{step}", raiser(KeyboardInterrupt())
+                )
                 with pytest.raises(KeyboardInterrupt):
                     store.append(event(9))
             store.append(event(2))
@@ -304,7 +306,7 @@ def test_a_compaction_removes_files_of_which_nothing_stays(path: Path) -> None:
 def test_a_file_rotated_during_a_compaction_is_compacted_under_its_new_name(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from papyra.selection import Sorter
+    from papyra.reading.keep import Sorter
 
     with RotatingBackend(path, max_bytes=TWO, retention=Retention(max_records=1)) as store:
         store.append_many([event(0), event(1)])
@@ -328,7 +330,7 @@ def test_the_cut_of_a_compaction_may_be_dropped_beside_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else all that is newer would be taken for older than the cut, and dropped for good."""
-    from papyra.selection import Sorter
+    from papyra.reading.keep import Sorter
 
     with RotatingBackend(path, max_bytes=TWO, retention=Retention(max_records=4)) as store:
         for n in range(8):

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple, cast
 
 import pytest
 
-from papyra import MemoryBackend, Record, RecordError, record
+from papyra import MemoryBackend, Record, RecordError
+from papyra.format import codec
 
 
 class _Money(float):
@@ -108,7 +109,7 @@ REFUSED: list[tuple[Any, str]] = [
 @pytest.fixture(params=["orjson", "the standard library"], autouse=True)
 def _encoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "the standard library":
-        monkeypatch.setattr(record, "orjson", None)
+        monkeypatch.setattr(codec, "orjson", None)
 
 
 @pytest.mark.parametrize(("value", "held"), HELD)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from reentry import Nested
 
-from papyra.backends.files import syncing
+from papyra.backends.files import background_sync
 
 
 class Store:
@@ -48,8 +48,8 @@ def interrupt(at: int) -> Any:
 def test_an_interrupt_at_any_step_keeps_nobody_from_asking_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(syncing, "INTERVAL", 0.0)
-    syncer = syncing._Syncer()
+    monkeypatch.setattr(background_sync, "INTERVAL", 0.0)
+    syncer = background_sync._Syncer()
     first = Store()
     syncer.add(first)
     assert first.synced.acquire(timeout=30)
@@ -77,11 +77,11 @@ def test_a_store_that_is_added_while_the_thread_is_being_started_is_synced(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """By a finalizer, in the same thread: it would wait for itself."""
-    monkeypatch.setattr(syncing, "INTERVAL", 0.0)
+    monkeypatch.setattr(background_sync, "INTERVAL", 0.0)
     at, is_over = 0, False
     while not is_over:
         at += 1
-        syncer, store, other = syncing._Syncer(), Store(), Store()
+        syncer, store, other = background_sync._Syncer(), Store(), Store()
         is_over = not Nested(partial(syncer.add, other)).runs_at(at, partial(syncer.add, store))
         syncer.add(other)
         assert store.synced.acquire(timeout=30)

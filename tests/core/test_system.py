@@ -7,7 +7,7 @@ from types import ModuleType
 
 import pytest
 
-from papyra import system
+from papyra.system import sync
 
 
 def fcntl_of_macos(fail: int) -> ModuleType:
@@ -31,8 +31,8 @@ def synced(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def find(monkeypatch: pytest.MonkeyPatch, fail: int) -> Callable[[int], object]:
-    monkeypatch.setattr(system, "_fcntl", fcntl_of_macos(fail))
-    return system._find_sync()
+    monkeypatch.setattr(sync, "_fcntl", fcntl_of_macos(fail))
+    return sync._find_sync()
 
 
 @pytest.mark.parametrize("fail", [errno.ENOTSUP, errno.ENOTTY, errno.EINVAL])

@@ -20,9 +20,9 @@ from papyra import (
     WriteOutcomeUnknownError,
     open_store,
 )
-from papyra.calls import Call
-from papyra.commit import CommitQueue
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
+from papyra.writing.call import Call
+from papyra.writing.group_commit import CommitQueue
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
@@ -107,7 +107,7 @@ def test_a_call_waits_for_a_leader_that_never_ends_no_longer_than_it_may(
     kind: Kind, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As for a daemon thread that the end of the program stopped while it led."""
-    monkeypatch.setattr("papyra.commit._LEAST_PATIENCE", 0.01)
+    monkeypatch.setattr("papyra.writing.group_commit._LEAST_PATIENCE", 0.01)
     error = WriteOutcomeUnknownError("", "cut", "a" * 16, 1, (), 0.0)
     calls: dict[str, Callable[[PersistenceBackend], object]] = {
         "close": lambda store: store.close(),
@@ -180,7 +180,7 @@ def test_a_reset_of_counters_that_were_published_late_waits_for_others_as_long_a
                 lock.__exit__(None, None, None)
             waits.append(seconds)
 
-        monkeypatch.setattr("papyra.system.time.sleep", done)
+        monkeypatch.setattr("papyra.system.locks.time.sleep", done)
         # Of another thread, as it would be of another process: its own it does not wait for.
         intervals: list[dict[str, int]] = []
         thread = threading.Thread(target=lambda: intervals.append(store.metrics.reset()))

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from stores import FileKind, event, numbers
 
-from papyra.backends.files import active, syncing
+from papyra.backends.files import active_file, background_sync
 
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
 
@@ -26,10 +26,10 @@ class SyncedFiles(list[int]):
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> SyncedFiles:
     """What is synced as a store is dropped; the thread that comes a second later does not come."""
-    monkeypatch.setattr(syncing, "INTERVAL", 3600.0)
-    monkeypatch.setattr("papyra.backends.files.store.sync_soon", syncing._Syncer().add)
+    monkeypatch.setattr(background_sync, "INTERVAL", 3600.0)
+    monkeypatch.setattr("papyra.backends.files.store.sync_soon", background_sync._Syncer().add)
     files = SyncedFiles()
-    monkeypatch.setattr(active, "sync_data", files.sync)
+    monkeypatch.setattr(active_file, "sync_data", files.sync)
     return files
 
 
@@ -99,7 +99,7 @@ def test_a_last_sync_that_fails_is_told_and_keeps_no_descriptor(
     before = open_descriptors()
     store = file_kind.open()
     store.append(event(1))
-    monkeypatch.setattr(active, "sync_data", fail)
+    monkeypatch.setattr(active_file, "sync_data", fail)
     with pytest.warns(RuntimeWarning) as warnings:
         del store
     (message,) = [str(w.message) for w in warnings if w.category is RuntimeWarning]
@@ -125,7 +125,7 @@ def test_an_interrupt_as_one_is_dropped_keeps_it_from_nothing(
     before = open_descriptors()
     store = file_kind.open()
     store.append(event(1))
-    monkeypatch.setattr(active, "sync_data", sync)
+    monkeypatch.setattr(active_file, "sync_data", sync)
     del store
     assert synced == [file_kind.path.stat().st_ino]
     assert open_descriptors() == before
@@ -164,8 +164,8 @@ def append(number):
 if way == "a handler that was there first":
     atexit.register(lambda: append(2))
 import papyra
-from papyra.backends.files import active, store as files, syncing
-syncing.INTERVAL = 3600.0
+from papyra.backends.files import active_file, background_sync, store as files
+background_sync.INTERVAL = 3600.0
 def sync(descriptor):
     status = os.fstat(descriptor)
     os.write(1, b"%d %d\\n" % (status.st_ino, status.st_size))
@@ -248,7 +248,7 @@ def test_a_store_that_was_never_made_is_freed_silently(monkeypatch: pytest.Monke
     told: list[object] = []
     monkeypatch.setattr(sys, "unraisablehook", told.append)
     # As an interrupt leaves it at the first instruction of `__init__`.
-    never_made = active.ActiveFile.__new__(active.ActiveFile)
+    never_made = active_file.ActiveFile.__new__(active_file.ActiveFile)
     del never_made
     gc.collect()
     assert not told

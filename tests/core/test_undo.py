@@ -18,11 +18,11 @@ from papyra import (
     UndoError,
     UnsupportedError,
 )
-from papyra.backends.files import undo
-from papyra.backends.files.layout import Layout
-from papyra.backends.files.replacing import Replacement
-from papyra.backends.files.saved import Saved
-from papyra.record import encode, seal
+from papyra.backends.files.paths import Layout
+from papyra.backends.files.quarantine import undo
+from papyra.backends.files.quarantine.manifest import Saved
+from papyra.backends.files.swap import Replacement
+from papyra.format.codec import encode, seal
 
 TORN = b'{"kind":"event","timest'
 
@@ -153,7 +153,7 @@ def test_an_interrupted_recovery_leaves_nothing_to_undo(
         for step in ("sync", "take_place"):
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    f"papyra.backends.files.replacing.Replacement.{step}",
+                    f"papyra.backends.files.swap.Replacement.{step}",
                     raiser(KeyboardInterrupt()),
                 )
                 with pytest.raises(KeyboardInterrupt):
@@ -161,7 +161,7 @@ def test_an_interrupted_recovery_leaves_nothing_to_undo(
             assert store.quarantined() == []
         with monkeypatch.context() as patch:  # after the rename
             patch.setattr(
-                "papyra.backends.files.replacing.sync_directory", raiser(OSError(5, "i/o error"))
+                "papyra.backends.files.swap.sync_directory", raiser(OSError(5, "i/o error"))
             )
             with pytest.raises(OSError, match="rewriting ended where it was: i/o error"):
                 store.recover()
@@ -268,7 +268,7 @@ def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_seale
     with RotatingBackend(path) as store:
         with monkeypatch.context() as patch:
             patch.setattr(Replacement, "take_place", raiser(KeyboardInterrupt()))
-            patch.setattr("papyra.backends.files.quarantine.remove", lambda *_: None)
+            patch.setattr("papyra.backends.files.quarantine.writer.remove", lambda *_: None)
             with pytest.raises(KeyboardInterrupt):
                 store.recover()
         store._max_bytes = 1
@@ -282,7 +282,7 @@ def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_seale
 @pytest.mark.parametrize("operation", ["recover", "compact"])
 @pytest.mark.parametrize(
     "where",
-    ["rewrite._Rewriting.close", "replacing.Replacement.discard", "quarantine.sync_directory"],
+    ["rewrite._Rewriting.close", "swap.Replacement.discard", "quarantine.writer.sync_directory"],
 )
 def test_an_interrupt_around_the_replacement_leaves_damage_in_the_store_or_the_quarantine(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, operation: str, where: str
@@ -356,7 +356,7 @@ def test_an_undo_that_was_interrupted_at_its_very_end_is_done(
             identifier = store.recover().quarantine
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    "papyra.backends.files.quarantine.os.rmdir", raiser(KeyboardInterrupt())
+                    "papyra.backends.files.quarantine.writer.os.rmdir", raiser(KeyboardInterrupt())
                 )
                 with pytest.raises(KeyboardInterrupt):
                     store.recover(undo=identifier)
@@ -525,7 +525,7 @@ def test_what_is_saved_within_one_second_is_listed_oldest_first(
         at[0] += 1 / 128
         return at[0]
 
-    monkeypatch.setattr("papyra.backends.files.quarantine.time.time", later)
+    monkeypatch.setattr("papyra.backends.files.quarantine.writer.time.time", later)
     with file_kind.open() as store:
         store.append(event(0))
         made = []

@@ -11,7 +11,7 @@ from children import Child, subject_to_permissions
 from stores import FileKind, counts, event
 
 from papyra import NotPublishedError, open_counters
-from papyra.marks import count_marks
+from papyra.metrics.unpublished_marks import count_marks
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -145,7 +145,7 @@ def test_programs_are_counted_by_their_pages_since_process_ids_repeat_across_con
 
 
 def test_the_shell_tells_of_programs_whose_counters_it_cannot_see(file_kind: FileKind) -> None:
-    from papyra.cli import wording
+    from papyra.cli import render
 
     with file_kind.open() as store:
         store.append(event(1))
@@ -158,8 +158,8 @@ def test_the_shell_tells_of_programs_whose_counters_it_cannot_see(file_kind: Fil
         shutil.move(aside, metrics)
         source = open_counters(file_kind.url)
         tally = source.read()
-        assert f"unseen  {UNSEEN}" in wording.counters(source.source, tally)
-        about = wording.about(source.source, tally)
+        assert f"unseen  {UNSEEN}" in render.counters(source.source, tally)
+        about = render.about(source.source, tally)
     assert about == {
         "store": str(file_kind.path),
         "since": tally.since,

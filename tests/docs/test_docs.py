@@ -10,8 +10,8 @@ from papyra import (
     PersistenceMetricsMixin,
     RotatingBackend,
 )
-from papyra.anomaly import ANOMALY_TYPES
 from papyra.backends.redis import RedisBackend
+from papyra.reports import ANOMALY_TYPES
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

@@ -11,7 +11,7 @@ from pathlib import Path
 from stores import counts
 
 import papyra
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 
 Run = Callable[..., tuple[int, str, str]]
 Start = Callable[..., "subprocess.Popen[str]"]

@@ -22,7 +22,7 @@ from papyra import (
     StoreIOError,
     StoreLockedError,
 )
-from papyra.record import MAX_LINE
+from papyra.format.codec import MAX_LINE
 
 Open = Callable[..., Any]
 Program = Callable[..., tuple[int, str, str]]
@@ -281,7 +281,7 @@ def test_a_rewrite_whose_judge_objects_at_the_end_changes_nothing(
 ) -> None:
     store.append_many(map(event, range(1, 4)))
     before = rows(store)
-    monkeypatch.setattr("papyra.selection.Sorter.finish", raiser(KeyboardInterrupt()))
+    monkeypatch.setattr("papyra.reading.keep.Sorter.finish", raiser(KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt):
         store.compact()

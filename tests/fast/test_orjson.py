@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from papyra import Record, RecordError, record
-from papyra.record import decode, encode, seal
+from papyra.format import codec
+from papyra.format.codec import decode, encode, seal
 
 
 class Colour(Enum):
@@ -71,7 +72,7 @@ values = st.recursive(
 def without_orjson(function: Any, *arguments: Any) -> Any:
     """Return what *function* comes to where the extra is not installed."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(record, "orjson", None)
+        patch.setattr(codec, "orjson", None)
         return outcome(function, *arguments)
 
 
@@ -164,7 +165,7 @@ lines = st.one_of(
 def test_the_same_text_is_parsed_and_to_the_same(text: bytes) -> None:
     def parsed(text: bytes) -> Any:
         try:
-            return bits(record.parse(text))
+            return bits(codec.parse(text))
         except ValueError:
             return "refused"
 
@@ -172,5 +173,5 @@ def test_the_same_text_is_parsed_and_to_the_same(text: bytes) -> None:
 
 
 def test_orjson_is_in_use() -> None:
-    assert vars(record)["orjson"] is orjson
+    assert vars(codec)["orjson"] is orjson
     assert encode(Record("event", timestamp=1.5, data={"x": "é"})).endswith('é"'.encode())

@@ -18,11 +18,11 @@ from faults.told import MAX_BYTES, numbered
 from stores import counts
 
 from papyra import JsonBackend, Record, RotatingBackend
-from papyra.anomaly import FILE_ANOMALIES, Anomaly
 from papyra.backends.files.store import FileBackend
 from papyra.errors import NotPublishedError, PapyraError
-from papyra.published import PublishedCounters
-from papyra.record import has_checksum
+from papyra.format.codec import has_checksum
+from papyra.metrics.multiprocess import PublishedCounters
+from papyra.reports import FILE_ANOMALIES, Anomaly
 
 #: The number of the record that is appended after the crash, and of a large one after it.
 _NEXT: Final = 9001

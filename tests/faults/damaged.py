@@ -8,7 +8,7 @@ from faults.outcome import Outcome
 from faults.places import KINDS, data_files, opened, scratch
 from faults.watched import Watched
 
-from papyra.record import has_checksum
+from papyra.format.codec import has_checksum
 
 
 def torn_tail(*, long: bool) -> Outcome:

@@ -9,8 +9,8 @@ from contextlib import ExitStack, contextmanager
 from typing import IO, Any, Final
 from unittest import mock
 
-import papyra.descriptors
 import papyra.system
+import papyra.system.descriptors
 
 #: What the package calls of the os module, as it is called.
 _CALLS: Final = (
@@ -81,9 +81,9 @@ class FailingCalls:
     def in_the_way(self) -> Iterator[None]:
         """Stand before every call that papyra makes."""
         replaced: dict[int, Callable[..., Any]] = {
-            id(papyra.system.sync_data): self._before("sync", papyra.system.sync_data),
-            id(papyra.system.read_at): self._before("read", papyra.system.read_at),
-            id(papyra.descriptors.open_file): self._open_file,
+            id(papyra.system.sync.sync_data): self._before("sync", papyra.system.sync.sync_data),
+            id(papyra.system.files.read_at): self._before("read", papyra.system.files.read_at),
+            id(papyra.system.descriptors.open_file): self._open_file,
         }
         with ExitStack() as stack:
             for module in [m for name, m in sys.modules.items() if name.startswith("papyra.")]:

@@ -11,28 +11,28 @@ _FILES: Final = "tests/core/test_files.py::"
 FILES: Final = (
     TextMutant(
         "NUL bytes beside a record are damage",
-        "damage.py",
+        "format/damage.py",
         'isinstance(first.content, Record) and b"\\0" in line[: first.start]',
         "False",
         "tests/core/test_power_cuts.py::test_nuls_beside_a_record_are_damage_and_the_record_is_read",
     ),
     TextMutant(
         "files of a store whose name is longer are left out of a listing",
-        "backends/files/layout.py",
+        "backends/files/paths.py",
         "in without_neighbours(endings):",
         "in endings:",
         f"{_NEIGHBOURS}test_a_store_neither_reads_nor_changes_what_its_neighbours_have",
     ),
     TextMutant(
         "a file that begins with a checksummed line was not rotated by 0.3.0",
-        "backends/files/layout.py",
+        "backends/files/paths.py",
         " if _is_original(ending) and is_newer(path) else ending",
         " if _is_original(ending) and False else ending",
         f"{_NEIGHBOURS}test_a_file_of_checksummed_lines_was_not_rotated_by_0_3_0",
     ),
     TextMutant(
         "a rotation leaves out a number whose lock is there",
-        "backends/files/active.py",
+        "backends/files/active_file.py",
         'for side in ("", ".lock")',
         'for side in ("",)',
         f"{_NEIGHBOURS}test_a_rotation_takes_no_number_whose_lock_is_there",
@@ -46,7 +46,7 @@ FILES: Final = (
     ),
     TextMutant(
         "what follows the NULs at the beginning of a file tells whose it is",
-        "backends/files/ownership.py",
+        "backends/files/store_check.py",
         "        if not core:\n",
         "        if not core:\n            return\n        if not core:\n",
         f"{_FILES}test_somebody_elses_file_is_not_a_store",
@@ -67,7 +67,7 @@ FILES: Final = (
     ),
     TextMutant(
         "ids of the quarantine have the fraction of their second",
-        "backends/files/quarantine.py",
+        "backends/files/quarantine/writer.py",
         "{int(rest * 0x10000):04x}{os.urandom(2).hex()}",
         "{os.urandom(4).hex()}",
         "tests/core/test_undo.py::test_what_is_saved_within_one_second_is_listed_oldest_first",

@@ -16,7 +16,7 @@ from faults.places import KINDS, data_files, opened, scratch
 from faults.watched import Watched
 
 from papyra import MemoryBackend, PersistenceBackend, Record, import_store
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
 
 _SAMPLES: Final = Path(__file__).parents[1] / "data" / "papyra-0.3.0"
 #: Damaged lines of one store, each between lines that are whole.

@@ -19,8 +19,9 @@ from faults.places import scratch
 from faults.striking import Strike, Struck, armed
 
 from papyra import NotPublishedError, Record
-from papyra.backends.files import syncing
-from papyra.metrics import NAMES, RESET_DONE
+from papyra.backends.files import background_sync
+from papyra.metrics.names import NAMES
+from papyra.metrics.persistence import RESET_DONE
 
 #: How far apart two interrupts are at most, in ticks.
 _FARTHEST: Final = 2000
@@ -78,7 +79,7 @@ class _ready:  # noqa: N801  it is used like a function
 
     def __enter__(self) -> Strike:
         self._armed = armed()
-        self._still = mock.patch.object(syncing, "INTERVAL", 3600.0)
+        self._still = mock.patch.object(background_sync, "INTERVAL", 3600.0)
         self._still.start()
         return self._armed.__enter__()
 

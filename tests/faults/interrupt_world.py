@@ -20,8 +20,8 @@ from papyra import (
     open_counters,
     open_store,
 )
-from papyra.countable import CounterSource
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
+from papyra.metrics.exportable import CounterSource
 
 #: Damage that must stay in the store or in the quarantine.
 PRECIOUS: Final = b"precious bytes that are not a record\n"

@@ -17,7 +17,7 @@ from faults.places import KINDS, scratch, url
 
 from papyra import ForkedStoreError, PapyraError, StoreLockedError, open_store
 from papyra.backends.files.store import FileBackend
-from papyra.system import LOCK_SHARED, try_lock
+from papyra.system.locks import LOCK_SHARED, try_lock
 
 
 def storm(*, long: bool) -> Outcome:

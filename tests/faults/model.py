@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 
 from papyra import Record, Retention
 from papyra.backends.files.store import FileBackend
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 
 _GARBAGE: Final = (b"no record\n", b"\0\0\0\n", b"{}\n", b'{"kind":"event"\n', b"\xff\xfe\n")
 #: What a crash may leave behind the last line: no record, and no newline.

@@ -9,14 +9,16 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from papyra.anomaly import Anomaly
-from papyra.backends.files import active, quarantine, replacing
-from papyra.backends.files.active import ActiveFile
-from papyra.backends.files.quarantine import Quarantine
-from papyra.backends.files.replacing import Replacement
+from papyra.backends.files import active_file, swap
+from papyra.backends.files.active_file import ActiveFile
+from papyra.backends.files.background_sync import _Syncer
+from papyra.backends.files.quarantine import writer
+from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.syncing import _Syncer
-from papyra.system import read_at, sync_directory
+from papyra.backends.files.swap import Replacement
+from papyra.reports import Anomaly
+from papyra.system.files import read_at
+from papyra.system.sync import sync_directory
 
 #: Takes a thing, the name of one of its attributes, and what replaces it.
 Replace = Callable[[Any, str, Any], None]
@@ -46,7 +48,7 @@ def _appends_unsynced(replace: Replace) -> None:
 
 
 def _names_of_new_files_unsynced(replace: Replace) -> None:
-    replace(active, "sync_directory", _nothing)
+    replace(active_file, "sync_directory", _nothing)
 
 
 def _torn_lines_unsealed(replace: Replace) -> None:
@@ -77,15 +79,15 @@ def _new_files_unsynced(replace: Replace) -> None:
 
 
 def _new_names_unsynced(replace: Replace) -> None:
-    replace(replacing, "sync_directory", _nothing)
+    replace(swap, "sync_directory", _nothing)
 
 
 def _quarantine_unsynced(replace: Replace) -> None:
-    replace(quarantine, "sync_data", _nothing)
+    replace(writer, "sync_data", _nothing)
 
 
 def _quarantine_without_its_name(replace: Replace) -> None:
-    replace(quarantine, "sync_directory", _nothing)
+    replace(writer, "sync_directory", _nothing)
 
 
 def _quarantine_after_the_replacement(replace: Replace) -> None:
@@ -112,7 +114,7 @@ def _old_file_removed_first(replace: Replace) -> None:
 
 
 def _segment_numbers_unsynced(replace: Replace) -> None:
-    replace(active, "sync_data", _nothing)
+    replace(active_file, "sync_data", _nothing)
 
 
 def _new_active_file_before_the_segments_name(replace: Replace) -> None:
@@ -123,7 +125,7 @@ def _new_active_file_before_the_segments_name(replace: Replace) -> None:
         waiting.append("the first sync of this rotation")
         rotate(self)
 
-    replace(active, "sync_directory", lambda path: waiting.pop() if waiting else sync(path))
+    replace(active_file, "sync_directory", lambda path: waiting.pop() if waiting else sync(path))
     replace(ActiveFile, "rotate", rotated)
 
 

@@ -15,7 +15,7 @@ from faults.text_mutant import ROOT, TextMutant
 from stores import event, numbers
 
 from papyra import JsonBackend, Retention, RotatingBackend, StoreIOError
-from papyra.backends.files import active, replacing
+from papyra.backends.files import active_file, swap
 from servers import missing
 
 pytestmark = pytest.mark.faults
@@ -71,9 +71,9 @@ def test_without_a_new_generation_a_compaction_loses_what_another_appends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
 ) -> None:
     # Else a look at the path, now and then, hides it.
-    monkeypatch.setattr(active, "_LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(active_file, "_LOOK_EVERY", 3600.0)
     if not kept:
-        monkeypatch.setattr(replacing, "bump_generation", lambda _: None)
+        monkeypatch.setattr(swap, "bump_generation", lambda _: None)
     path = tmp_path / "store.ndjson"
 
     with JsonBackend(path) as store, JsonBackend(path, retention=Retention(max_records=1)) as other:
@@ -88,13 +88,13 @@ def test_without_a_new_generation_a_compaction_loses_what_another_appends(
 def test_without_a_new_generation_a_rotation_mixes_up_what_another_appends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
 ) -> None:
-    monkeypatch.setattr(active, "_LOOK_EVERY", 3600.0)
+    monkeypatch.setattr(active_file, "_LOOK_EVERY", 3600.0)
     path = tmp_path / "store.ndjson"
 
     with RotatingBackend(path, max_bytes=400) as store, RotatingBackend(path, max_bytes=1) as other:
         store.append(event(1))
         if not kept:
-            monkeypatch.setattr(active, "bump_generation", lambda _: None)
+            monkeypatch.setattr(active_file, "bump_generation", lambda _: None)
         other.append(event(2))
         store.append(event(3))
 

@@ -15,14 +15,14 @@ from faults.places import scratch
 from faults.redis_interrupts import serving
 from faults.striking import Strike, armed
 
-from papyra.backends.files.quarantine import Quarantine
-from papyra.backends.files.replacing import Replacement
-from papyra.backends.redis.counters import SharedCounters
-from papyra.backends.redis.importing import Claim
+from papyra.backends.files.quarantine.writer import Quarantine
+from papyra.backends.files.swap import Replacement
+from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.scripts import CLAIM, LEAVE
-from papyra.descriptors import Descriptors, FileLock
-from papyra.metrics import LocalBook
-from papyra.page import Page
+from papyra.backends.redis.shared_counters import SharedCounters
+from papyra.metrics.mmap_page import Page
+from papyra.metrics.storage import LocalBook
+from papyra.system.descriptors import Descriptors, FileLock
 from servers import missing
 
 pytestmark = pytest.mark.faults

@@ -15,7 +15,7 @@ from weakref import ref
 from stores import event
 
 from papyra import JsonBackend, Record, Retention, RotatingBackend
-from papyra.backends.files import syncing
+from papyra.backends.files import background_sync
 from papyra.backends.files.store import FileBackend
 
 #: Bytes of a file of the rotating store: three or four records.
@@ -136,7 +136,7 @@ class Work:
 
     def end(self, store: FileBackend) -> None:
         """Do what the end of a program does, where nobody closed the *store*."""
-        syncer = syncing._Syncer()
+        syncer = background_sync._Syncer()
         syncer._dirty.put(ref(store))
         with self._doing("sync"):
             syncer.end()

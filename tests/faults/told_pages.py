@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from papyra.page import _AT_TOTALS, OwnPage
+from papyra.metrics.mmap_page import _AT_TOTALS, OwnPage
 
 
 class _Words:
@@ -53,4 +53,4 @@ def tell_pages(say: Callable[[dict[str, Any]], None]) -> None:
             self._told.release()
             super().release()
 
-    patch("papyra.published.OwnPage", ToldPage).start()  # the program ends soon
+    patch("papyra.metrics.multiprocess.OwnPage", ToldPage).start()  # the program ends soon

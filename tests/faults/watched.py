@@ -6,7 +6,7 @@ from typing import Any
 from faults.account import Account
 
 from papyra import PapyraError, PersistenceBackend, StoreFailedError
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 
 #: What an operation must count, given what it was called with and returned; None if it raised.
 _Rule = Callable[[tuple[Any, ...], Any], dict[str, int]]

@@ -13,8 +13,8 @@ from faults.account import made
 
 from papyra import PapyraError, PersistenceBackend, open_store
 from papyra.backends.files.store import FileBackend
-from papyra.descriptors import FileLock
-from papyra.system import LOCK_EXCLUSIVE
+from papyra.system.descriptors import FileLock
+from papyra.system.locks import LOCK_EXCLUSIVE
 
 #: The most records that one call appends.
 MOST_AT_ONCE: Final = 3

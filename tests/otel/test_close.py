@@ -16,7 +16,7 @@ from stores import event
 
 from papyra import COUNTERS, MemoryBackend, PersistenceMetricsMixin
 from papyra.exposition import exposition
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 from papyra_otel import BridgeError, MetricsBridge
 
 MEMORY = ("memory", "memory")

@@ -19,7 +19,7 @@ from otel.readings import Deltas, exported, in_child, memory_counts
 from stores import counts, event
 
 from papyra import JsonBackend, MemoryBackend
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 from papyra_otel import MetricsBridge
 
 MEMORY = ("memory", "memory")

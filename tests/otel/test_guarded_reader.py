@@ -11,8 +11,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from stores import event
 
 from papyra import MemoryBackend
-from papyra.countable import Countable
 from papyra.exposition import exposition
+from papyra.metrics.exportable import Countable
 from papyra_otel import MetricsBridge
 from papyra_otel.prometheus import GuardedReader
 

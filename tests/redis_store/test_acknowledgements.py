@@ -11,11 +11,11 @@ from redis_proxy import Proxy
 from stores import counts, event, numbers
 
 from papyra import StoreIOError, UnsupportedError, WriteOutcomeUnknownError, open_counters
-from papyra.aio import AsyncBackend
+from papyra.aio.backend import AsyncBackend
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.link import Link
+from papyra.backends.redis.client import Link
 from papyra.backends.redis.writing import HAD
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
 
 
 def images(kind: Redis) -> tuple[RedisBackend, RedisBackend]:

@@ -13,9 +13,9 @@ from papyra import CorruptRecordError, PapyraError, Retention, UnsupportedError
 from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.scripts import FORGET
 from papyra.backends.redis.writing import MOVE
-from papyra.record import MAX_LINE, encode, seal
-from papyra.selection import Sorter
-from papyra.sifting import Lines
+from papyra.format.codec import MAX_LINE, encode, seal
+from papyra.reading.keep import Sorter
+from papyra.reading.scanner import Lines
 
 STRANGE = [
     ({"line": b"\xff\xfe"}, "invalid_utf8"),

@@ -21,7 +21,7 @@ from papyra import (
     open_store,
 )
 from papyra.cli import main
-from papyra.cli.failure import ANOMALY
+from papyra.cli.exit_codes import ANOMALY
 from papyra.errors import NotPublishedError
 
 SAMPLES = Path(__file__).parents[1] / "data" / "papyra-0.3.0" / "redis"
@@ -150,7 +150,7 @@ def test_one_import_at_a_time_and_a_dead_one_is_passed_over_after_a_minute(
 def test_an_import_that_was_taken_over_stores_no_more(
     kind: Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("papyra.importing._LINES", 2)
+    monkeypatch.setattr("papyra.transfer._LINES", 2)
     with JsonBackend(tmp_path / "old.ndjson") as old, kind.open() as store:
         old.append_many(event(n) for n in range(6))
 
@@ -165,8 +165,8 @@ def test_an_import_that_was_taken_over_stores_no_more(
 
 
 PROGRAM = """
-import sys, papyra, papyra.importing
-papyra.importing._LINES = 5
+import sys, papyra, papyra.transfer
+papyra.transfer._LINES = 5
 
 def wait(read, copied):
     print("batch", flush=True)

@@ -23,9 +23,9 @@ from stores import counts, event, numbers
 import papyra
 from papyra import Retention, StoreIOError, WriteOutcomeUnknownError
 from papyra.backends.redis import RedisBackend
-from papyra.countable import CounterSource
-from papyra.metrics import RESET_DONE
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
+from papyra.metrics.exportable import CounterSource
+from papyra.metrics.persistence import RESET_DONE
 from servers import Server, running_redis
 
 # What strikes in a destructor goes nowhere else.

@@ -15,7 +15,7 @@ from stores import counts, event, numbers
 import papyra
 from papyra import RecordError, StoreIOError, WriteOutcomeUnknownError
 from papyra.backends.redis import RedisBackend, store
-from papyra.record import encode, seal
+from papyra.format.codec import encode, seal
 from servers import REDIS_SERVERS, Server, running_redis
 
 MIB = 1024 * 1024

@@ -10,12 +10,12 @@ from redis_store.test_rights import Keeper, user
 from stores import event, numbers
 
 from papyra import Record
-from papyra.backends.redis import RedisBackend, reading
-from papyra.backends.redis.reading import Entries
-from papyra.backends.redis.refusals import COMMANDS
+from papyra.backends.redis import RedisBackend, stream
 from papyra.backends.redis.scripts import LINE_ENDS, Script
-from papyra.id_look import MOST_SHOWN, ids_in, may_repeat
-from papyra.record import encode, seal
+from papyra.backends.redis.server_errors import COMMANDS
+from papyra.backends.redis.stream import Entries
+from papyra.format.codec import encode, seal
+from papyra.reading.duplicate_ids import MOST_SHOWN, ids_in, may_repeat
 
 
 def line(n: int, writer: str = "w") -> bytes:
@@ -131,7 +131,7 @@ def test_one_call_keeps_the_server_no_longer_than_a_page_does(
     with kind.open() as store:
         store.append_many([event(n) for n in range(2500)])
         assert sizes(store) == [1000, 1000, 500]
-        monkeypatch.setattr(reading, "_PAGE_BYTES", 1000)
+        monkeypatch.setattr(stream, "_PAGE_BYTES", 1000)
         assert max(sizes(store)) * len(line(1)) <= 1000 + 8 * 200  # what was begun is finished
         kind.client.delete(kind.key("records"))
         for _ in range(100):
@@ -192,7 +192,7 @@ def test_without_a_step_of_the_script_an_entry_is_taken_for_another(
     said, lacking = STEPS[step]
     assert said in LINE_ENDS.text
     mutant = Script("records", LINE_ENDS.text.replace(said, lacking).partition("\n")[2])
-    monkeypatch.setattr(reading, "LINE_ENDS", mutant)
+    monkeypatch.setattr(stream, "LINE_ENDS", mutant)
     pairs = itertools.combinations_with_replacement(ENTRIES, 2)
     assert not (
         all(looks_agree(kind, store, list(pair)) for pair in pairs)
@@ -205,5 +205,5 @@ def test_without_whole_lines_an_id_that_begins_before_the_end_is_passed_over(
 ) -> None:
     entries = [{"line": line(1, "w" * 80)}] * 2
     assert looks_agree(kind, store, entries)
-    monkeypatch.setattr(reading, "show_ids", lambda _: True)
+    monkeypatch.setattr(stream, "show_ids", lambda _: True)
     assert not looks_agree(kind, store, entries)

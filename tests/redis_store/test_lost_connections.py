@@ -20,7 +20,7 @@ from papyra import (
     WriteOutcomeUnknownError,
     open_counters,
 )
-from papyra.aio import AsyncBackend
+from papyra.aio.backend import AsyncBackend
 from papyra.backends.redis import RedisBackend
 from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_until
 

@@ -26,9 +26,9 @@ from papyra import (
     open_counters,
     open_store,
 )
-from papyra.backends.redis import RedisBackend, opening
+from papyra.backends.redis import RedisBackend, startup_check
 from papyra.backends.redis.address import without_userinfo
-from papyra.backends.redis.refusals import COMMANDS
+from papyra.backends.redis.server_errors import COMMANDS
 from servers import TRIED_SERVERS, Server, free_port, running_redis, wait_for_unix, wait_until
 
 SECRET = "s3cr3t-%2F"
@@ -239,7 +239,7 @@ def test_a_server_without_memory_stores_nothing_and_is_asked_once(
     with open_store(f"redis://127.0.0.1:{lone.port}") as store, admin(lone) as client:
         store.append(event(1))
         client.config_set("maxmemory", "1")
-        monkeypatch.setattr("papyra.backends.redis.link.sleep", lambda _: pytest.fail("again"))
+        monkeypatch.setattr("papyra.backends.redis.client.sleep", lambda _: pytest.fail("again"))
         for _ in range(2):
             with pytest.raises(StoreIOError, match="out of memory"):
                 store.append_many([event(2), event(3)])
@@ -293,7 +293,7 @@ def test_a_replica_is_read_and_refuses_appends(
 
 
 def test_a_server_that_is_too_old_is_refused(kind: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "_facts", lambda _: {"redis_version": "6.0.16"})
+    monkeypatch.setattr(startup_check, "_facts", lambda _: {"redis_version": "6.0.16"})
     with pytest.raises(StoreIOError, match=r"Redis 6\.0\.16; 6\.2 or later"):
         kind.open()
 

@@ -13,8 +13,8 @@ from stores import event, numbers
 
 from papyra import PapyraError, WriteOutcomeUnknownError, open_counters
 from papyra.backends.redis import RedisBackend, store, writing
-from papyra.backends.redis.refusals import COMMANDS
 from papyra.backends.redis.scripts import RESET, Script
+from papyra.backends.redis.server_errors import COMMANDS
 from papyra.backends.redis.writing import APPEND, MOVE
 
 #: Tells whether all went well.

@@ -8,7 +8,7 @@ import pytest
 from stores import counts
 
 from papyra import open_counters
-from papyra.backends.redis.refusals import COMMANDS
+from papyra.backends.redis.server_errors import COMMANDS
 from servers import free_port, running_redis
 
 ROOT = Path(__file__).parents[2]

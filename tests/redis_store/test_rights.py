@@ -20,8 +20,8 @@ from papyra import (
     open_store,
 )
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.refusals import COMMANDS
-from papyra.record import encode, seal
+from papyra.backends.redis.server_errors import COMMANDS
+from papyra.format.codec import encode, seal
 from servers import TRIED_SERVERS, running_redis
 
 NAMES = [word.removeprefix("+") for word in COMMANDS.split()]

@@ -11,8 +11,8 @@ from stores import counts, event
 
 from papyra import NotPublishedError, StoreNotFoundError, open_counters
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.counters import Report
 from papyra.backends.redis.scripts import TOLD
+from papyra.backends.redis.shared_counters import Report
 from papyra.backends.redis.writing import REPORT
 
 

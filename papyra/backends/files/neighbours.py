@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
-from papyra.descriptors import Descriptors
 from papyra.errors import StoreIOError
-from papyra.system import read_at
+from papyra.system.descriptors import Descriptors
+from papyra.system.files import read_at
 
 #: Endings of a store's own side files and directories, after its path and a dot.
 OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection, Iterable, Sequence
 
-from papyra.backends.files.layout import Layout
-from papyra.backends.files.reading import FileLine, forward
+from papyra.backends.files.line_reader import FileLine, forward
+from papyra.backends.files.paths import Layout
+from papyra.backends.files.read_view import View
 from papyra.backends.files.rewrite import judged
-from papyra.backends.files.view import View
+from papyra.reading.keep import Judge, Part
 from papyra.reports import Rewritten
-from papyra.selection import Judge, Part
 
 
 def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: float) -> Rewritten:

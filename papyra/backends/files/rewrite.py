@@ -8,14 +8,14 @@ What is damaged is on the disk a second time, in the quarantine, before it goes.
 from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
-from papyra.backends.files.layout import Layout
-from papyra.backends.files.quarantine import Quarantine
-from papyra.backends.files.reading import FileLine, forward
-from papyra.backends.files.replacing import Replacement, chunks
-from papyra.backends.files.view import DataFile, OpenedFile, View
-from papyra.copies import Marker
+from papyra.backends.files.legacy.duplicates import Marker
+from papyra.backends.files.line_reader import FileLine, forward
+from papyra.backends.files.paths import Layout
+from papyra.backends.files.quarantine.writer import Quarantine
+from papyra.backends.files.read_view import DataFile, OpenedFile, View
+from papyra.backends.files.swap import Replacement, chunks
+from papyra.reading.keep import Judge, Part
 from papyra.reports import Rewritten
-from papyra.selection import Judge, Part
 
 
 def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:

@@ -4,14 +4,14 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from papyra.backends.files.read_view import View
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.view import View
-from papyra.descriptors import FileLock
 from papyra.primitives import Sync
-from papyra.refusal import refusals
+from papyra.reading.scanner import Line
 from papyra.retention import Retention
-from papyra.sifting import Line
-from papyra.system import LOCK_EXCLUSIVE
+from papyra.system.descriptors import FileLock
+from papyra.system.locks import LOCK_EXCLUSIVE
+from papyra.system.os_errors import refusals
 
 
 class RotatingBackend(FileBackend):

@@ -9,32 +9,34 @@ from threading import get_ident
 from typing import Final, TypeVar
 from weakref import ref
 
-from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
-from papyra.backends.files.active import ActiveFile
-from papyra.backends.files.layout import MOUNTED_ALONE, Layout
-from papyra.backends.files.legacy_seen import LegacySeen
-from papyra.backends.files.maintenance import Maintenance
-from papyra.backends.files.ownership import check_ownership, check_whole
+from papyra.backends.files.active_file import ActiveFile
+from papyra.backends.files.background_sync import is_ending, sync_soon
+from papyra.backends.files.legacy.seen_ids import LegacySeen
+from papyra.backends.files.maintenance_lock import Maintenance
+from papyra.backends.files.paths import MOUNTED_ALONE, Layout
 from papyra.backends.files.preview import preview
+from papyra.backends.files.quarantine.undo import quarantined, undo
+from papyra.backends.files.read_view import View
 from papyra.backends.files.rewrite import rewrite
-from papyra.backends.files.syncing import is_ending, sync_soon
-from papyra.backends.files.undo import quarantined, undo
-from papyra.backends.files.view import View
-from papyra.descriptors import Descriptors
+from papyra.backends.files.store_check import check_ownership, check_whole
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
-from papyra.identity import Seen
-from papyra.log import warn
-from papyra.marks import Mark
-from papyra.own_locks import add_owner
+from papyra.metrics.multiprocess import is_lost, publish, unpublish
+from papyra.metrics.unpublished_marks import Mark
 from papyra.primitives import NOW, MustWait, Primitives, Sync
-from papyra.published import is_lost, publish, unpublish
-from papyra.refusal import refusal, refusals
-from papyra.reports import Quarantined, Rewritten
+from papyra.reading.keep import Judge
+from papyra.reading.scanner import Line
+from papyra.reading.seen_ids import Seen
+from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
-from papyra.selection import Judge
-from papyra.sifting import Line
-from papyra.system import HAS_FLOCK, LOCK_NONE, flock, is_mounted, monotonic, sync_data, write_all
+from papyra.system.clock import monotonic
+from papyra.system.descriptors import Descriptors
+from papyra.system.files import is_mounted, write_all
+from papyra.system.locks import HAS_FLOCK, LOCK_NONE, flock
+from papyra.system.log import warn
+from papyra.system.os_errors import refusal, refusals
+from papyra.system.own_locks import add_owner
+from papyra.system.sync import sync_data
 
 _Result = TypeVar("_Result")
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"

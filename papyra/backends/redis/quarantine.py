@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from papyra.backends.redis.link import Link
+from papyra.backends.redis.client import Link
 from papyra.backends.redis.scripts import SAVED
 from papyra.reports import Quarantined
 

@@ -19,7 +19,7 @@ from hashlib import sha1
 from typing import Final
 
 from papyra.backends.redis.address import Keys
-from papyra.metrics import NAMES
+from papyra.metrics.names import NAMES
 
 #: The counter that an append moves itself; of the others a store object tells its totals.
 WRITTEN: Final = "records_written"

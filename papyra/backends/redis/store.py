@@ -6,17 +6,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final, NamedTuple, cast
 
-from papyra.anomaly import Anomaly
 from papyra.backend import PersistenceBackend
 from papyra.backends.redis.address import Keys, address_of
-from papyra.backends.redis.counters import Report, Told
-from papyra.backends.redis.importing import Claim
-from papyra.backends.redis.link import Link, Message
-from papyra.backends.redis.opening import look
+from papyra.backends.redis.client import Link, Message
+from papyra.backends.redis.forgetting import forget
+from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
-from papyra.backends.redis.reading import Entries, lines
-from papyra.backends.redis.rewriting import rewrite
-from papyra.backends.redis.writers import forget
+from papyra.backends.redis.rewrite import rewrite
+from papyra.backends.redis.shared_counters import Report, Told
+from papyra.backends.redis.startup_check import look
+from papyra.backends.redis.stream import Entries, lines
 from papyra.backends.redis.writing import APPEND, HAD, STORED, TAKEN_IN
 from papyra.errors import (
     PapyraError,
@@ -25,13 +24,13 @@ from papyra.errors import (
     UnsupportedError,
     WriteOutcomeUnknownError,
 )
-from papyra.log import warn
-from papyra.metrics import WRITTEN
+from papyra.metrics.persistence import WRITTEN
 from papyra.primitives import Primitives, Sync
-from papyra.reports import Quarantined, Rewritten
+from papyra.reading.keep import Judge
+from papyra.reading.scanner import Line, View
+from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
-from papyra.selection import Judge
-from papyra.sifting import Line, View
+from papyra.system.log import warn
 
 #: Seconds after which a compaction forgets a writer, and with it what must not be written twice.
 _FORGOTTEN: Final = 7 * 86400

@@ -1,0 +1,10 @@
+"""
+The operations of a store for asyncio: the same calls, bytes and counters.
+
+`backend` has them. `loop_writer` and `ordered_writes` lead appends into the store's queue in their order,
+`prefetch` reads ahead for streams, `thread_pool` runs what must not keep the loop.
+"""
+
+from papyra.aio.backend import AsyncBackend, open_store
+
+__all__ = ["AsyncBackend", "open_store"]

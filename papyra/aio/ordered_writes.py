@@ -1,0 +1,115 @@
+"""
+Write calls of one event loop that cannot be written at once: encoded and written in the order of their start.
+
+`papyra.aio` calls it. A call has its place in the lane before its records are encoded, and keeps it
+while the encoding lets the loop go on; one that is cancelled, closed or late gives the place up.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Final, NoReturn
+
+from papyra.aio.loop_writer import Lane
+from papyra.aio.place import Place
+from papyra.backend import PersistenceBackend
+from papyra.errors import PapyraError, StoreClosedError, StoreLockedError
+from papyra.record import Record
+from papyra.system.clock import monotonic
+from papyra.writing.call import Call
+
+#: Records that are encoded before others may go on.
+AT_ONCE: Final = 64
+#: The least seconds after which a call that does not go on encoding gives its place up.
+_STUCK: Final = 1.0
+
+
+async def write_in_order(
+    lane: Lane,
+    deadline: float,
+    encoded: Sequence[bytes],
+    rest: Iterator[Record] | None,
+    commit_now: Callable[[Call], bool],
+) -> Call:
+    """
+    Have what is *encoded*, and the *rest*, written in the place that the call takes now.
+
+    Args:
+        lane: The running loop's way to the store.
+        deadline: When it gives up waiting for others; the time that its own records take to
+            encode does not count.
+        encoded: What is encoded already.
+        rest: What is not; None if that is nothing.
+        commit_now: Writes a call if that takes no waiting.
+
+    Raises:
+        StoreLockedError: when the deadline passed before it could be written.
+        Exception: whatever it could not be encoded or written for; it is counted by then.
+    """
+    store, place = lane.store, lane.enter(deadline)
+    try:
+        if place.waiter is not None:
+            await place.waiter
+            _check_in_time(store, place)
+        if rest is not None:
+            encoded = await _encoded(lane, place, encoded, rest)
+        else:
+            lane.grow(place, sum(map(len, encoded)))
+        call = Call(encoded, place.deadline)
+        if not encoded or (rest is not None and lane.is_alone(place) and commit_now(call)):
+            lane.leave(place)
+            return call
+        await lane.gather(place, call)
+    except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
+        lane.abandon(place)
+        raise
+    except BaseException:
+        lane.leave(place)
+        raise
+    if place.is_late or call.error is not None:
+        fail(store, place, call)
+    return call
+
+
+async def _encoded(
+    lane: Lane, place: Place, encoded: Sequence[bytes], rest: Iterator[Record]
+) -> list[bytes]:
+    """Return what is written in *place*; the loop goes on in between, and the place is kept."""
+    store, patience = lane.store, place.deadline - monotonic()
+    bodies = [*encoded]
+    lane.grow(place, sum(map(len, bodies)))
+    while True:
+        if bodies:
+            # A coroutine that its owner does not go on with must not block the others for ever.
+            place.deadline = monotonic() + max(store._lock_timeout, _STUCK)
+            await asyncio.sleep(0)
+            _check_in_time(store, place)
+        more = store._encode(islice(rest, AT_ONCE))
+        lane.grow(place, sum(map(len, more)))
+        bodies += more
+        if len(more) < AT_ONCE:
+            place.deadline = monotonic() + patience
+            return bodies
+
+
+def _check_in_time(store: PersistenceBackend, place: Place) -> None:
+    """Count and raise that *place* was given up, if it was."""
+    if place.is_late:
+        holder = "earlier appends of its event loop"
+        store._turn_away(StoreLockedError(store.source, store._lock_timeout, holder))
+
+
+def fail(store: PersistenceBackend, place: Place, call: Call) -> NoReturn:
+    """Raise what *call* was not written for in its *place*; it is counted by then."""
+    _check_in_time(store, place)
+    error = call.error or AssertionError("it did not fail")
+    raise error.with_traceback(call.traceback)
+
+
+def refuse(store: PersistenceBackend) -> NoReturn:
+    """Refuse a write call as the closed *store* does, also while it is only being closed."""
+    try:
+        store._check_usable()
+        raise StoreClosedError(f"{store.source}: the store is closed; open it again")
+    except PapyraError as error:
+        store._turn_away(error)

@@ -1,0 +1,271 @@
+"""The file that appends go to, kept open together with its lock."""
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Final
+from warnings import warn
+
+from papyra.backends.files.line_reader import last_line
+from papyra.backends.files.paths import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
+from papyra.errors import StoreIOError
+from papyra.format.flaws import Flaw
+from papyra.reading.scanner import anomaly_at, pieces_of
+from papyra.reports import Anomaly
+from papyra.system.clock import monotonic
+from papyra.system.descriptors import Descriptors
+from papyra.system.files import lacking, own_like, read_at, write_all
+from papyra.system.locks import LOCK_EXCLUSIVE, flock, lock
+from papyra.system.sync import sync_data, sync_directory
+from papyra.writing.call import NOW, MustWait
+
+#: What a new lock file holds: the highest number of a rotated segment ever used, and a newline.
+#: Every byte more is one generation.
+_FIRST_GENERATION: Final = b"000000000000\n"
+_DIGITS: Final = 12
+_LAST: Final = 10**_DIGITS - 1
+#: Seconds between two looks whether somebody who knows no generations moved the files away.
+_LOOK_EVERY: Final = 0.05
+_NONE: Final = -1
+
+
+class ActiveFile:
+    """
+    Descriptors of the active file and of its lock, and what is known of both.
+
+    Args:
+        layout: Where they are.
+        is_synced_later: What is written is not on the disk when an append returns, but is to come
+            there. Dropped without `close`, this object brings it there itself.
+
+    Attributes:
+        descriptor: Of the active file, for appending and reading; -1 before the first append.
+        lock: Of the lock file; -1 before the first append.
+        at_look: Called with the lock's descriptor when it is looked whether the files were moved,
+            which is at most every 50 ms; the lock is held.
+        end: Where the active file ended after this object's last append; -1 before.
+    """
+
+    __slots__ = (
+        "_file",
+        "_generation",
+        "_identity",
+        "_is_synced_later",
+        "_layout",
+        "_lock_file",
+        "_look_at",
+        "at_look",
+        "descriptor",
+        "end",
+        "lock",
+    )
+
+    def __init__(self, layout: Layout, *, is_synced_later: bool = False) -> None:
+        self._layout = layout
+        self._is_synced_later = is_synced_later
+        self.descriptor: int = _NONE
+        self.lock: int = _NONE
+        self.end: int = _NONE
+        self._generation = _NONE
+        # What closes the two descriptors, whatever an interrupt keeps from being noted.
+        self._file = self._lock_file = Descriptors()
+        self._identity = (_NONE, _NONE)
+        self._look_at = 0.0
+        self.at_look: Callable[[int], None] | None = None
+
+    def begin(self, *, deadline: float, timeout: float) -> tuple[int, bytes, list[Anomaly]]:
+        """
+        Lock the store against every other writer, and open what an append must go to.
+
+        Returns its end, what must be written first, and damage that was met. A newline must,
+        where the last line has none: a record then keeps its own line, and a torn one does not
+        swallow the next. The caller unlocks `lock`, also after an error.
+
+        Raises:
+            StoreLockedError: when the deadline has passed.
+            MustWait: when there is none, and a lock, an open file or a torn line must be waited for.
+        """
+        now = deadline == NOW
+        while True:
+            if self.lock == _NONE:
+                if now:
+                    raise MustWait
+                layout = self._layout
+                opened = Descriptors()
+                descriptor = opened.open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
+                self._lock_file, self.lock = opened, descriptor
+            try:
+                flock(self.lock, LOCK_EXCLUSIVE)
+            except BlockingIOError:
+                if now:
+                    raise MustWait from None
+                self._wait(deadline, timeout)
+            due = monotonic() >= self._look_at
+            if not due or _is_at(self.lock, self._layout.lock):
+                break
+            # Somebody removed the lock file: what is held keeps nobody out.
+            self.drop_lock()
+        generation = os.lseek(self.lock, 0, os.SEEK_END)
+        if due or generation != self._generation:
+            self._open(generation, may_wait=not now)
+        end = os.lseek(self.descriptor, 0, os.SEEK_END)
+        if end == self.end or not end or read_at(self.descriptor, 1, end - 1) == b"\n":
+            return end, b"", []
+        if now:
+            raise MustWait
+        return end, b"\n", self._torn(end)
+
+    def _wait(self, deadline: float, timeout: float) -> None:
+        source = self._layout.path
+        lock(self.lock, LOCK_EXCLUSIVE, deadline=deadline, timeout=timeout, source=source)
+
+    def _torn(self, end: int) -> list[Anomaly]:
+        """Return what is wrong with the last line, which has no newline."""
+        place, line = last_line(self.descriptor, end, self._layout.path)
+        return [
+            anomaly_at(place, piece, piece.content)
+            for piece in pieces_of(line)
+            if isinstance(piece.content, Flaw)
+        ]
+
+    def rotate(self) -> None:
+        """
+        Give the file, which is on the disk, a number that was never used, and make a new one.
+
+        The lock is held. A crash or an error between any two steps leaves no record behind:
+        where there is no file at the path, the next append makes one.
+        """
+        layout = self._layout
+        number = 1 + max(layout.last_number(), last_number_in(self.lock))
+        # Renaming replaces what is there, which may be the only copy of something; and where another
+        # store is about to be, its lock is first.
+        while any(os.path.lexists(layout.segment(number) + side) for side in ("", ".lock")):
+            number += 1
+        segment = layout.segment(number)
+        if number > _LAST:
+            raise StoreIOError(
+                errno.EOVERFLOW,
+                "no number is left for a full file; move the file with the highest one away",
+                layout.path,
+            )
+        os.lseek(self.lock, 0, os.SEEK_SET)
+        write_all(self.lock, b"%0*d" % (_DIGITS, number))
+        bump_generation(self.lock)
+        self._release_file()  # Windows renames no open file
+        os.rename(layout.path, segment)
+        # Else a power cut could keep the new file and lose the new name of the old one.
+        layout.miss(sync_directory(layout.directory), NAMES_UNSYNCED)
+        self._open(os.lseek(self.lock, 0, os.SEEK_END), may_wait=True)
+
+    def is_open_as(self, descriptor: int) -> bool:
+        """Tell whether *descriptor* is of the active file."""
+        status = os.fstat(descriptor)
+        return (status.st_dev, status.st_ino) == self._identity
+
+    def _open(self, generation: int, *, may_wait: bool) -> None:
+        """Open the file at the path, or make it, unless it is the one that is open."""
+        if (
+            self.at_look is not None
+        ):  # first: on a full disk nothing of what follows may be possible
+            self.at_look(self.lock)
+        if generation < len(_FIRST_GENERATION):
+            os.lseek(self.lock, 0, os.SEEK_SET)
+            write_all(self.lock, _FIRST_GENERATION)
+            generation = os.lseek(self.lock, 0, os.SEEK_END)
+        status = self._layout.stat()
+        if status is None or (status.st_dev, status.st_ino) != self._identity:
+            if not may_wait:
+                raise MustWait
+            self._release_file()
+            new = os.O_CREAT | os.O_EXCL if status is None else 0
+            opened = Descriptors()
+            descriptor = opened.open(self._layout.path, os.O_RDWR | os.O_APPEND | new)
+            self._file, self.descriptor = opened, descriptor
+            if new:
+                self._become_like_the_one_before()
+            # A file that is there already may have been made by one who was killed before this.
+            self._layout.miss(sync_directory(self._layout.directory), NAMES_UNSYNCED)
+            status = os.fstat(self.descriptor)
+            self._identity = (status.st_dev, status.st_ino)
+        self._generation = generation
+        self._look_at = monotonic() + _LOOK_EVERY
+
+    def _become_like_the_one_before(self) -> None:
+        """Give a new file the owner and mode of the newest sealed one, if there is one."""
+        *before, _ = self._layout.slots()
+        if before:
+            model = before[-1].path
+            self._layout.miss(own_like(self._layout.path, model), NOT_LIKE_THE_OLD)
+            if hasattr(os, "fchmod"):
+                mode = os.stat(model).st_mode & 0o7777
+                self._layout.miss(lacking(os.fchmod, self.descriptor, mode), NOT_LIKE_THE_OLD)
+
+    def _release_file(self) -> None:
+        self.descriptor = self.end = _NONE
+        self._identity = (_NONE, _NONE)
+        self._file.close()
+
+    def close(self) -> None:
+        """Close both descriptors, which unlocks nothing that another process holds."""
+        self._release_file()
+        self.drop_lock()
+
+    def drop_lock(self) -> None:
+        """Close the lock file, and with it let go of what is held; the next append opens it anew."""
+        self.lock = _NONE
+        self._lock_file.close()
+
+    def _sync_last(self) -> None:
+        """Bring to the disk what is not there yet; nothing is waited for but the disk."""
+        if self._is_synced_later and self.end != _NONE:
+            try:
+                sync_data(self.descriptor)
+            except OSError as error:
+                place, why = self._layout.path, f"could not be brought to the disk: {error}"
+                warn(f"{place}: the last records {why}", RuntimeWarning, stacklevel=3)
+
+    def __del__(self) -> None:
+        # An interrupt may have ended `__init__` before anything was set.
+        if getattr(self, "lock", _NONE) != _NONE or getattr(self, "descriptor", _NONE) != _NONE:
+            # Not `store.close()`: the counters' page is beyond this object. No lock is taken, since
+            # a finalizer may run anywhere; and no thread is asked, which would keep the descriptor.
+            try:
+                self._sync_last()
+            except BaseException:
+                self._sync_last()
+                raise
+            finally:
+                self.close()
+                message = f"unclosed store {self._layout.path}"
+                warn(message, ResourceWarning, stacklevel=2, source=self)
+
+
+def _is_at(descriptor: int, path: str) -> bool:
+    """Tell whether the open file is the one at *path*."""
+    try:
+        there = os.stat(path)
+    except FileNotFoundError:
+        return False
+    return os.path.samestat(there, os.fstat(descriptor))
+
+
+def last_number_in(lock_descriptor: int) -> int:
+    """Return the highest number of a rotated segment ever used; the lock is held."""
+    noted = read_at(lock_descriptor, _DIGITS, 0)
+    # A power cut may leave NULs in a lock file that was never synced. Then no segment was ever
+    # numbered: the number is synced before it is used.
+    return int(noted) if noted.isdigit() else 0
+
+
+def bump_generation(lock_descriptor: int) -> None:
+    """
+    Tell all writers to open the file anew; the lock is held, exclusive.
+
+    It stands on the disk before what it announces: a crash between the two costs each writer
+    one look, the other order would have it write into a file that nobody reads.
+    """
+    if os.lseek(lock_descriptor, 0, os.SEEK_END) < len(_FIRST_GENERATION):
+        os.lseek(lock_descriptor, 0, os.SEEK_SET)
+        write_all(lock_descriptor, _FIRST_GENERATION)
+    os.write(lock_descriptor, b".")
+    sync_data(lock_descriptor)

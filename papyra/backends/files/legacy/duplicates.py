@@ -1,0 +1,111 @@
+"""
+Records without an id that stand in a set of 0.3.0's files more than once.
+
+The repairs and compactions of Papyra 0.3.0 wrote the records of a set of files anew; where one
+was killed, or fewer files came of it, the old files stayed beside the new ones.
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, MutableSequence
+from heapq import merge
+from itertools import chain, islice
+from typing import Final, TypeVar
+
+#: Fingerprints that are collected before they are sorted and put away.
+_RUN: Final = 65_536
+#: Of a run that long there is no merging: that would hold it twice for a while.
+_LONG: Final = 1_000_000
+
+_Address = TypeVar("_Address")
+
+
+class Shared(bytes):
+    """A line of a set of files that 0.3.0 wrote: its record may stand in another of them, too."""
+
+    __slots__ = ()
+
+
+class First(Shared):
+    """Such a line where a file begins: a record like the last one of the file before is a copy."""
+
+    __slots__ = ()
+
+
+class Marker:
+    """
+    Marks the lines of such a set, one file after the other.
+
+    A burst of equal records may go on in the next file, and a file may begin with a copy of the
+    record that the one before ends with. What stands in either file tells: a burst has two of them.
+    """
+
+    def __init__(self) -> None:
+        self._in_burst = False
+
+    def marked(
+        self, lines: Iterable[tuple[_Address, bytes | int]]
+    ) -> Iterator[tuple[_Address, bytes | int]]:
+        """Return the *lines* of the next file, marked."""
+        rest = iter(lines)
+        start = list(islice(rest, 2))
+        begins_burst = bool(start[1:]) and start[0][1] == start[1][1]
+        mark = Shared if self._in_burst or begins_burst else First
+        before: bytes | int | None = None
+        last: bytes | int | None = None
+        for at, line in chain(start, rest):
+            before, last = last, line
+            yield at, mark(line) if isinstance(line, bytes) else line
+            mark = Shared
+        if last is not None:
+            self._in_burst = last == before
+
+
+class Copies:
+    """
+    The records met so far, as fingerprints.
+
+    A record that is like the one right before it shares its fate: that is how a burst of equal
+    records looks, which are all of them real, and never how a repair repeats one.
+    """
+
+    __slots__ = ("_last", "_last_was_new", "_recent", "_runs")
+
+    def __init__(self) -> None:
+        self._recent: set[int] = set()
+        # Sorted, each less than half as long as the one before, or both long.
+        self._runs: list[MutableSequence[int]] = []
+        self._last = -1
+        self._last_was_new = False
+
+    def add(self, print_: int) -> bool:
+        """Take a fingerprint in; False if it was there."""
+        if print_ != self._last:
+            self._last = print_
+            self._last_was_new = print_ not in self
+            if self._last_was_new:
+                self._recent.add(print_)
+            if len(self._recent) >= _RUN:
+                self._put_away()
+        return self._last_was_new
+
+    def interrupt(self) -> None:
+        """Say that the next record does not stand right behind the last one."""
+        self._last = -1
+
+    def __contains__(self, print_: int) -> bool:
+        """Tell whether a fingerprint was taken in."""
+        if print_ in self._recent:
+            return True
+        for run in self._runs:
+            at = bisect_left(run, print_)
+            if at < len(run) and run[at] == print_:
+                return True
+        return False
+
+    def _put_away(self) -> None:
+        run: MutableSequence[int] = array("Q", sorted(self._recent))
+        self._recent.clear()
+        while self._runs and len(self._runs[-1]) <= min(2 * len(run), _LONG):
+            run = array("Q", merge(self._runs.pop(), run))
+        self._runs.append(run)

@@ -1,0 +1,129 @@
+"""
+What Papyra 0.3.0 left beside its files: moved away by a repair, or written and never renamed.
+
+Such a file may be the only copy of its records, or repeat what the others hold, in part or whole.
+Its records count where no file in its place and no older such one has them; the rest of it is
+nothing to complain of.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Final
+
+from papyra.backends.files.legacy.duplicates import Copies
+from papyra.backends.files.line_reader import FileLine
+from papyra.format.codec import has_checksum
+from papyra.format.flaws import Flaw, Piece
+from papyra.reading.fingerprints import fingerprint
+from papyra.reading.keep import Judge, Part
+from papyra.reading.scanner import DUPLICATE, anomaly_at, pieces_of
+from papyra.record import Record
+
+_BLANK: Final = Flaw("corrupted_line", "a blank line")
+
+
+class Remains:
+    """
+    Tells what in such files stands nowhere else.
+
+    Args:
+        others: Gives the lines of all other files. They are read, and the remains, when the first
+            such file's turn comes, if it does.
+        remains: Gives the lines of each such file by its path, oldest first.
+    """
+
+    def __init__(
+        self,
+        others: Callable[[], Iterable[FileLine]],
+        remains: Mapping[str, Callable[[], Iterable[FileLine]]],
+    ) -> None:
+        self._remains = remains
+        self._paths = list(remains)
+        self._sources = [others, *remains.values()]
+        # What stands in each source; no more of them than were asked for.
+        self._known: list[Copies] = []
+        self._repeated: dict[str, frozenset[int]] = {}
+
+    def only_here(
+        self, path: str, lines: Iterable[FileLine], *, newest_first: bool
+    ) -> Iterator[FileLine]:
+        """Yield the records in the *lines* of the file that stand nowhere else, each as a line."""
+        for (source, offset), line, pieces in self._told_apart(path, lines):
+            for piece in reversed(pieces) if newest_first else pieces:
+                if isinstance(line, bytes) and isinstance(piece.content, Record):
+                    yield (source, offset + piece.start), line[piece.start : piece.stop]
+
+    def parts(
+        self, path: str, lines: Iterable[FileLine], judge: Judge
+    ) -> Iterator[tuple[FileLine, Sequence[Part]]]:
+        """
+        Yield the *lines* of the file, and what becomes of their parts.
+
+        *judge* decides on the records that stand nowhere else. The rest goes, and is saved.
+        """
+        for place, line, pieces in self._told_apart(path, lines):
+            parts: list[Part] = []
+            for piece in pieces or [
+                Piece(0, len(line) if isinstance(line, bytes) else line, _BLANK)
+            ]:
+                if isinstance(piece.content, Flaw):
+                    anomaly = anomaly_at(place, piece, piece.content)
+                    parts.append(Part(piece.start, piece.stop, anomaly))
+                elif isinstance(line, bytes):
+                    at = place[0], place[1] + piece.start
+                    parts += (
+                        Part(piece.start + start, piece.start + stop, anomaly)
+                        for start, stop, anomaly in judge(at, line[piece.start : piece.stop])
+                    )
+            yield (place, line), parts
+
+    def _told_apart(
+        self, path: str, lines: Iterable[FileLine]
+    ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Piece]]]:
+        """Yield each line and what it consists of; a record that stands elsewhere is a flaw."""
+        elsewhere = self._before(path)
+        repeated = self._repeated_in(path)
+
+        def is_new(record: Record, at: int) -> bool:
+            print_ = fingerprint(record)
+            return at not in repeated and not any(print_ in copies for copies in elsewhere)
+
+        for place, line in lines:
+            pieces = [
+                piece._replace(content=DUPLICATE)
+                if isinstance(piece.content, Record)
+                and not is_new(piece.content, place[1] + piece.start)
+                else piece
+                for piece in pieces_of(line)
+            ]
+            yield place, line, pieces
+
+    def _repeated_in(self, path: str) -> frozenset[int]:
+        """
+        Return where in the file at *path* records begin that stand before in it, too.
+
+        Known before a line is shown: from whichever end the file is read, one and the same of two
+        copies is the record.
+        """
+        if path not in self._repeated:
+            here = Copies()
+            self._repeated[path] = frozenset(
+                offset + piece.start
+                for (_, offset), line in self._remains[path]()
+                for piece in pieces_of(line)
+                if isinstance(piece.content, Record) and not here.add(fingerprint(piece.content))
+            )
+        return self._repeated[path]
+
+    def _before(self, path: str) -> list[Copies]:
+        """Return what stands in the other files, and in the remains older than the one at *path*."""
+        wanted = self._paths.index(path) + 1
+        for source in self._sources[len(self._known) : wanted]:
+            copies = Copies()
+            for _, line in source():
+                # 0.3.0 wrote no checksums, and what it left has none.
+                if isinstance(line, bytes) and not has_checksum(line):
+                    for piece in pieces_of(line):
+                        if isinstance(piece.content, Record):
+                            copies.add(fingerprint(piece.content))
+            self._known.append(copies)
+        return self._known[:wanted]

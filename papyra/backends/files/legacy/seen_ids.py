@@ -1,0 +1,23 @@
+"""Which records of a set of Papyra 0.3.0's files were met before: they have no ids."""
+
+from papyra.backends.files.legacy.duplicates import Copies, First, Shared
+from papyra.reading.fingerprints import fingerprint
+from papyra.reading.seen_ids import Seen
+from papyra.record import Record
+
+
+class LegacySeen(Seen):
+    """The records met so far; those of such a set are known by their contents."""
+
+    __slots__ = ("_copies",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._copies = Copies()
+
+    def _add_without_id(self, record: Record, line: bytes | int) -> bool:
+        if not isinstance(line, Shared):
+            return True
+        if isinstance(line, First):
+            self._copies.interrupt()
+        return self._copies.add(fingerprint(record))

@@ -1,0 +1,114 @@
+"""Whether a file is a papyra store at all, before anything beside it is made or changed."""
+
+import errno
+import os
+from io import BytesIO
+from typing import Final
+
+from papyra.backends.files.paths import Layout
+from papyra.errors import NotAStoreError, StoreURLError
+from papyra.reading.scanner import pieces_of
+from papyra.record import Record
+from papyra.system.descriptors import Descriptors
+from papyra.system.files import read_at
+
+#: A file in whose first bytes no record stands is somebody else's.
+_HEAD: Final = 64 * 1024
+#: Bytes that are looked at at once where nothing but blanks was met.
+_BLOCK: Final = 1024 * 1024
+_BLANK: Final = b" \t\r\n\0"
+#: What records of papyra's and of 0.3.0's begin with; a torn first one may end within.
+_BEGINNINGS: Final = (b'{"kind":', b'{"system_id":')
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+
+
+def check_ownership(layout: Layout) -> None:
+    """
+    Refuse a file that is not papyra's; a missing or blank one, or one of NULs alone, may become one.
+
+    One with papyra's lock or a rotated segment beside it is papyra's, whatever it holds. NULs and blanks
+    at the beginning tell nothing: what follows them does.
+
+    Raises:
+        NotAStoreError: if it does not begin like a record, and holds none at its beginning.
+        StoreIOError: if it is not a regular file.
+    """
+    if layout.stat() is None:
+        return
+    with Descriptors() as opened:
+        try:
+            descriptor = opened.open(layout.path, os.O_RDONLY)
+        except FileNotFoundError:  # a rotation has renamed it this moment
+            return
+        head = read_at(descriptor, _HEAD, 0)
+        core = _core(head)
+        if core and _is_beginning(core):
+            return
+        # Papyra has written here: what is there is damage, as a line that a rotation's new file
+        # begins with, or NULs where a power cut kept the first blocks from the disk. A copy of the
+        # files may have come without the lock.
+        if os.path.exists(layout.lock) or layout.last_number():
+            return
+        if not core:
+            head = read_at(descriptor, _HEAD, _end_of_blanks(descriptor))
+            if _is_beginning(_core(head)):
+                return
+    for line in BytesIO(head):
+        if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
+            return
+    raise NotAStoreError(layout.path)
+
+
+def _core(head: bytes) -> bytes:
+    return head.lstrip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
+
+
+def _is_beginning(core: bytes) -> bool:
+    """Tell whether a record, whole or torn, may begin like this; nothing at all may, too."""
+    return any(beginning.startswith(core[: len(beginning)]) for beginning in _BEGINNINGS)
+
+
+def _end_of_blanks(descriptor: int) -> int:
+    """
+    Return where the NULs and blanks end that the file begins with.
+
+    A disk image begins with many of them, and so does a store whose first blocks a power cut kept
+    from the disk: what follows tells them apart.
+    """
+    at = 0
+    while (block := read_at(descriptor, _BLOCK, at)) and not block.strip(_BLANK):
+        at = _next_data(descriptor, at + len(block))
+    return at + len(block) - len(block.lstrip(_BLANK))
+
+
+def _next_data(descriptor: int, start: int) -> int:
+    """Return where, from *start* on, the file has bytes on the disk: a hole may be as large as the disk."""
+    if not hasattr(os, "SEEK_DATA"):
+        return start
+    try:
+        return os.lseek(descriptor, start, os.SEEK_DATA)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # nothing but a hole follows
+            return os.fstat(descriptor).st_size
+        return start
+
+
+def check_whole(layout: Layout) -> None:
+    """
+    Refuse to change a rotated file of a store that is in use; it can be looked at.
+
+    A lock beside it would make it a store of its own, and its records would be missing from the other.
+
+    Raises:
+        StoreURLError: if it is a file of another store.
+    """
+    if layout.stat() is None:
+        return
+    shorter = layout.path.rpartition(".")[0]
+    while os.path.basename(shorter) and not os.path.lexists(layout.lock):
+        is_store = os.path.lexists(f"{shorter}.lock")
+        if is_store and any(slot.path == layout.path for slot in Layout(shorter).slots()):
+            raise StoreURLError(
+                f"{layout.path}: it is a part of the store {shorter}; name that one"
+            )
+        shorter = shorter.rpartition(".")[0]

@@ -1,0 +1,31 @@
+"""Writers that the server no longer needs to remember."""
+
+import re
+from typing import Final
+
+from papyra.backends.redis.client import Link
+from papyra.backends.redis.scripts import FORGET
+
+_PAGE: Final = 500
+_SECONDS: Final = re.compile(rb"\d+")
+
+
+def forget(link: Link, age: float) -> None:
+    """
+    Forget the writers, and the store objects that told counts, that were not seen for *age* seconds.
+
+    Page by page, since a store that many short programs write to has very many.
+    """
+    oldest = int(link.ask("TIME")[0]) - age
+    cursor = b"0"
+    while True:
+        cursor, flat = link.ask("HSCAN", link.keys.writers, cursor, "COUNT", _PAGE)
+        old: list[bytes] = []
+        for writer, seen in zip(flat[::2], flat[1::2], strict=True):
+            seconds = _SECONDS.match(seen)
+            if seconds is not None and int(seconds[0]) < oldest:  # else somebody else's
+                old += [writer, seen]
+        if old:
+            link.run(FORGET, *old)
+        if cursor == b"0":
+            return

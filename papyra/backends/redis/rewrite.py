@@ -1,0 +1,115 @@
+"""
+Recovery and compaction of a stream.
+
+Entries cannot be changed, and none can be put between others, so what stays is left where it is.
+Nothing goes before the judge has seen everything: until then only what is to be done is noted.
+"""
+
+import os
+from array import array
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from papyra.backends.redis.client import Link
+from papyra.backends.redis.scripts import DROP
+from papyra.backends.redis.stream import Entries
+from papyra.backends.redis.writing import MOVE
+from papyra.reading.keep import Judge, Part
+from papyra.reports import Rewritten
+
+#: Entries that are dropped in one step: others are served in between.
+_STEP: Final = 1000
+
+
+class _Move(NamedTuple):
+    """An entry that goes: what is wrong with it, and the lines that take its place at the end."""
+
+    id: str
+    anomaly: str
+    damaged: int
+    kept: tuple[bytes, ...]
+
+
+class _Plan:
+    """What is to be done, while the entries are judged one after the other."""
+
+    def __init__(self) -> None:
+        self.moves: list[_Move] = []
+        # Runs of entries that are dropped: first and last id of each, as four numbers.
+        self._runs = array("Q")
+        self._in_run = False
+
+    def keep(self) -> None:
+        """Leave an entry as it is."""
+        self._in_run = False
+
+    def move(self, move: _Move) -> None:
+        """Take an entry out of the stream."""
+        self._in_run = False
+        self.moves.append(move)
+
+    def drop(self, id_: str) -> None:
+        """Drop an entry for good."""
+        numbers = [int(part) for part in id_.split("-")]
+        if self._in_run:
+            self._runs[-2:] = array("Q", numbers)
+        else:
+            self._runs.extend((*numbers, *numbers))
+        self._in_run = True
+
+    @property
+    def runs(self) -> list[tuple[str, str]]:
+        """First and last id of each run that is dropped."""
+        numbers = self._runs
+        return [
+            (f"{numbers[n]}-{numbers[n + 1]}", f"{numbers[n + 2]}-{numbers[n + 3]}")
+            for n in range(0, len(numbers), 4)
+        ]
+
+
+def rewrite(link: Link, judge: Judge) -> Rewritten:
+    """Show *judge* each line and do as it says; each entry goes in a step of its own."""
+    view = Entries(link)
+    judge.begin(view.lines)
+    plan = _Plan()
+    before = after = removed = 0
+    for place, line in view.lines(newest_first=False):
+        parts = judge(place, line)
+        size = line if isinstance(line, int) else len(line)
+        before += size
+        if len(parts) == 1 and parts[0] == (0, size, None):
+            after += size
+            plan.keep()
+            continue
+        damaged = sum(part.stop - part.start for part in parts if part.anomaly)
+        removed += damaged
+        id_ = str(place[1])
+        if not parts:
+            plan.drop(id_)
+            continue
+        kept = _kept(line, parts)
+        after += sum(len(piece) + 1 for piece in kept)
+        plan.move(_Move(id_, _wrong(parts), damaged, kept))
+    judge.finish(link.keys.records)
+    recovery = os.urandom(4).hex()
+    for move in plan.moves:
+        saved = recovery if move.anomaly else ""
+        link.run(MOVE, move.id, saved, move.anomaly, move.damaged, *move.kept)
+    for first, last in plan.runs:
+        while link.run(DROP, first, last, _STEP) == _STEP:
+            pass
+    return Rewritten(before, after, removed, recovery if removed else None)
+
+
+def _kept(line: bytes | int, parts: Sequence[Part]) -> tuple[bytes, ...]:
+    if isinstance(line, int):
+        return ()
+    return tuple(
+        line[part.start : part.stop].removesuffix(b"\n") for part in parts if not part.anomaly
+    )
+
+
+def _wrong(parts: Sequence[Part]) -> str:
+    """Return the types of what is to be saved; "" if nothing is."""
+    types = {part.anomaly.type: None for part in parts if part.anomaly and part.start < part.stop}
+    return ",".join(types)

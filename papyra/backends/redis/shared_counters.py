@@ -1,0 +1,203 @@
+"""
+The counters that all store objects of one Redis store share.
+
+They are a book of their own: a program's `metrics.reset()` leaves it alone, and the reverse. The
+append script moves `records_written`. The other nine a store object tells as totals, with its next
+append, after a scan, recovery or compaction, and when it is closed; what a killed process had not
+told is lost.
+"""
+
+import json
+import os
+from contextlib import suppress
+from typing import Final
+
+from papyra.backends.redis.client import Link, Message
+from papyra.backends.redis.scripts import RESET, TOLD
+from papyra.backends.redis.startup_check import check_nodes
+from papyra.backends.redis.writing import REPORT
+from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
+from papyra.metrics.names import NAMES
+from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
+from papyra.metrics.totals import Tally
+
+_NOTHING: Final = (0,) * len(TOLD)
+
+
+class Told:
+    """
+    What one store object tells of its own counters.
+
+    Args:
+        metrics: These counters.
+    """
+
+    __slots__ = ("_known", "_metrics", "_object")
+
+    def __init__(self, metrics: PersistenceMetrics) -> None:
+        self._metrics = metrics
+        self._object = os.urandom(8).hex()
+        self._known = _NOTHING
+
+    def rename(self) -> None:
+        """Tell under another name from now on; what is known to have been taken in stays known."""
+        self._object = os.urandom(8).hex()
+
+    def report(self) -> "Report":
+        """Return what is to be told now."""
+        totals = self._metrics.totals()
+        return Report(self._object, self._known, tuple(totals[name] for name in TOLD))
+
+    def note(self, report: "Report") -> None:
+        """Say that *report* was taken in."""
+        self._known = report.totals
+
+    def tell(self, link: Link) -> None:
+        """Send what was not told yet; where that fails, it goes with the next append."""
+        report = self.report()
+        if not report.text:
+            return
+        try:
+            taken = link.run(REPORT, report.object, report.text, patient=False)
+        except StoreIOError:
+            return
+        if taken:
+            self.note(report)
+
+
+class Report:
+    """
+    The nine totals of one moment.
+
+    Attributes:
+        object: Whose they are.
+        totals: The totals, in the order of `TOLD`.
+        text: For the scripts: each total as it is known to be taken in, and as it is; "" where
+            nothing rose.
+    """
+
+    __slots__ = ("object", "text", "totals")
+
+    def __init__(self, object_: str, known: tuple[int, ...], totals: tuple[int, ...]) -> None:
+        self.object: str = object_
+        self.totals: tuple[int, ...] = totals
+        pairs = zip(known, totals, strict=True)
+        self.text: str = "" if known == totals else " ".join(f"{old} {new}" for old, new in pairs)
+
+
+class SharedCounters:
+    """
+    The counters of all store objects, living and gone, read and reset from anywhere.
+
+    Attributes:
+        source: The stream's key.
+        kind: The kind of the store.
+        name: What exporters call the store.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self.source: str = link.keys.records
+        self.kind: str = "redis"
+        self.name: str = link.keys.name
+        self._link = link
+        self._place = link.address.shown, link.keys.records
+        # Tokens of resets whose reply nobody saw.
+        self._unanswered: list[str] = []
+
+    def __eq__(self, other: object) -> bool:
+        """Whether both are the counters of one store."""
+        return isinstance(other, SharedCounters) and other._place == self._place
+
+    def __hash__(self) -> int:
+        return hash(self._place)
+
+    def read(self) -> Tally:
+        """
+        Return the counts of all. Who lives is not known to the server.
+
+        Raises:
+            StoreNotFoundError: if there is no store.
+            NotPublishedError: if nothing was ever counted.
+            StoreIOError: if the server refuses, or is not to be reached.
+        """
+        check_nodes(self._link)
+        flat = self._link.ask("HGETALL", self._link.keys.counters)
+        if not flat:
+            raise self._nothing()
+        fields = dict(zip(flat[::2], flat[1::2], strict=True))
+        tally = Tally()
+        try:
+            tally.add(
+                [int(fields.get(name.encode(), 0)) for name in NAMES],
+                [int(fields.get(b"baseline:" + name.encode(), 0)) for name in NAMES],
+                float(fields.get(b"since", 0)),
+            )
+        except ValueError as error:
+            raise self._damaged(str(error)) from error
+        return tally
+
+    def reset(self) -> dict[str, int]:
+        """
+        Reset them all and return the counts of the interval that ends.
+
+        One that is interrupted has reset nothing, or tells the interval in a note of the exception.
+        Where that cannot be known, as with a lost connection, the next reset of this object asks
+        again: if the first was done, it returns the interval that the first ended.
+
+        Raises:
+            StoreNotFoundError, NotPublishedError, StoreIOError: as `read`.
+        """
+        check_nodes(self._link)
+        tokens: list[str] = []
+        sent: list[Message] = []
+        try:
+            with suppress(IndexError):
+                # One call of C: no interrupt comes between taking a token and noting it.
+                tokens.extend(map(self._unanswered.pop, (0,)))
+            return self._reset(tokens, sent)
+        except BaseException as error:
+            try:
+                if sent and sent[0].doubtful and not isinstance(error, Exception):
+                    self._tell(error, tokens, sent[0])
+            finally:
+                # Asked with a token that the server does not know, a reset is done: none is wrong here.
+                self._unanswered += tokens
+            raise
+
+    def _reset(self, tokens: list[str], sent: list[Message]) -> dict[str, int]:
+        """Do it under the token in *tokens*, else a new one, which is put there before it is sent."""
+        if not tokens:
+            tokens.append(os.urandom(8).hex())
+        message = self._link.message(RESET, tokens[0])
+        sent.append(message)
+        return self._interval(self._link.deliver(message))
+
+    def _tell(self, error: BaseException, tokens: list[str], message: Message) -> None:
+        """Have a reset that was sent done, and note its interval with the interrupt that struck."""
+        try:
+            counts = self._interval(self._link.deliver(message, patient=False))
+        except PapyraError:
+            return  # the next reset asks again
+        notes = [RESET_DONE + json.dumps(counts)]
+        # The only call is one of C: an interrupt strikes before both or after both.
+        error.__notes__ = notes
+        tokens.clear()
+
+    def _interval(self, ended: "bytes | list[bytes] | None") -> dict[str, int]:
+        """Return the counts in the reply to a reset."""
+        if ended is None:
+            raise self._nothing()
+        if isinstance(ended, list):
+            raise self._damaged(f"{ended[0].decode()} is not a number")
+        return dict(zip(NAMES, map(int, ended.split()), strict=True))
+
+    def _damaged(self, how: str) -> NotPublishedError:
+        return NotPublishedError(
+            f"{self._link.keys.counters}: damaged ({how}); remove it to count from zero"
+        )
+
+    def _nothing(self) -> Exception:
+        keys = self._link.keys
+        if not self._link.ask("EXISTS", keys.records):
+            return StoreNotFoundError(keys.records)
+        return NotPublishedError(f"{keys.counters}: nothing was counted yet; an append does it")

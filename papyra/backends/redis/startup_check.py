@@ -1,0 +1,110 @@
+"""What is looked at when a store is opened, so that it fails there and not in the night."""
+
+from typing import Final
+
+from papyra.backends.redis.client import Link
+from papyra.backends.redis.scripts import TYPES
+from papyra.backends.redis.server_errors import code_of_text, needed
+from papyra.errors import StoreIOError, StoreNotFoundError
+
+_OLDEST: Final = (6, 2)
+
+
+def look(link: Link, *, must_exist: bool) -> list[str]:
+    """
+    Return what is to be warned of, if the store can be used at all.
+
+    Raises:
+        StoreIOError: if the server is not to be reached, refuses this user, or is too old, or
+            something else stands under one of the keys.
+        StoreNotFoundError: if the store *must_exist* and does not.
+    """
+    keys = link.keys
+    types, refused = link.run(TYPES, patient=False)
+    names = (keys.records, keys.writers, keys.counters, keys.quarantine)
+    wanted = (b"stream", b"hash", b"hash", b"stream")
+    for name, type_, expected in zip(names, types, wanted, strict=True):
+        if type_ not in {b"none", expected}:
+            raise StoreIOError(
+                None,
+                f"{link.address.shown}: a {type_.decode()} that is not papyra's stands there;"
+                " choose another name= or prefix=",
+                name,
+            )
+    if must_exist and types[0] == b"none":
+        raise StoreNotFoundError(keys.records)
+    facts = _facts(link)
+    _check_cluster(link, facts)
+    return _warnings(link, facts) + _lacks(link, refused)
+
+
+def check_nodes(link: Link) -> None:
+    """
+    Check what `look` does of an address that names several servers; others are not asked anything.
+
+    Raises:
+        StoreIOError: if these do not form a cluster, cannot be reached or refuse this user.
+    """
+    if len(link.address.nodes) > 1:
+        link.ask("EXISTS", link.keys.records)  # otherwise a lost server counts as one without INFO
+        _check_cluster(link, _facts(link))
+
+
+def _check_cluster(link: Link, facts: dict[str, str]) -> None:
+    if len(link.address.nodes) == 1 or facts.get("cluster_enabled") == "1":
+        return
+    why = (
+        "these servers do not form a cluster"
+        if facts
+        else "this user may not ask whether these servers form a cluster (+info)"
+    )
+    raise StoreIOError(
+        None,
+        f"{link.address.shown}: {why}; name the one server that has the store",
+        link.keys.records,
+    )
+
+
+def _lacks(link: Link, refused: list[tuple[bytes, bytes]]) -> list[str]:
+    """Return a warning if this user lacks a command that an append needs."""
+    lacking = [
+        command.decode().lower()
+        for command, why in refused
+        if code_of_text(why.decode(errors="replace")) in {"NOPERM", "UNKNOWN"}
+    ]
+    if not lacking:
+        return []
+    what = f"the server refuses {', '.join(lacking)}; {needed(link.keys)}"
+    return [f"{link.address.shown}: appends will fail: {what}"]
+
+
+def _facts(link: Link) -> dict[str, str]:
+    """Return what INFO says; nothing where this user may not ask."""
+    try:
+        text: bytes = link.ask("INFO", patient=False)
+    except StoreIOError:
+        return {}
+    lines = text.decode(errors="replace").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def _warnings(link: Link, facts: dict[str, str]) -> list[str]:
+    version = facts.get("redis_version", "")
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if version and numbers < _OLDEST:
+        raise StoreIOError(
+            None,
+            f"{link.address.shown}: Redis {version}; 6.2 or later is needed",
+            link.keys.records,
+        )
+    found = []
+    if facts.get("role") == "slave" and facts.get("slave_read_only") == "1":
+        master = f"{facts.get('master_host')}:{facts.get('master_port')}"
+        found.append(f"a read-only replica: appends will fail; its master is {master}")
+    policy = facts.get("maxmemory_policy", "")
+    if policy.startswith("allkeys") and facts.get("maxmemory") != "0":
+        found.append(
+            f"maxmemory-policy is {policy}: when memory runs short the server drops the whole"
+            " store; set it to noeviction"
+        )
+    return [f"{link.address.shown}: {what}" for what in found]

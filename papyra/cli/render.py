@@ -1,0 +1,271 @@
+"""What the reports and the counters come to, in lines for people."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Final
+
+import papyra
+from papyra.backends.redis.address import without_userinfo
+from papyra.cli.output import printable
+from papyra.metrics.multiprocess import unpublished_words
+
+if TYPE_CHECKING:
+    from papyra.metrics.totals import Tally
+    from papyra.reports import (
+        Anomaly,
+        CompactionReport,
+        ImportReport,
+        Quarantined,
+        RecoveryReport,
+        ScanReport,
+    )
+
+#: The store of a command that does not name one.
+DEFAULT_STORE: Final = "json:papyra.ndjson"
+#: Kinds of dropped records that are told; the others are counted.
+_MOST_KINDS: Final = 5
+#: Timestamps beyond these are shown as numbers: the years 2001 to 9999.
+_EARLIEST: Final = 1e9
+_LATEST: Final = 253_402_000_000
+
+
+def about(source: str, tally: "Tally") -> dict[str, object]:
+    """Return what is known about the counters; None where a server does not know it."""
+    is_known = bool(tally.live or tally.exited)
+    return {
+        "store": source,
+        "since": tally.since,
+        "live": tally.live if is_known else None,
+        "exited": tally.exited if is_known else None,
+        "unpublished": tally.unpublished if is_known else None,
+    }
+
+
+def counters(source: str, tally: "Tally") -> str:
+    """Return a table of the ten counters, headed by whose they are and since when."""
+    since = datetime.fromtimestamp(tally.since).astimezone().isoformat(timespec="seconds")
+    owners = (
+        f"live    {_count(tally.live, 'store object')}, open now",
+        f"exited  {_count(tally.exited, 'store object')}, closed or gone with the process",
+    )
+    return _text(
+        f"store   {source}",
+        *(owners if tally.live or tally.exited else ()),  # a server does not know who lives
+        f"since   {since}",
+        *([f"unseen  {unpublished_words(tally.unpublished)}"] if tally.unpublished else ()),
+        "",
+        *_table("COUNT", tally.snapshot()),
+    )
+
+
+def reset(source: str, interval: Mapping[str, int]) -> str:
+    """Return a table of the *interval* that ended, and that the next one has begun."""
+    return _text(
+        f"store   {source}",
+        "",
+        *_table("COUNT", interval),
+        "",
+        "These are the counts of the interval that ended; from now on the counters count from zero.",
+    )
+
+
+def scan(url: str, source: str, report: "ScanReport") -> str:
+    """Return a line for each finding and each file of 0.3.0's to keep, a summary, what to do."""
+    summary = f"{_count(report.records, 'record')} in {_count(report.bytes, 'byte')}"
+    kept = [
+        f"{file}: left by 0.3.0, with records that stand only there" for file in report.leftovers
+    ]
+    if report.clean:
+        return _text(*kept, f"{source}: {summary}; no anomalies")
+    if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
+        hint = "no record is damaged; move away the files that do not belong to the store"
+    elif any(option.startswith("layout=") for option in url.partition("?")[2].split("&")):
+        hint = "0.3.0's streams are only read; papyra import copies what is intact"
+    else:
+        hint = f"{_command('recover --dry-run', url)} shows what a recovery would remove"
+        if not report.records:
+            hint = f"not one record: is it a papyra store? If it is, {hint}"
+    return _text(
+        *_findings(report.anomalies, report.found),
+        *kept,
+        f"{source}: {summary}; {_count(report.found, 'anomaly')}; {hint}",
+    )
+
+
+def recovery(source: str, report: "RecoveryReport") -> str:
+    """Return a line for each finding, one for each that remains, and a summary."""
+    if report.restored or (report.quarantine and not report.found):
+        done = "would put" if report.dry_run else "put"
+        restored = _count(report.restored, "byte")
+        return _text(f"{source}: {done} back {restored} from quarantine {report.quarantine}")
+    if not report.found and report.clean:
+        return _text(f"{source}: no anomalies; there is nothing to recover")
+    found, removed = _count(report.found, "anomaly"), _count(report.removed, "byte")
+    if report.dry_run:
+        actions = {step.type: step.action for step in report.plan}
+        lines = [f"{actions[run.type]}: {run}" for run in _runs(report.anomalies)]
+        lines += _unlisted(report.anomalies, report.found)
+        summary = f"a recovery would move {removed} to the quarantine; nothing was changed"
+        return _text(*lines, f"{source}: {found}; {summary}")
+    left = len(report.remaining)
+    state = f"{_count(left, 'anomaly')} left in it" if left else "the store is clean now"
+    return _text(
+        *_findings(report.anomalies, report.found, remaining=report.remaining),
+        f"{source}: {found}; {_saved(report)}; {state}",
+    )
+
+
+def _saved(report: "RecoveryReport") -> str:
+    if report.quarantine:
+        return f"{_count(report.removed, 'byte')} saved in quarantine {report.quarantine}"
+    if not report.remaining and any(step.action == "quarantine" for step in report.plan):
+        return "another recovery or compaction took them out meanwhile"
+    return "nothing had to be saved"
+
+
+def quarantined(url: str, source: str, saved: "Sequence[Quarantined]") -> str:
+    """Return a line for each recovery and compaction that saved something."""
+    if not saved:
+        return _text(f"{source}: nothing is in quarantine")
+    if all(entry.obstacle for entry in saved):
+        hint = "none of it can be put back"
+    else:
+        hint = f"{_command('recover --undo ID', url)} puts back what can be undone"
+    return _text(
+        *(
+            f"{entry.id}  {_count(entry.bytes, 'byte')} out of"
+            f" {', '.join(entry.files) or 'no file'}; {entry.obstacle or 'can be undone'}"
+            for entry in saved
+        ),
+        f"{source}: {hint}",
+    )
+
+
+def compaction(source: str, report: "CompactionReport") -> str:
+    """Return a line for each file that goes whole and each finding, and a summary."""
+    files = report.files_dropped
+    if report.dry_run:
+        summary = (
+            f"{going(report)}; {_count(report.bytes_before, 'byte')} before,"
+            f" {report.bytes_after} after; nothing was changed"
+        )
+    else:
+        summary = (
+            f"{_count(report.kept, 'record')} kept, {report.dropped} dropped{_details(report)};"
+            f" {_count(report.bytes_before, 'byte')} before, {report.bytes_after} after"
+        )
+    if files:
+        would = "to be " if report.dry_run else ""
+        summary = f"{_count(len(files), 'file')} {would}dropped beyond max_files; {summary}"
+    if report.found:
+        summary += f"; {_count(report.found, 'anomaly')}"
+    if report.quarantine:
+        summary += f"; what was damaged is saved in quarantine {report.quarantine}"
+    remaining = () if report.dry_run else report.remaining
+    return _text(
+        *(f"{'would be ' if report.dry_run else ''}dropped: {file}" for file in files),
+        *_findings(report.anomalies, report.found, remaining=remaining),
+        f"{source}: {summary}",
+    )
+
+
+def going(report: "CompactionReport") -> str:
+    """Return what a compaction would drop."""
+    records = _count(report.kept + report.dropped, "record")
+    return f"a compaction would drop {report.dropped} of {records}{_details(report)}"
+
+
+def _details(report: "CompactionReport") -> str:
+    """Return bytes, kinds and times of what is dropped, in brackets; "" if nothing is."""
+    oldest, newest = report.dropped_oldest, report.dropped_newest
+    if oldest is None or newest is None:
+        return ""
+    kinds = sorted(report.dropped_by_kind.items(), key=lambda item: -item[1])
+    listed = ", ".join(f"{count} {kind}" for kind, count in kinds[:_MOST_KINDS])
+    if len(kinds) > _MOST_KINDS:
+        listed += f" and {len(kinds) - _MOST_KINDS} more kinds"
+    times = f"of {_when(oldest)}" if oldest == newest else f"{_when(oldest)} to {_when(newest)}"
+    return f" ({_count(report.dropped_bytes, 'byte')}; {listed}; {times})"
+
+
+def _when(timestamp: float) -> str:
+    """Return a time as the clock on the wall has it; as it is, if it is not such a time."""
+    if not _EARLIEST <= timestamp <= _LATEST:
+        return f"{timestamp:.12g}"  # of an uptime, or of no year that a calendar has
+    return datetime.fromtimestamp(timestamp).astimezone().isoformat(timespec="seconds")
+
+
+def imported(source: str, destination: str, report: "ImportReport") -> str:
+    """Return a line for each finding, and a summary."""
+    copied = "would be copied" if report.dry_run else "copied"
+    summary = (
+        f"{_count(report.read, 'record')} in {source}; {report.copied} {copied},"
+        f" {report.present} there already"
+    )
+    if report.found:
+        summary += f"; {_count(report.found, 'anomaly')}, not copied"
+    return _text(*_findings(report.anomalies, report.found), f"{destination}: {summary}")
+
+
+def _command(command: str, url: str) -> str:
+    """Return *command* as it is to be typed for the store *url*."""
+    from shlex import quote  # noqa: PLC0415  most commands advise nothing
+
+    store = "" if url == DEFAULT_STORE else f" --store {quote(without_userinfo(url))}"
+    return f"'papyra {command}{store}'" if not store else f"papyra {command}{store}"
+
+
+def _text(*lines: str) -> str:
+    return "".join(printable(line) + "\n" for line in lines)
+
+
+def _table(heading: str, counts: Mapping[str, int]) -> Iterable[str]:
+    names = max(len(counter.name) for counter in papyra.COUNTERS)
+    numbers = max(len(heading), *(len(str(count)) for count in counts.values()))
+    yield f"{'COUNTER':{names}}  {heading:>{numbers}}  MEANING"
+    for name, _unit, meaning in papyra.COUNTERS:
+        yield f"{name:{names}}  {counts[name]:{numbers}}  {meaning}"
+
+
+def _findings(
+    anomalies: "tuple[Anomaly, ...]", found: int, *, remaining: "tuple[Anomaly, ...]" = ()
+) -> Iterable[str]:
+    left = {anomaly.identity for anomaly in remaining}
+    yield from map(str, _runs(anomaly for anomaly in anomalies if anomaly.identity not in left))
+    yield from _unlisted(anomalies, found)
+    yield from (f"remains: {anomaly}" for anomaly in remaining)
+
+
+def _runs(anomalies: "Iterable[Anomaly]") -> "Iterable[Anomaly]":
+    """Yield *anomalies*, those as one that stand side by side and differ in place alone."""
+    runs: list[list[Anomaly]] = []
+    for anomaly in anomalies:
+        if runs and _continues(runs[-1][-1], anomaly):
+            runs[-1].append(anomaly)
+        else:
+            runs.append([anomaly])
+    for first, *others in runs:
+        if others:
+            length = first.length + sum(other.length for other in others)
+            detail = f"{first.detail}; {1 + len(others)} such in a row"
+            yield first._replace(length=length, detail=detail)
+        else:
+            yield first
+
+
+def _continues(before: "Anomaly", anomaly: "Anomaly") -> bool:
+    return before.stop == anomaly.offset and before == anomaly._replace(
+        offset=before.offset, length=before.length
+    )
+
+
+def _unlisted(anomalies: "tuple[Anomaly, ...]", found: int) -> Iterable[str]:
+    if found > len(anomalies):
+        yield f"... and {found - len(anomalies)} more, which are not listed"
+
+
+def _count(number: int, noun: str) -> str:
+    if number == 1:
+        return f"1 {noun}"
+    plurals = {"anomaly": "anomalies", "process": "processes"}
+    return f"{number} {plurals.get(noun, noun + 's')}"

@@ -1,0 +1,188 @@
+"""
+Work out what a line contains that is not an intact, checksummed record.
+
+Three kinds of such lines are whole all the same: those of Papyra 0.3.0, which has no checksums;
+those with blanks, a carriage return, NUL bytes or a byte order mark around them; and those that
+several records share. 0.3.0 appends to a torn line as if it were whole, and so glues the next
+record to it: that record is there, and is read.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from papyra.format.codec import BEGINNING, END, has_checksum, parse, record_of
+from papyra.format.flaws import CHECKSUM, SHARED, Flaw, Piece, checksum_flaw, text_flaw
+from papyra.format.legacy_lines import LEGACY_BEGINNINGS, is_legacy, legacy_record
+from papyra.format.unlimited_json import value_at
+from papyra.record import Record
+
+_BLANK: Final = b" \t\r\n\0"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
+_BEGINNINGS: Final = re.compile(rb'\{"(?:kind":"|kind": |system_id": )')
+_GOES_ON: Final = re.compile(rb"[ \t\r\n\0]*+[,\]}]")
+
+
+#: The flaw of a line with neither id nor checksum; an import that seals says more.
+UNVOUCHED: Final = Flaw(
+    "missing_checksum",
+    "it has no _id and no _crc, and is not one of Papyra 0.3.0's records;"
+    " if another tool wrote it, import it with --seal",
+)
+_AROUND: Final = Flaw("nul_bytes", "NUL bytes beside a record, which is read")
+
+
+def core_of(line: bytes) -> bytes:
+    """Return *line* without what may stand around a value: blanks, NUL bytes, a byte order mark."""
+    return line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
+
+
+def dissect(line: bytes) -> list[Piece]:
+    """
+    Return what *line*, newline included where it has one, consists of; [] for a blank one.
+
+    Pieces come in order. A flaw of no bytes says that two records stand in one line.
+    """
+    start = len(line) - len(line.lstrip(_BLANK))
+    if line.startswith(_BYTE_ORDER_MARK, start):
+        start += len(_BYTE_ORDER_MARK)
+    core = line[start:].strip(_BLANK)
+    if not core:
+        if b"\0" in line:
+            return [Piece(0, len(line), Flaw("nul_bytes", "nothing but NUL bytes"))]
+        return []
+    whole = _judge(core, terminated=line.endswith(b"\n"))
+    start = len(line) - len(line[start:].lstrip(_BLANK))
+    if isinstance(whole, Record):
+        return _with_nuls_apart(line, [Piece(start, start + len(core), whole)])
+    pieces: list[Piece] = []
+    for piece in _glued(core, start, terminated=line.endswith(b"\n")):
+        if pieces and isinstance(piece.content, Record) and isinstance(pieces[-1].content, Record):
+            pieces.append(Piece(piece.start, piece.start, SHARED))
+        pieces.append(piece)
+    if any(isinstance(piece.content, Record) for piece in pieces):
+        return _with_nuls_apart(line, pieces)
+    return [Piece(0, len(line), whole)]
+
+
+def _with_nuls_apart(line: bytes, pieces: list[Piece]) -> list[Piece]:
+    """
+    Return *pieces* with what is around them: they have every byte of the line then.
+
+    NUL bytes beside a record are damage: a power cut leaves them where other records may have been.
+    """
+    first, last = pieces[0], pieces[-1]
+    if isinstance(first.content, Record) and b"\0" in line[: first.start]:
+        pieces.insert(0, Piece(0, first.start, _AROUND))
+    else:
+        pieces[0] = first._replace(start=0)
+    if isinstance(last.content, Record) and b"\0" in line[last.stop :]:
+        pieces.append(Piece(last.stop, len(line), _AROUND))
+    else:
+        pieces[-1] = pieces[-1]._replace(stop=len(line))
+    return pieces
+
+
+def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
+    """Return the record that *core* is, or what is wrong with it as a whole."""
+    torn = core.startswith(b"{") and not core.endswith(b"}")
+    try:
+        value = parse(core)
+        if isinstance(value, dict) and ("_id" in value or "_crc" in value):
+            if has_checksum(core + b"\n"):
+                return record_of(value, is_vouched_for=True)
+            flaw = checksum_flaw(core)
+        else:
+            is_original = is_legacy(core, value)
+            record = record_of(value)
+            return record if is_original else UNVOUCHED
+    except UnicodeDecodeError as error:
+        flaw = Flaw("invalid_utf8", f"byte {error.start} of the line is not UTF-8")
+    except ValueError as error:
+        flaw = Flaw("nul_bytes", "NUL bytes within") if b"\0" in core else text_flaw(core, error)
+    if torn or not terminated:
+        return Flaw("truncated_line", f"it ends after {len(core)} bytes, before its record does")
+    return flaw
+
+
+def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
+    """Return what is wrong with bytes beside a record of the same line."""
+    flaw = _judge(core, terminated=terminated)
+    return UNVOUCHED if isinstance(flaw, Record) else flaw
+
+
+def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
+    """
+    Yield the records that share the line, and the damage between them; in linear time.
+
+    A record with a checksum proves itself. One of 0.3.0's is taken only if it has the whole shape of
+    those, to the blanks behind its colons. Neither is taken where an outer object goes on behind it:
+    what is nested in a damaged line is not a record, however much it looks like one.
+    """
+    text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
+    damaged = 0
+    begin = 0 if core.startswith(b"{") else _next_beginning(core, 0)
+    while begin >= 0:
+        at, end, record = _record_at(core, text, begin, damaged)
+        if record is not None:
+            if damaged < at:
+                between = _flaw_of(core[damaged:at], terminated=True)
+                yield Piece(offset + damaged, offset + at, between)
+            yield Piece(offset + at, offset + end, record)
+            damaged = end
+        begin = end if record and core.startswith(b"{", end) else _next_beginning(core, end)
+    if damaged < len(core):
+        rest = _flaw_of(core[damaged:], terminated=terminated)
+        yield Piece(offset + damaged, offset + len(core), rest)
+
+
+def _next_beginning(core: bytes, start: int) -> int:
+    found = _BEGINNINGS.search(core, start)
+    return found.start() if found else -1
+
+
+def _record_at(core: bytes, text: str, begin: int, damaged: int) -> tuple[int, int, Record | None]:
+    """
+    Look for a record that begins at *begin*, or that is the last thing whole in what begins there.
+
+    Returns:
+        Where it begins and ends. If there is none, where the next look begins: everything before
+        breaks at the same byte, or is nested.
+    """
+    if begin == damaged and core.startswith(BEGINNING, begin):
+        # Where nothing is damaged the next checksum is the record's own.
+        end = core.find(CHECKSUM, begin) + END - 1
+        if end >= END - 1 and (record := _proven(core[begin:end])):
+            return begin, end, record
+    _, end, is_whole, closed = value_at(text, begin)
+    at = begin if is_whole else closed
+    if at >= 0:
+        stop = end if is_whole else at + len(core[at:end].rstrip(_BLANK))
+        record = _proven(core[at:stop]) or legacy_record(core[at:stop])
+        if record and not _is_nested(core, damaged, at, stop):
+            return at, stop, record
+    # A string that ends with the quote of the next beginning: `"torn{"kind"`.
+    return begin, max(begin + 1, end - 2), None
+
+
+def _proven(core: bytes) -> Record | None:
+    """Return the record that *core* is by its checksum."""
+    if not has_checksum(core + b"\n"):
+        return None
+    try:
+        return record_of(parse(core), is_vouched_for=True)
+    except ValueError:
+        return None
+
+
+def _is_nested(core: bytes, damaged: int, at: int, stop: int) -> bool:
+    """Tell whether an object around the one at *at* goes on behind it."""
+    if not _GOES_ON.match(core, stop):
+        return False
+    # Without any of an object before it, that is what another program put between records. A copy of what
+    # stands before would make a line of many nested records cost the square of its length.
+    return (
+        core.find(b"{", damaged, at) >= 0
+        or core.find(b'"', damaged, at) >= 0
+        or core.startswith(LEGACY_BEGINNINGS, at)
+    )

@@ -1,0 +1,172 @@
+"""
+One page of published counters: 4 KiB of 64-bit words that its owner's process maps.
+
+The owner alone writes the totals, a resetter alone the baselines: it fills the bank that is not
+in use and then raises the number of resets, whose parity names the bank in use. So a resetter
+that is killed changes nothing, and no increment is ever lost. The owner holds a flock on its page
+for as long as it lives; whoever gets one finds the owner dead.
+"""
+
+import mmap
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Final, Self
+
+from papyra.metrics.names import NAMES
+from papyra.system.descriptors import LockedDescriptors
+from papyra.system.forks import forget_in_child
+from papyra.system.locks import LOCK_SHARED, try_lock
+
+#: Bytes of a page.
+SIZE: Final = 4096
+_MAGIC: Final = int.from_bytes(b"papyra\x00\x01", "little")
+_COUNT: Final = len(NAMES)
+# Where things stand in the page, in words.
+_AT_MAGIC: Final = 0
+_AT_RESETS: Final = 1
+_AT_TOTALS: Final = 8
+#: Each bank: the baseline, and then the time of its reset in nanoseconds since the epoch.
+_AT_BANKS: Final = (32, 64)
+
+
+#: One more than a word holds; a time before 1970 is kept as this much more than it is.
+_WORD: Final = 1 << 64
+
+
+def _signed(word: int) -> int:
+    return word - _WORD if word >= _WORD // 2 else word
+
+
+class Page:
+    """
+    A mapped page: a book that its owner counts in, and that others read and reset.
+
+    Attributes:
+        cells: The totals. A store of one word is seen whole or not at all by other processes,
+            which goes for no other way of writing to a map from Python.
+    """
+
+    def __init__(self, descriptor: int, *, writable: bool) -> None:
+        access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
+        # The map duplicates the descriptor, and with it keeps the owner's flock.
+        self._map = mmap.mmap(descriptor, SIZE, access=access)
+        self._bytes = memoryview(self._map)
+        self._words = self._bytes.cast("Q")
+        self.cells: list[int] | memoryview[int] = self._words[_AT_TOTALS : _AT_TOTALS + _COUNT]
+
+    @property
+    def shown(self) -> bool:
+        """Whether its owner counts in it: others pass over a page that was never finished."""
+        return self._words[_AT_MAGIC] == _MAGIC
+
+    def take_over(self, totals: list[int], baseline: list[int], since: float) -> Self:
+        """Take over the counts of another book; the page is new."""
+        for index, total in enumerate(totals):
+            self.cells[index] = total
+        self._fill(_AT_BANKS[0], baseline, since)
+        return self
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        words = self._words
+        while True:
+            resets = words[_AT_RESETS]
+            bank = _AT_BANKS[resets % 2]
+            *baseline, since = words[bank : bank + _COUNT + 1].tolist()
+            totals = list(self.cells)
+            if words[_AT_RESETS] == resets:  # else a reset came between
+                return totals, baseline, _signed(since) / 1e9
+
+    @property
+    def resets(self) -> int:
+        """How often a baseline was replaced."""
+        return self._words[_AT_RESETS]
+
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        totals, baseline, _ = self.read()
+        self._fill(_AT_BANKS[(self._words[_AT_RESETS] + 1) % 2], totals, now)
+        return [new - old for new, old in zip(totals, baseline, strict=True)]
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        self._words[_AT_RESETS] += 1
+
+    def take_back_interval(self) -> None:
+        """Put the baseline before the last one in use again."""
+        self._words[_AT_RESETS] += 1
+
+    def _fill(self, bank: int, baseline: list[int], since: float) -> None:
+        for index, base in enumerate(baseline):
+            self._words[bank + index] = base
+        self._words[bank + _COUNT] = int(since * 1e9) % _WORD
+
+    def release(self) -> None:
+        """Unmap the page, which tells everybody that its owner is gone."""
+        if isinstance(self.cells, memoryview):
+            self.cells.release()
+        self._words.release()
+        self._bytes.release()
+        self._map.close()
+
+
+class OwnPage(Page):
+    """
+    The page of one open store object.
+
+    Attributes:
+        directory: Where it is published.
+        name: Of its file there.
+        timeout: Seconds that a reset waits for others.
+    """
+
+    def __init__(
+        self,
+        descriptor: int,
+        directory: str,
+        name: str,
+        *,
+        timeout: float,
+        lock: Callable[[], AbstractContextManager[object]],
+    ) -> None:
+        super().__init__(descriptor, writable=True)
+        self.directory = directory
+        self.name = name
+        self.timeout = timeout
+        self._lock = lock
+        forget_in_child(self)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its file is gone: no other process sees what is counted in it."""
+        try:
+            os.stat(os.path.join(self.directory, self.name))
+        except (FileNotFoundError, NotADirectoryError):
+            return True
+        except OSError:  # this user may not look there
+            return False
+        return False
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Keep everybody else who may reset the page out."""
+        return self._lock()
+
+    def show(self) -> None:
+        """Let others see the page; once more does no harm."""
+        self._words[_AT_MAGIC] = _MAGIC
+
+    def _after_fork(self) -> None:
+        # The parent's flock lives as long as any copy of its descriptor.
+        self.release()
+
+
+def open_page(path: str, *, writable: bool) -> tuple[Page | None, bool]:
+    """Return the page at *path*, None if it was never finished, and whether its owner lives."""
+    with LockedDescriptors() as opened:
+        descriptor = opened.open(path, os.O_RDWR if writable else os.O_RDONLY)
+        alive = not try_lock(descriptor, LOCK_SHARED)
+        page = None
+        if os.fstat(descriptor).st_size == SIZE:
+            page = Page(descriptor, writable=writable)
+        return page if page is not None and page.shown else None, alive

@@ -1,0 +1,331 @@
+"""
+The ten counters of one store object, exact under threads, finalizers and signals.
+
+Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read
+the totals, never see a fall; OpenTelemetry would report one as a negative delta.
+"""
+
+import json
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import repeat
+from threading import RLock, get_ident
+from typing import Any, Final, Protocol, TypeVar
+
+from papyra.errors import StoreBusyError
+from papyra.metrics.names import NAMES, CounterName, checked, misnamed, whole
+from papyra.metrics.storage import Book, BookMaker, LocalBook
+from papyra.system.forks import forget_in_child
+
+_Result = TypeVar("_Result")
+
+#: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
+RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
+_INDEX: Final = {name: index for index, name in enumerate(NAMES)}
+#: Where `records_written` is among the totals.
+WRITTEN: Final = _INDEX["records_written"]
+_WRITE_ERRORS: Final = _INDEX["write_errors"]
+
+
+#: For the acquire of a lock that is not waited for.
+_AT_ONCE: Final = False
+#: Times that the totals are looked at without the lock.
+_MOST_LOOKS: Final = 1000
+
+
+class WriteCall(Protocol):
+    """What the counting knows of a write call: whether its outcome has been counted."""
+
+    done: bool
+
+
+class PersistenceMetrics:
+    """
+    Ten counters of one store; safe to use from any thread, finalizer and signal handler.
+
+    One that interrupts a look at the counters, in the same thread, is never lost: what it counts waits
+    until that look has ended, and is in what it sees itself.
+
+    Args:
+        unsupported: Names of the counters that this kind of store never moves.
+
+    Attributes:
+        supported: The names of the others, in the specification's order.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_book",
+        "_cells",
+        "_counts_written",
+        "_holder",
+        "_is_held_here",
+        "_late",
+        "_lock",
+        "_moves",
+        "_tries",
+        "_unsupported",
+        "supported",
+    )
+
+    def __init__(self, *, unsupported: Iterable[str] = ()) -> None:
+        self._unsupported = checked(unsupported, "unsupported")
+        self.supported: tuple[str, ...] = tuple(
+            name for name in NAMES if name not in self._unsupported
+        )
+        # Asked at each append.
+        self._counts_written = NAMES[WRITTEN] not in self._unsupported
+        # Its holder takes no other lock itself. A finalizer may run there in its thread, which the lock lets
+        # in again; counting and `totals` do not wait for it, since what runs there may wait for their callers.
+        self._new_lock()
+        # The thread that looks at them.
+        self._holder = 0
+        # Counts that are not in the cells yet: a count never waits.
+        self._late: deque[tuple[int, int]] = deque()
+        # Odd while a late count is on its way into the cells.
+        self._moves = 0
+        self._keep(LocalBook())
+        forget_in_child(self)
+
+    @property
+    def since(self) -> float:
+        """The time of the last reset, else of opening, in seconds since the epoch."""
+        return self._alone(self._read)[2]
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Make a copy, or what is unpickled, count from zero: no event is counted in two places."""
+        return partial(PersistenceMetrics, unsupported=tuple(self._unsupported)), ()
+
+    def increment(self, name: CounterName, n: int = 1) -> None:
+        """
+        Raise the counter *name* by *n*; a counter that is not supported stays at 0.
+
+        Raises:
+            ValueError: for a name that is not one of the ten, or a negative *n*.
+            TypeError: if *name* is not a string, or *n* not an integer; a bool is refused, too.
+        """
+        if type(n) is not int:
+            n = whole(n)
+        try:
+            index = _INDEX.get(name)
+        except TypeError:  # it has no hash
+            index = None
+        if index is None:
+            raise misnamed(name)
+        if n < 0:
+            raise ValueError(f"{name} cannot rise by {n}: a total never falls")
+        if name in self._unsupported:
+            return
+        # Not waited for: its holder may wait for what this call interrupted.
+        self._late.append((index, n))
+        self._take_in()
+
+    def snapshot(self) -> dict[str, int]:
+        """Return each counter's rise since the last reset: a fresh dict, always of all ten."""
+        totals, baseline, _ = self._alone(self._read)
+        return {
+            name: total - base for name, total, base in zip(NAMES, totals, baseline, strict=True)
+        }
+
+    def totals(self) -> dict[str, int]:
+        """
+        Return each counter's rise since the store object was made; a reset changes nothing.
+
+        This is what exporters read: `snapshot` falls at a reset, and what was counted between
+        the exporter's last look and the reset would be lost.
+        """
+        return dict(zip(NAMES, self._amounts(), strict=True))
+
+    def _amounts(self) -> list[int]:
+        """
+        Return the totals in the order of `COUNTERS`, without waiting for a look at the counters.
+
+        An exporter holds its own lock while it asks. A finalizer may need that lock in a thread that
+        looks at the counters, and both would wait for each other.
+        """
+        for _ in range(_MOST_LOOKS):
+            moves, cells = self._moves, self._cells
+            try:
+                amounts, late = list(cells), self._late.copy()
+            except ValueError:
+                if cells is self._cells:
+                    raise
+                continue  # they were published, or closed, meanwhile
+            # What this very thread interrupted does not go on before this returns.
+            if (not moves % 2 and moves == self._moves) or self._is_held_here():
+                break
+        else:  # without a GIL, another thread may be stopped on the way
+            return self._alone(self._read)[0]
+        for index, n in late:
+            amounts[index] += n
+        return amounts
+
+    def reset(self) -> dict[str, int]:
+        """
+        Start a new interval and return the counts of the one that ends.
+
+        One lock covers both, so an increment of another thread falls into exactly one
+        interval, and the intervals and the last snapshot add up to `totals`. If it is interrupted,
+        nothing was reset, or a note of the exception tells the interval.
+
+        Raises:
+            StoreLockedError, StoreIOError: if other processes see the counters, and one of them
+                resets them for too long, or the system refuses; nothing was reset then.
+            StoreBusyError: if it interrupts another look at them in this very thread; nothing
+                was reset then.
+        """
+        me = get_ident()
+        if self._holder == me:
+            raise StoreBusyError("the counters")
+        counts: dict[str, int] = {}
+        notes: list[str] = []
+        done = False
+        try:
+            while not done:
+                book = self._book
+                with book.resetting(), self._lock:
+                    try:
+                        self._holder = me
+                        if book is self._book:  # else it was published, or closed, meanwhile
+                            self._take_in_late()
+                            interval = book.begin_interval(time.time())
+                            counts = dict(zip(NAMES, interval, strict=True))
+                            notes = [RESET_DONE + json.dumps(counts)]
+                            # Between these two no signal is delivered.
+                            book.end_interval()
+                            done = True
+                    finally:
+                        self._holder = 0
+            self._take_in()
+        except BaseException as error:
+            if done:
+                # No call here: a second interrupt would leave the interval in neither.
+                try:  # noqa: SIM105  suppress would be a call
+                    notes += error.__notes__
+                except AttributeError:
+                    pass
+                error.__notes__ = notes
+            raise
+        return counts
+
+    def _take_in(self) -> None:
+        """Take in what is late, unless the lock is held: its holder does it once it is free."""
+        while self._late:
+            held = False
+            try:
+                # No call of Python's: no interrupt comes between getting the lock and noting it.
+                for held in self._tries:  # noqa: B007  it is what is noted
+                    break
+                if not held or self._holder:
+                    return
+                try:
+                    self._holder = get_ident()
+                    self._take_in_late()
+                finally:
+                    self._holder = 0
+            finally:
+                if held:
+                    self._lock.release()
+
+    def _alone(self, do: Callable[[], _Result]) -> _Result:
+        """Return what *do* returns; what is counted meanwhile is put down as late."""
+        me = get_ident()
+        with self._lock:
+            interrupted = self._holder
+            try:
+                self._holder = me
+                if not interrupted:
+                    self._take_in_late()
+                result = do()
+                if not interrupted:
+                    self._take_in_late()
+            finally:
+                self._holder = interrupted
+        if self._late:
+            self._take_in()
+        return result
+
+    def _take_in_late(self) -> None:
+        late = self._late
+        while late:
+            index, n = late[0]
+            # No call between these: an interrupt strikes before all or after all.
+            self._moves |= 1
+            self._cells[index] += n
+            del late[0]
+            self._moves += 1
+
+    def _read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        totals, baseline, since = self._book.read()
+        for index, n in self._late.copy():
+            totals[index] += n
+        return totals, baseline, since
+
+    def _settle_written(self, stored: int) -> None:
+        """
+        Set `records_written` to what the store says it stored; repeating it does no harm.
+
+        It takes no lock: nobody else writes this total, and whoever moves the book holds the lock
+        of the store's commit queue, as the caller of this does.
+        """
+        if self._counts_written:
+            self._cells[WRITTEN] = stored
+
+    def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
+        """Count each call that is not done as one write error and as done, both at once."""
+        self._alone(partial(self._end, calls))
+
+    def _end(self, calls: Sequence[WriteCall]) -> None:
+        late = self._late
+        error = [(_WRITE_ERRORS, 1)] if NAMES[_WRITE_ERRORS] not in self._unsupported else []
+        for call in calls:
+            if not call.done:
+                # No call between these two, for the same reason.
+                late += error
+                call.done = True
+
+    def _new_lock(self) -> None:
+        self._lock = RLock()
+        # Each step tries to get it, and says whether it did.
+        self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
+        # Whether this very thread holds it: exact, also between getting it and noting the holder.
+        self._is_held_here: Callable[[], bool] = getattr(self._lock, "_is_owned")  # noqa: B009  typeshed does not have it
+
+    def _keep(self, book: Book) -> None:
+        self._book = book
+        self._cells = book.cells
+
+    def _move(self, make: BookMaker) -> None:
+        """Keep the counts in the book that *make* returns for them; nothing is lost meanwhile."""
+        self._alone(lambda: self._keep(make(*self._book.read())))
+
+    def _after_fork(self) -> None:
+        self._new_lock()
+        self._holder = 0
+        self._late = deque()
+        self._keep(LocalBook())
+
+
+class State(dict[object, Any]):
+    """
+    The state of an object with new counters, for a shallow copy.
+
+    A deep copy, or a pickle, is made with the object's own counters in their place again: so all references to
+    them become references to the same new ones, wherever in the object they are.
+    """
+
+    __slots__ = ("mine", "new")
+
+    mine: PersistenceMetrics
+    new: PersistenceMetrics
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return dict, (replaced(self, self.new, self.mine),)
+
+
+def replaced(state: dict[object, Any], old: object, new: object) -> dict[object, Any]:
+    """Return a copy of *state* with *new* wherever *old* is."""
+    return {name: new if value is old else value for name, value in state.items()}

@@ -1,0 +1,73 @@
+"""Where the ten totals of one store and their baseline are kept, as long as no other process sees them."""
+
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+from papyra.metrics.names import NAMES
+
+
+class Book(Protocol):
+    """Where the ten totals and their baseline are kept."""
+
+    #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
+    cells: "list[int] | memoryview[int]"
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset, all of one moment."""
+        ...
+
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        ...
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        ...
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Keep out every other process that may reset this book."""
+        ...
+
+
+class LocalBook:
+    """A book that other processes do not see."""
+
+    def __init__(
+        self,
+        totals: Iterable[int] = (0,) * len(NAMES),
+        baseline: Iterable[int] = (0,) * len(NAMES),
+        since: float | None = None,
+    ) -> None:
+        self.cells: list[int] | memoryview[int] = list(totals)
+        self._baseline = list(baseline)
+        self._since = time.time() if since is None else since
+        self._next = self._baseline, self._since
+
+    def read(self) -> tuple[list[int], list[int], float]:
+        """Return totals, baseline and the time of the last reset."""
+        return list(self.cells), self._baseline, self._since
+
+    def begin_interval(self, now: float) -> list[int]:
+        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        totals = list(self.cells)
+        interval = [new - old for new, old in zip(totals, self._baseline, strict=True)]
+        self._next = totals, now
+        return interval
+
+    def end_interval(self) -> None:
+        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        self._baseline, self._since = self._next
+
+    def resetting(self) -> AbstractContextManager[object]:
+        """Return nothing to wait for: the lock of `PersistenceMetrics` is enough."""
+        return nullcontext()
+
+
+class BookMaker(Protocol):
+    """A book made from the state of another."""
+
+    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> Book:
+        """Return a book with these totals, this baseline and this time of the last reset."""
+        ...

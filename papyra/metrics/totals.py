@@ -1,0 +1,41 @@
+"""The counts of several store objects taken together."""
+
+from papyra.metrics.names import NAMES
+
+
+class Tally:
+    """
+    The counts of several store objects taken together.
+
+    Attributes:
+        amounts: What was counted since each was opened, in the order of `papyra.COUNTERS`.
+        baseline: What of that was counted before the last resets, by name too.
+        since: The earliest last reset, or opening, in seconds since the epoch.
+        live: Store objects that are open now, and counted.
+        exited: Store objects that were closed, or whose process is gone.
+        unpublished: Store objects that append, but whose counts could not be published; they are
+            not in the sums.
+    """
+
+    def __init__(self) -> None:
+        self.amounts: list[int] = [0] * len(NAMES)
+        self.baseline: list[int] = [0] * len(NAMES)
+        self.since: float = float("inf")
+        self.live = 0
+        self.exited = 0
+        self.unpublished = 0
+
+    def add(self, amounts: list[int], baseline: list[int], since: float) -> None:
+        """Add the counts of one book."""
+        self.amounts = [a + b for a, b in zip(self.amounts, amounts, strict=True)]
+        self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
+        self.since = min(self.since, since)
+
+    def totals(self) -> dict[str, int]:
+        """Return what each counter came to since each store object was opened; a reset changes nothing."""
+        return dict(zip(NAMES, self.amounts, strict=True))
+
+    def snapshot(self) -> dict[str, int]:
+        """Return each counter's rise since the last reset."""
+        pairs = zip(NAMES, self.amounts, self.baseline, strict=True)
+        return {name: total - base for name, total, base in pairs}

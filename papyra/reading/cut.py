@@ -1,0 +1,54 @@
+"""
+The oldest record that the retention keeps.
+
+Where that depends on what follows a record, one look from the newest record on finds it.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from papyra.reading.findings import Findings
+from papyra.reading.scanner import Found, Lines, intact
+from papyra.reading.seen_ids import Seen
+from papyra.record import Record
+from papyra.retention import Retention
+
+BEGINNING: Final = Found(("", 0), 0, 0, Record("cut", timestamp=0))
+
+
+def find_cut(
+    lines: Lines, new_seen: Callable[[], Seen], retention: Retention, now: float, findings: Findings
+) -> Found | None:
+    """
+    Return the oldest record that stays; None if none does, BEGINNING if nothing is cut off.
+
+    The damage from there on is added to *findings*.
+    """
+    if not retention.counts:
+        return BEGINNING
+    admission = retention.from_newest(now)
+    cut = None
+    if not admission.full:
+        for found in intact(
+            lines(newest_first=True),
+            findings,
+            newest_first=True,
+            places_only=True,
+            seen=new_seen(),
+        ):
+            if admission.admit(found.record.timestamp, found.weight):
+                cut = found
+            if admission.full:
+                return cut
+        return BEGINNING
+    return cut
+
+
+def is_same_line(one: Found, other: Found) -> bool:
+    """Tell whether both are one line; by its outside, since data with NaN equals nothing."""
+    mine, its = one.record, other.record
+    return one[:3] == other[:3] and (mine.id, mine.kind, mine.timestamp) == (
+        its.id,
+        its.kind,
+        its.timestamp,
+    )

@@ -1,0 +1,171 @@
+"""Which lines a compaction or recovery keeps, quarantines or drops."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import takewhile
+from typing import Final, NamedTuple, Protocol
+
+from papyra.errors import PapyraError
+from papyra.reading.cut import BEGINNING, find_cut, is_same_line
+from papyra.reading.dropped import Dropped
+from papyra.reading.findings import Findings
+from papyra.reading.last_copies import Repeats
+from papyra.reading.scanner import DUPLICATE, Found, Line, Lines, anomaly_at, intact, pieces_of
+from papyra.reading.seen_ids import Seen
+from papyra.record import Record
+from papyra.reports import Anomaly, Place
+from papyra.retention import Retention
+
+_KEEP_ALL: Final = Retention()
+
+
+def count_records(lines: Iterable[Line], seen: Seen) -> dict[str, Dropped]:
+    """Return what is known of the intact records in *lines*, by the source that they stand in."""
+    counted: dict[str, Dropped] = {}
+    for found in intact(lines, Findings(), places_only=True, seen=seen):
+        counted.setdefault(found.place[0], Dropped()).add(found.record, found.size)
+    return counted
+
+
+class Part(NamedTuple):
+    """
+    The bytes *start* to *stop* of a line, and why they go: kept, if there is no anomaly.
+
+    What no part of a line covers is dropped for good.
+    """
+
+    start: int
+    stop: int
+    anomaly: Anomaly | None
+
+
+class Judge(Protocol):
+    """
+    What a store's `_rewrite` asks.
+
+    It calls `begin` once nobody else can rewrite the store, then shows every line, oldest first,
+    calls `finish` for each source before it replaces it, and keeps, quarantines or drops the parts
+    as it was told. A part that is kept goes into the new store byte for byte, and on a line of
+    its own.
+    """
+
+    def begin(self, lines: Lines, /) -> None:
+        """Say that nobody else rewrites the store, and which *lines* will be shown."""
+
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+        """Return the parts of *line*, in order; of a line too long to be held, its length."""
+        ...
+
+    def finish(self, source: str, /) -> None:
+        """
+        Say that all lines of *source* were shown.
+
+        Raises:
+            PapyraError: if they were not those that the verdicts were made for.
+        """
+
+
+class Sorter:
+    """
+    The judge of a recovery (without retention) and of a compaction (with it).
+
+    Args:
+        retention: What stays of the records.
+        now: The time by which they are judged.
+        new_seen: The store's `_new_seen_ids`.
+        may_repeat: Whether records may be repeated: a look before found some, or there was no look.
+
+    Attributes:
+        kept: Records that stay.
+        dropped: What is known of the records outside the retention.
+        findings: The damage, which goes to the quarantine.
+    """
+
+    def __init__(
+        self,
+        retention: Retention | None,
+        now: float,
+        new_seen: Callable[[], Seen],
+        *,
+        may_repeat: bool = True,
+    ) -> None:
+        self.kept: int = 0
+        self.dropped: Dropped = Dropped()
+        self.findings: Findings = Findings()
+        self._retention = _KEEP_ALL if retention is None else retention
+        self._now = now
+        self._new_seen = new_seen
+        self._seen = new_seen()
+        self._may_repeat = may_repeat
+        self._repeats = Repeats()
+        self._cut: Found | None = None
+        self._newer: Collection[str] = ()
+        self._reached = False
+
+    def begin(self, lines: Lines, /) -> None:
+        """
+        Find the oldest record that stays, and the last copies of those that are repeated.
+
+        Of sources newer than that of the oldest one, all records stay.
+        """
+        sources: dict[str, None] = {}  # newest first
+
+        def noted(*, newest_first: bool) -> Iterator[Line]:
+            for line in lines(newest_first=newest_first):
+                sources[line[0][0]] = None
+                yield line
+
+        damage = Findings()
+        self._cut = find_cut(noted, self._new_seen, self._retention, self._now, damage)
+        self._reached = self._cut is BEGINNING
+        if self._cut is not None:
+            at = self._cut.place[0]
+            # Known by name: the cut's own may be dropped by a rotation before it is shown.
+            self._newer = set(takewhile(lambda source: source != at, sources))
+        # The look for the cut has met every repeat of what stays.
+        if self._cut is not None and (
+            damage.duplicates if self._retention.counts else self._may_repeat
+        ):
+            self._repeats.look(lines)
+
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+        """Return the parts of *line*."""
+        pieces = pieces_of(line)
+        if isinstance(line, bytes) and not pieces:
+            return (Part(0, len(line), None),)  # blank
+        parts = []
+        for piece in pieces:
+            content = piece.content
+            if isinstance(content, Record):
+                found = Found(place, piece.start, piece.stop - piece.start, content)
+                is_last = self._repeats.is_last(place[0], content.id)
+                if not self._stays(found):
+                    self.dropped.add(content, found.size)
+                    continue
+                if self._seen.add(content, line) if is_last is None else is_last:
+                    self.kept += 1
+                    parts.append(Part(piece.start, piece.stop, None))
+                    continue
+                content = DUPLICATE
+            anomaly = anomaly_at(place, piece, content)
+            self.findings.add(anomaly)
+            parts.append(Part(piece.start, piece.stop, anomaly))
+        return parts
+
+    def _stays(self, found: Found) -> bool:
+        if not self._reached and self._cut is not None:
+            self._reached = found.place[0] in self._newer or is_same_line(found, self._cut)
+        return self._reached and self._retention.is_young(found.record.timestamp, self._now)
+
+    def finish(self, source: str, /) -> None:
+        """
+        Say that all lines of *source* were shown.
+
+        Raises:
+            PapyraError: if the oldest record to be kept was not among them, or a copy that was
+                counted on when other copies were taken for duplicates.
+        """
+        is_cut_lost = self._cut is not None and not self._reached and source == self._cut.place[0]
+        if is_cut_lost or not self._repeats.is_as_expected(source):
+            raise PapyraError(
+                f"{source}: another program changed the store meanwhile; it was left as it is; try again"
+            )

@@ -1,0 +1,181 @@
+"""Copying one store into another, line by line, as often as it takes."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from typing import Final, Protocol
+
+from papyra.backend import PersistenceBackend
+from papyra.errors import UnsupportedError
+from papyra.reading.findings import Findings
+from papyra.reading.fingerprints import fingerprint
+from papyra.reading.scanner import Line, intact
+from papyra.reading.sealing import SEALED, Sealer
+from papyra.reading.seen_ids import Seen, number_in
+from papyra.record import Record
+from papyra.reports import ImportReport
+
+#: Lines and bytes that are written in one batch.
+_LINES: Final = 1000
+_BYTES: Final = 1024 * 1024
+
+
+class Progress(Protocol):
+    """What is told after each batch."""
+
+    def __call__(self, read: int, copied: int, /) -> None:
+        """Take how many records were read, and copied, so far."""
+        ...
+
+
+def import_store(
+    source: PersistenceBackend,
+    destination: PersistenceBackend,
+    *,
+    dry_run: bool = False,
+    seal: bool = False,
+    progress: Progress | None = None,
+) -> ImportReport:
+    """
+    Copy the records of *source* that *destination* does not hold, their lines as they are.
+
+    The order is kept, and ids and checksums are those of the source. What is there already is
+    passed over, so an import that was interrupted is finished by doing it again. Records without
+    an id (0.3.0's) are known by their contents; of equal ones as many are copied as are missing.
+    Damage is reported and not copied. In the source this counts as one read, in the destination
+    as writes, a batch each.
+
+    Programs may append to both meanwhile; what comes into the source after the start is left for
+    the next time. To know what is there takes a hundred bytes of memory for each record without
+    an id in the destination, and almost none for the others.
+
+    Args:
+        source: Nothing in it is changed.
+        destination: Compactions, recoveries and other imports there wait until this one is done.
+        seal: Also take in lines that other tools wrote: JSON objects with a string kind, a finite
+            timestamp and neither _id nor _crc. In the destination each gets an id and a checksum.
+            Repeated, they are known by their contents: of equal ones as many are copied as are
+            missing. What `append` would refuse, and an object with two equal keys, is still damage;
+            the finding says why.
+        dry_run: Only report what would be copied; change nothing.
+        progress: Called after each batch.
+
+    Raises:
+        NotAStoreError: if *source* is not a papyra store; not with *seal*.
+        UnsupportedError: if both are one store.
+        StoreLockedError: if another import, a compaction or a recovery is under way there.
+        StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
+    """
+    if destination._is_same(source):
+        raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
+    if not seal:
+        source._check_ours()
+    sealer = Sealer() if seal else None
+    findings = Findings()
+    alone = nullcontext(lambda: None) if dry_run else destination._maintained()
+    try:
+        with alone as check_alone:
+            copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
+            present = _Present(destination._lines(newest_first=False), sealer)
+            # No name holds the lines: what a failed import has read is counted when they are let go of.
+            for record, line in source._lines_of_records(findings, sealer):
+                copy.take(line, is_present=present.take(record))
+            copy.finish()
+    except BaseException as error:
+        # An interrupt may have skipped the block's exit, where that is a function of Python.
+        alone.__exit__(type(error), error, error.__traceback__)
+        raise
+    return ImportReport(
+        dry_run=dry_run,
+        read=copy.read,
+        copied=copy.copied,
+        present=copy.read - copy.copied,
+        anomalies=tuple(findings.listed),
+        found=findings.found,
+    )
+
+
+class _Present:
+    """
+    The records that a store holds, each of which is found once.
+
+    Args:
+        lines: The lines of the store.
+        sealer: What seals lines of the source, if anything does. It gives them new ids at every
+            import, so they are compared by contents with those that earlier imports sealed.
+    """
+
+    def __init__(self, lines: Iterable[Line], sealer: Sealer | None) -> None:
+        self._sealer = sealer
+        self._sealed: Counter[int] = Counter()
+        self._ids = Seen()
+        self._contents: Counter[int] = Counter()
+        for found in intact(lines, Findings(), places_only=True):
+            if found.record.id is None or number_in(found.record.id) is None:
+                self._contents[fingerprint(found.record)] += 1
+            else:
+                self._ids.add_id(found.record.id)
+                if sealer is not None and found.record.id.startswith(SEALED):
+                    self._sealed[fingerprint(found.record)] += 1
+
+    def take(self, record: Record) -> bool:
+        """Tell whether *record* is there; it is there no more after that, or there from now on."""
+        if self._sealer is not None and self._sealer.made(record):
+            return _taken(self._sealed, record)
+        if record.id is not None and number_in(record.id) is not None:
+            return not self._ids.add_id(record.id)
+        return _taken(self._contents, record)
+
+
+def _taken(contents: Counter[int], record: Record) -> bool:
+    """Take one like *record* out of *contents*; False if there is none."""
+    print_ = fingerprint(record)
+    if not contents[print_]:
+        return False
+    contents[print_] -= 1
+    return True
+
+
+class _Copy:
+    """
+    Lines on their way.
+
+    Attributes:
+        read: Records that were read.
+        copied: Those of them that were not there.
+    """
+
+    def __init__(
+        self,
+        destination: PersistenceBackend,
+        check_alone: Callable[[], None],
+        *,
+        dry_run: bool,
+        progress: Progress | None,
+    ) -> None:
+        self.read = self.copied = 0
+        self._destination = None if dry_run else destination
+        self._check_alone = check_alone
+        self._progress = progress
+        self._batch: list[bytes] = []
+        self._size = 0
+
+    def take(self, line: bytes, *, is_present: bool) -> None:
+        """Write *line* with the next batch, unless it is there."""
+        self.read += 1
+        if not is_present:
+            self._batch.append(line)
+            self._size += len(line)
+        if self._size >= _BYTES or len(self._batch) >= _LINES:
+            self.finish()
+
+    def finish(self) -> None:
+        """Write what waits."""
+        if self._batch:
+            if self._destination is not None:
+                self._check_alone()
+                self._destination._append_lines(self._batch)
+            self.copied += len(self._batch)
+            self._batch, self._size = [], 0
+        if self._progress is not None:
+            self._progress(self.read, self.copied)

@@ -1,0 +1,6 @@
+"""
+How do many write calls become one batch?
+
+Each call (`call`) lines up (`waiting_calls`) in the queue of its store (`group_commit`); the caller at its
+head writes for all that wait.
+"""

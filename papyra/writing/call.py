@@ -1,0 +1,152 @@
+"""What the commit queue handles: one write call, and the store that it is written to."""
+
+from collections import deque
+from collections.abc import Collection, Iterable, Sequence
+from threading import Lock
+from types import TracebackType
+from typing import Final, Protocol
+
+from papyra.metrics.persistence import PersistenceMetrics
+from papyra.reports import Anomaly
+from papyra.system.clock import monotonic
+
+#: The most that one batch takes; one call alone may be larger.
+_BATCH_CALLS: Final = 1024
+_BATCH_BYTES: Final = 1024 * 1024
+#: At most so many messages wait to be logged.
+_MOST_UNTOLD: Final = 100
+#: A deadline that leaves no time at all: see `MustWait`.
+NOW: Final = float("-inf")
+
+
+class MustWait(BaseException):
+    """
+    An append with the deadline `NOW` would have to wait, and has changed nothing.
+
+    It is no error, and no `Exception`: what was taken is left as it was, as at an interrupt.
+    """
+
+
+class Store(Protocol):
+    """What the queue needs of the store that it writes for."""
+
+    metrics: PersistenceMetrics
+    source: str
+    #: Records stored by this object; moved by `_append` in one assignment.
+    _stored: int
+    #: What is to be logged once no lock is held.
+    _untold: list[str]
+    _lock_timeout: float
+    _closed: bool
+
+    def _check_usable(self) -> None: ...
+
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]: ...
+
+    def _met(self, findings: Sequence[Anomaly]) -> None: ...
+
+
+class Call:
+    """
+    One write call on its way.
+
+    Args:
+        bodies: Its encoded records, at least one.
+        deadline: When it gives up waiting, as `time.monotonic` has it.
+
+    Attributes:
+        done: Its outcome stands and is counted, or it was cancelled.
+        error: Why it failed; None if it did not. One error may be that of many calls.
+        traceback: Where it was raised.
+        writer: The first half of its records' ids, once it is stored.
+        first: The number of its first record, likewise.
+        gate: What its caller waits at, if it does.
+        is_sealed: Its bodies are whole lines of another store, and stay as they are.
+        is_soon: No caller waits for it: the next leader writes it (see `append_soon`).
+    """
+
+    # Defaults of the class, which cost a call nothing: most are never set.
+    done = False
+    error: BaseException | None = None
+    traceback: TracebackType | None = None
+    writer = ""
+    first = 0
+    gate: "Lock | None" = None
+    is_sealed = False
+    is_soon = False
+
+    def __init__(self, bodies: Sequence[bytes], deadline: float) -> None:
+        self.bodies = bodies
+        self.deadline = deadline
+
+    @property
+    def size(self) -> int:
+        """Bytes of its encoded records."""
+        return sum(map(len, self.bodies))
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of its records, once it is stored."""
+        numbers = range(self.first, self.first + len(self.bodies))
+        return [f"{self.writer}-{number}" for number in numbers]
+
+    def fail(self, error: BaseException) -> None:
+        """Note why it failed, unless its outcome stands."""
+        if not self.done:
+            self.error, self.traceback = error, error.__traceback__
+
+
+def first_of(waiting: Iterable[Call], own: Collection[Call]) -> list[Call]:
+    """Return as many of the calls that wait as a batch holds."""
+    calls: list[Call] = []
+    size, now = 0, monotonic()
+    for call in waiting:
+        # A call that ran out of time is about to withdraw; it is not written any more.
+        if call.done or (call.deadline < now and call not in own):
+            continue
+        if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
+            break
+        calls.append(call)
+        size += call.size
+    return calls
+
+
+def soon_of(waiting: Iterable[Call]) -> list[Call]:
+    """Return those of the calls that wait without a caller, and have no outcome yet."""
+    return [call for call in waiting if call.is_soon and not call.done]
+
+
+def note_lost(store: Store, number: int, error: BaseException) -> None:
+    """Have it logged that records of `append_soon` are not stored: their callers have gone on."""
+    untold = store._untold
+    if len(untold) >= _MOST_UNTOLD:  # a closed store may be given any number of them
+        return
+    what = "a record" if number == 1 else f"{number} records"
+    more = "; more of them are in write_errors alone" if len(untold) == _MOST_UNTOLD - 1 else ""
+    untold.append(
+        f"{store.source}: {what} given to append_soon() could not be stored: {error}{more}"
+    )
+
+
+def wake(call: Call) -> None:
+    """Let *call*'s caller go on; once more does no harm."""
+    gate = call.gate
+    if gate is None or not gate.locked():
+        return
+    try:
+        gate.release()
+    except RuntimeError:  # somebody else woke it between the two
+        return
+
+
+# Loops within a `with` are functions of their own. Python 3.12 and 3.13 guard no jump back that hangs
+# on a condition: an interrupt there would leave the lock locked.
+def drop_done(pending: deque[Call]) -> None:
+    """Let go of the first calls as long as their outcomes stand."""
+    while pending and pending[0].done:
+        pending.popleft()
+
+
+def missing(calls: Iterable[Call], present: Collection[Call]) -> list[Call]:
+    """Return those of the *calls* without an outcome that are not *present*."""
+    return [call for call in calls if not call.done and call not in present]

@@ -1,0 +1,366 @@
+"""
+The queue that every write call of a store passes.
+
+Whoever finds the store free leads: takes what waits as one batch, numbers it, has it written once,
+and tells every call in it what became of it. So a hundred threads cost one fdatasync, and a
+lone caller little more than two locks.
+
+An interrupt (Ctrl-C, or whatever a signal's handler raises) may strike between any two calls.
+Three rules make the outcome exact all the same:
+
+- What became of a batch is asked of the store, whose number of stored records moves in one
+  assignment; nothing is concluded from the exception.
+- A call leaves the queue only after its outcome stands, so a batch that was rolled back is
+  still in its place. Settling can be repeated, and whoever leads next does what was left.
+- Nobody depends on being woken: who waits looks again now and then. A wake-up that an
+  interrupt swallowed costs a twentieth of a second, not a hang.
+
+A finalizer, a weak reference callback or a signal's handler may call the store from within one of its own
+calls, in the same thread. Both locks let their own thread in again, and note who holds them with no
+byte code in between at which such a thing could begin. A call that finds its own thread there is refused
+at once: it would wait for itself, or for another leader, who waits for the door.
+"""
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from itertools import repeat
+from threading import Lock, RLock, get_ident
+from typing import Final, TypeVar
+
+from papyra.errors import StoreBusyError, StoreLockedError
+from papyra.format.codec import seal
+from papyra.reports import Anomaly
+from papyra.system.clock import monotonic
+from papyra.writing.call import NOW, Call, MustWait, Store, note_lost, soon_of, wake
+from papyra.writing.waiting_calls import NOBODY, WaitingCalls
+
+#: Seconds after which a waiting caller looks again, woken or not.
+_LOOK_AGAIN: Final = 0.05
+#: For the acquire of a lock that is not waited for.
+_AT_ONCE: Final = False
+#: Seconds that a look after the whole store waits for a leader, however short the lock_timeout is.
+_LEAST_PATIENCE: Final = 1.0
+_Result = TypeVar("_Result")
+
+
+class CommitQueue(WaitingCalls):
+    """
+    The write calls of one store object, in order.
+
+    The store is passed in and not kept: it holds the queue, and a cycle would leave a dropped
+    store to the garbage collector.
+
+    Attributes:
+        writer: The first half of the ids that are given here: 64 random bits. A store whose last
+            batch may yet be stored by another process takes another, since its numbers come again. One
+            that takes another and stores nothing is given the batch again, numbered anew.
+        leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
+    """
+
+    __slots__ = ("_before", "_error", "_lock", "_tries", "leader", "writer")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writer: str = os.urandom(8).hex()
+        # Held by the leader.
+        self._lock = RLock()
+        # Each step tries to get it, and says whether it did.
+        self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
+        self.leader: int = NOBODY
+        # How many records stood before the batch that was taken last; why it failed.
+        self._before = 0
+        self._error: Exception | None = None
+
+    def commit(self, store: Store, call: Call) -> None:
+        """
+        Have *call* written, alone or with others; return when it is stored.
+
+        Raises:
+            StoreLockedError: when its deadline passed before it could be written.
+            StoreBusyError: if this very thread is in the middle of such a call.
+            Exception: whatever the store could not write it for; it is counted by then.
+        """
+        me = get_ident()
+        held = False
+        findings: Sequence[Anomaly] = ()
+        try:
+            if not (self._pending or self.leader):
+                try:
+                    # No call of Python's: no interrupt comes between getting the lock and noting it. It does
+                    # not wait: another thread may have got it just now, and keep it beyond the deadline.
+                    for held in self._tries:  # noqa: B007  it is what is noted
+                        break
+                    if held:  # it need not line up: two locks and a look cheaper
+                        self.leader = me
+                        findings = self._lead(store, (), (call,), call.deadline)
+                finally:
+                    if held:
+                        self.leader = NOBODY
+                        self._lock.release()
+            if not held:
+                self.refuse_reentry(store)
+                self._pending.append(call)
+                self._see_through(store, call, (call,))
+            elif self._pending or findings or store._untold:
+                self._follow_up(store, findings)
+        except BaseException as interrupt:
+            self._give_up(store, call, interrupt)
+            raise
+        if call.error is not None:
+            raise call.error.with_traceback(call.traceback)
+
+    def commit_all(self, store: Store, calls: Sequence[Call]) -> None:
+        """
+        Have the *calls* of many callers written; return when the outcome of each stands.
+
+        An interrupt ends it and fails one call. Repeated with the same calls, it sees to the rest.
+        """
+        own = set(calls)
+        self._line_up(calls)
+        for call in calls:
+            if call.done:
+                continue
+            try:
+                self._see_through(store, call, own)
+            except BaseException as interrupt:
+                self._give_up(store, call, interrupt)
+                raise
+
+    def commit_soon(self, store: Store) -> None:
+        """
+        Have all calls written that wait without a caller; the outcome of each stands then.
+
+        An interrupt leaves them where they are.
+        """
+        calls = self.soon
+        deadline = monotonic() + store._lock_timeout
+        for call in calls:
+            call.deadline = deadline
+        own = set(calls)
+        for call in calls:
+            self._see_through(store, call, own)
+
+    def commit_now(self, store: Store, call: Call) -> bool:
+        """
+        Have *call* written if that takes no waiting; if it does, return False: nothing was done.
+
+        Raises:
+            StoreBusyError: if this very thread is in the middle of such a call.
+            Exception: whatever the store could not write it for; it is counted by then.
+        """
+        me = get_ident()
+        held = False
+        try:
+            if self._pending or self.leader:
+                self.refuse_reentry(store)
+                return False
+            try:
+                [held] = map(self._lock.acquire, (False,))  # as in `commit`
+                if not held or self._pending:
+                    return False
+                self.leader = me
+                findings = self._lead(store, (), (call,), NOW)
+            finally:
+                if held:
+                    self.leader = NOBODY
+                    self._lock.release()
+            if self._pending or findings or store._untold:
+                self._follow_up(store, findings)
+        except MustWait:
+            self._follow_up(store, ())
+            return False
+        except BaseException as interrupt:
+            self._give_up(store, call, interrupt)
+            raise
+        if call.error is not None:
+            raise call.error.with_traceback(call.traceback)
+        return True
+
+    def alone(self, store: Store, do: Callable[[], _Result]) -> _Result:
+        """
+        Return what *do* returns, with all batches kept out; what became of the last one stands.
+
+        Raises:
+            StoreBusyError: if this very thread is in the middle of a call; *do* is not called then.
+            StoreLockedError: if another thread leads for longer than the store's lock_timeout, and for longer
+                than a second; *do* is not called then. At the end of a program Python may have stopped that
+                thread for good.
+        """
+        self.refuse_reentry(store)
+        me = get_ident()
+        held = False
+        try:
+            patience = max(store._lock_timeout, _LEAST_PATIENCE)
+            [held] = map(self._lock.acquire, (True,), (patience,))  # as in `commit`
+            if not held:
+                raise StoreLockedError(store.source, patience, "another thread")
+            self.leader = me
+            if self._taken:
+                self._settle_left(store)
+            return do()
+        finally:
+            if held:
+                self.leader = NOBODY
+                self._lock.release()
+
+    def refuse_reentry(self, store: Store) -> None:
+        """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""
+        if get_ident() in {self.leader, self._at_door} or store.metrics._is_held_here():
+            raise StoreBusyError(store.source)
+
+    def blame(self, error: Exception) -> None:
+        """Let *error* be what the batch that is taken failed for, if it was not stored."""
+        self._error = error
+
+    def _see_through(self, store: Store, call: Call, own: Collection[Call]) -> None:
+        """Lead or wait until the outcome of *call* stands; *own* are all that this thread has."""
+        me = get_ident()
+        while not call.done:
+            if self.leader:
+                self._wait(store, call)
+                continue
+            held = False
+            findings: Sequence[Anomaly] = ()
+            patience = max(0.0, min(call.deadline - monotonic(), _LOOK_AGAIN))
+            try:
+                [held] = map(self._lock.acquire, (True,), (patience,))
+                if held:
+                    self.leader = me
+                    findings = () if call.done else self._lead(store, own)
+            except StoreLockedError as error:
+                self._give_up(store, call, error)
+            finally:
+                if held:
+                    self.leader = NOBODY
+                    self._lock.release()
+            if held:
+                self._follow_up(store, findings)
+            else:
+                self._wait(store, call)
+
+    def _follow_up(self, store: Store, findings: Sequence[Anomaly]) -> None:
+        """Do what is left to do once the lock is free again."""
+        if self._pending:
+            self._wake_next()
+        if findings or store._untold:
+            store._met(findings)
+
+    def _lead(
+        self,
+        store: Store,
+        own: Collection[Call],
+        lone: Sequence[Call] = (),
+        deadline: float | None = None,
+    ) -> Sequence[Anomaly]:
+        """
+        Write one batch and settle its calls; the leader's *own* may have to wait for the next.
+
+        A *lone* call that never lined up is a batch of its own.
+        """
+        if self._taken:  # an interrupt kept their leader from settling them
+            self._settle_left(store)
+        try:
+            if lone:
+                self._taken, self._before, self._error = lone, store._stored, None
+            else:
+                self._before, self._error = store._stored, None
+                self._take(own)
+            if not self._taken:
+                return ()  # they were settled just now
+            store._check_usable()
+            if deadline is None:
+                first = self._taken[0]
+                deadline = first.deadline
+                if first.is_soon:  # it has all the time, and those who lead for it do not
+                    deadline = min(call.deadline for call in (*self._taken, *own) if not call.done)
+            return self._write(store, deadline)
+        except Exception as error:
+            if not self._taken:
+                raise
+            self._error = error
+            if isinstance(error, StoreLockedError) and all(call.is_soon for call in self._taken):
+                raise  # they can wait, and the leader's own call, which is behind them, cannot
+        finally:
+            try:
+                self._settle(store)
+            except BaseException:
+                self._settle(store)
+                raise
+        return ()
+
+    def _write(self, store: Store, deadline: float) -> Sequence[Anomaly]:
+        """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
+        calls, before, writer = self._taken, self._before, self.writer
+        lines, number = [], before
+        for call in calls:
+            call.writer, call.first = writer, number + 1
+            for body in call.bodies:
+                number += 1
+                lines.append(body if call.is_sealed else seal(body, writer, number))
+        findings = store._append(lines, deadline=deadline)
+        if store._stored == before:  # else it would be written again and again
+            if self.writer != writer:  # the store gave it another: its numbers are used already
+                return self._write(store, deadline)
+            raise NotImplementedError(
+                f"{type(store).__name__}._append stored nothing and raised nothing;"
+                " it must add the number of lines to self._stored"
+            )
+        return findings
+
+    def _settle(self, store: Store) -> None:
+        """
+        Count what became of the batch that is taken and tell its calls; safe to repeat.
+
+        Where an interrupt struck and nothing was stored, its calls are still in the queue; only
+        one of the leader's own is given up, by whoever called it.
+        """
+        calls = self._taken
+        if not calls:
+            return
+        if store._stored != self._before:
+            store.metrics._settle_written(store._stored)
+            for call in calls:
+                call.done = True
+        elif self._error is not None:
+            self._fail(store, self._error)
+        if not self._pending:  # nobody to be told, and none who could withdraw meanwhile
+            self._taken = ()
+            return
+        self._let_go()
+        for call in calls:
+            if call.done and call.gate is not None:
+                wake(call)
+
+    def _fail(self, store: Store, error: Exception) -> None:
+        """Count *error* as that of every call that it ends."""
+        calls = self._taken
+        if isinstance(error, StoreLockedError):  # who has time left waits on
+            now = monotonic()
+            late = [call for call in calls if call.deadline <= now]
+            calls = late or [call for call in calls if not call.is_soon][:1]
+        lost = len(soon_of(calls))
+        for call in calls:
+            call.fail(error)
+        store.metrics._settle_failed(calls)
+        if lost:
+            note_lost(store, lost, error)
+
+    def _settle_left(self, store: Store) -> None:
+        """Settle the batch of a leader that was interrupted even while it settled."""
+        calls = self._taken
+        self._settle(store)
+        self._guarded(partial(self._fail_abandoned, store, calls))
+
+    def _wait(self, store: Store, call: Call) -> None:
+        """Wait until somebody settles *call*, or until it is time to look again."""
+        if call.gate is None:
+            gate = Lock()
+            gate.acquire()
+            call.gate = gate
+        remaining = call.deadline - monotonic()
+        if remaining <= 0 and not call.done:
+            error = StoreLockedError(store.source, store._lock_timeout, "another thread")
+            self._give_up(store, call, error)
+        if not call.done:
+            call.gate.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))
