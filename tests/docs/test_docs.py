@@ -14,7 +14,7 @@ from papyra.anomaly import ANOMALY_TYPES
 from papyra.backends.redis import RedisBackend
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+COUNTERS_PAGE = (ROOT / "docs" / "explanation" / "counters.md").read_text()
 BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {
     "Memory": MemoryBackend,
     "JSON": JsonBackend,
@@ -37,7 +37,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 
 def test_the_matrix_is_what_each_backend_supports() -> None:
-    heading, *matrix = rows(README, "Backend")
+    heading, *matrix = rows(COUNTERS_PAGE, "Backend")
     assert heading[1:] == NAMES
     assert [row[0] for row in matrix] == list(BACKENDS)
     for name, *cells in matrix:
@@ -47,7 +47,7 @@ def test_the_matrix_is_what_each_backend_supports() -> None:
 
 
 def test_every_counter_is_explained_in_order() -> None:
-    _, *table = rows(README, "counter")
+    _, *table = rows(COUNTERS_PAGE, "counter")
     assert [row[0].strip("`") for row in table] == NAMES
 
 
@@ -57,7 +57,35 @@ def test_every_type_of_anomaly_has_cause_and_cure() -> None:
     assert all(len(row) == 4 and all(row) for row in table)
 
 
+PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+
+
+def anchors(page: Path) -> set[str]:
+    """Return what a link may name behind `#`: each heading, as GitHub writes it."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 def test_every_link_leads_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
-            assert link.startswith("https://") or (document.parent / link).exists(), link
+    for document in PAGES:
+        for link, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", document.read_text()):
+            if link.startswith("https://"):
+                continue
+            target = document.parent / link if link else document
+            assert target.exists(), f"{document}: {link}"
+            assert not anchor or anchor in anchors(target), f"{document}: {link}#{anchor}"
+
+
+def test_the_readme_is_short_and_its_first_screen_leads_to_the_counters() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 125
+    assert "docs/explanation/counters.md" in "\n".join(lines[:25])
+
+
+def test_the_index_leads_to_every_page() -> None:
+    index = ROOT / "docs" / "README.md"
+    links = re.findall(r"\]\(([^)#]+)", index.read_text())
+    linked = {(index.parent / link).resolve() for link in links}
+    assert {page.resolve() for page in PAGES if page.parent != ROOT} - {index} == linked - {
+        path for path in linked if path.parent == ROOT
+    }
