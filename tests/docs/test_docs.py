@@ -58,7 +58,8 @@ def test_every_type_of_anomaly_has_cause_and_cure() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")):
+    pages = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "README.md")
+    for document in pages:
         for link in re.findall(r"\]\(([^)#]+)[)#]", document.read_text()):
             assert link.startswith("https://") or (document.parent / link).exists(), link
 
