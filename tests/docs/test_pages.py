@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -40,6 +41,10 @@ VARYING = {
 PORTS = ("6379", "8000", "9090", "9464")
 #: Commands that install or build: they change the machine, so no test runs them.
 INSTALLS = ("pip", "make", "git", "cd", "python3 -m venv", "sudo apt-get", ". .venv")
+#: Variables of the tests that a reader does not have.
+UNWANTED = frozenset({"PAPYRA_STORE", "PYTHONSAFEPATH"})
+#: Here `python` and `papyra` are those that the tests run with.
+PATH = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 SEPARATOR = "\x1e"
 
 
@@ -125,16 +130,20 @@ def expression(text: str) -> str:
 
 
 def needs(text: str) -> None:
-    modules = []
+    """Skip, or fail in CI, where the programs or the extra that a page uses are missing."""
+    for program in ("curl", "perl", "prometheus", "promtool", "uvicorn"):
+        if re.search(rf"^\$ (?:until )?{program} ", text, re.MULTILINE) and not shutil.which(
+            program, path=PATH
+        ):
+            missing(f"no {program}")
     if "opentelemetry" in text or "papyra_otel" in text:
-        modules = ["opentelemetry.sdk", "opentelemetry.exporter.prometheus"]
-    for module in modules:
-        try:
-            found = find_spec(module)
-        except ModuleNotFoundError:
-            found = None
-        if found is None:
-            missing("the extra otel is not installed")
+        for module in ("opentelemetry.sdk", "opentelemetry.exporter.prometheus"):
+            try:
+                found = find_spec(module)
+            except ModuleNotFoundError:
+                found = None
+            if found is None:
+                missing("the extra otel is not installed")
 
 
 def test_every_block_is_of_a_kind_that_a_test_knows() -> None:
@@ -175,8 +184,8 @@ def test_a_page_runs_from_top_to_bottom_in_one_directory(page: str, tmp_path: Pa
     ports = {port: str(free_port()) for port in PORTS}
     code, shown = script(page, ports, programs)
     environment = {
-        **{name: value for name, value in os.environ.items() if name != "PAPYRA_STORE"},
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        **{name: value for name, value in os.environ.items() if name not in UNWANTED},
+        "PATH": PATH,
         "PYTHONPATH": str(ROOT / "examples"),
         "COLUMNS": "100",
     }
