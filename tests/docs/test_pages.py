@@ -205,6 +205,8 @@ def test_a_page_runs_from_top_to_bottom_in_one_directory(page: str, tmp_path: Pa
         )
         try:
             process.wait(100)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"{page} did not end; after these outputs:\n{Path(said.name).read_text()}")
         finally:
             with suppress(ProcessLookupError):  # all of them have ended
                 os.killpg(process.pid, signal.SIGKILL)
