@@ -2,6 +2,8 @@
 
 from typing import Final
 
+import griffe
+
 import papyra
 from papyra.cli import failure
 from papyra_otel import errors as otel_errors
@@ -30,6 +32,13 @@ _REMEDIES: Final = {
     "BridgeError": "Use the bridge that the provider has, or close it first. Give a store one name.",
     "AddressError": "Take another host or port, or stop the program that has the port.",
 }
+#: What the attributes hold that the docstrings do not describe.
+_ATTRIBUTES: Final = {
+    "holder": "The process that held the lock, where the system tells it; otherwise empty.",
+    "ids": "The ids of the records in the batch.",
+    "reason": "The cause, in words.",
+    "waited": "How long the call waited, in seconds.",
+}
 _INTRODUCTION = """\
 All of papyra's exceptions derive from `PapyraError`. Each message names the place, the cause and what to do; the
 attributes carry the same as data. An exception can be pickled and sent to another process. The last
@@ -54,9 +63,31 @@ def make() -> str:
         first = markdown.line(thing.docstring.value.partition("\n\n")[0])
         rows.append([f"[`{name}`](#{name.lower()})", first, code])
         parts += [f"## {name}", f"Import it from `{module}`. Derives from {bases}."]
-        parts += api.described(thing)
+        parts += _described(thing)
         parts.append(f"**What to do:** {_REMEDIES[name]}")
     table = markdown.table(["exception", "meaning", "exit code"], rows)
     return markdown.page(
         "Errors", "the docstrings and tests/reference/errors.py", _INTRODUCTION, table, *parts
     )
+
+
+def _described(thing: griffe.Object) -> list[str]:
+    """Return what the docstring of *thing* says, with the attributes that it leaves out."""
+    assert thing.docstring is not None
+    listed = {
+        attribute.name
+        for section in thing.docstring.parse("google", warnings=False)
+        if section.kind is griffe.DocstringSectionKind.attributes
+        for attribute in section.value
+    }
+    parts = list(api.described(thing))
+    others = "\n".join(
+        f"- `{name}`: {_ATTRIBUTES[name]}"
+        for name, member in sorted(thing.members.items())
+        if isinstance(member, griffe.Attribute) and name not in listed
+    )
+    if not others:
+        return parts
+    if not listed:
+        return [*parts, "**Attributes**", others]
+    return [*parts[:-1], f"{parts[-1]}\n{others}"]  # the attributes are the last section
