@@ -47,7 +47,8 @@ _Result = TypeVar("_Result")
 #: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
 RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
-_WRITTEN: Final = _INDEX["records_written"]
+#: Where `records_written` is among the totals.
+WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
 
 
@@ -98,7 +99,7 @@ class PersistenceMetrics:
             name for name in NAMES if name not in self._unsupported
         )
         # Asked at each append.
-        self._counts_written = NAMES[_WRITTEN] not in self._unsupported
+        self._counts_written = NAMES[WRITTEN] not in self._unsupported
         # A leaf lock: its holder takes no other lock and calls no foreign code. It lets its own thread in
         # again: a finalizer may run there.
         self._new_lock()
@@ -223,7 +224,12 @@ class PersistenceMetrics:
             self._take_in()
         except BaseException as error:
             if done:
-                error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
+                # No call here: a second interrupt would leave the interval in neither.
+                try:  # noqa: SIM105  suppress would be a call
+                    notes += error.__notes__
+                except AttributeError:
+                    pass
+                error.__notes__ = notes
             raise
         return counts
 
@@ -289,7 +295,7 @@ class PersistenceMetrics:
         of the store's commit queue, as the caller of this does.
         """
         if self._counts_written:
-            self._cells[_WRITTEN] = stored
+            self._cells[WRITTEN] = stored
 
     def _settle_failed(self, calls: Sequence[WriteCall]) -> None:
         """Count each call that is not done as one write error and as done, both at once."""

@@ -30,6 +30,8 @@ from servers import Server, running_redis
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 _HOLDERS = ("self.leader =", "self._at_door =", "self._holder =", "if held", "if True in held")
+#: What is done in one go with the line before it, without a call between.
+_TOGETHER = ("self._number = stored", "cells[WRITTEN] = stored")
 SOURCES = tuple(str(Path(str(module.__file__)).parent) for module in (papyra, redis))
 
 
@@ -48,7 +50,7 @@ def _is_with(frame: FrameType) -> bool:
     latter is in no block that Python 3.11 ends properly. One that comes as a lock is released comes behind that.
     """
     line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).lstrip()
-    return line.startswith(("with ", "try:", "self._lock.release()", *_HOLDERS))
+    return line.startswith(("with ", "try:", "self._lock.release()", *_HOLDERS, *_TOGETHER))
 
 
 def interrupted(at: int, call: Callable[[], object], *more: int) -> bool:

@@ -26,6 +26,7 @@ from papyra.errors import (
     WriteOutcomeUnknownError,
 )
 from papyra.log import warn
+from papyra.metrics import WRITTEN
 from papyra.primitives import Primitives, Sync
 from papyra.reports import Quarantined, Rewritten
 from papyra.retention import Retention
@@ -249,17 +250,11 @@ class RedisBackend(PersistenceBackend):
         if outcome & TAKEN_IN:
             self._told.note(flight.report)
         if not error.resent:
-            try:
-                self._book(error, flight.stored)
-            except BaseException:  # an interrupt: whatever of it was done, now all of it is
-                self._book(error, flight.stored)
-                raise
-
-    def _book(self, error: WriteOutcomeUnknownError, stored: int) -> None:
-        """Count what was sent again; safe to repeat."""
-        error.resent = True
-        self._stored = stored
-        self.metrics._settle_written(stored)
+            stored, cells = flight.stored, self.metrics._cells
+            # No call between these: an interrupt strikes before all or after all, and so does a second one.
+            error.resent = True
+            self._number = stored
+            cells[WRITTEN] = stored
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         return lines(self._link, newest_first=newest_first)
