@@ -59,6 +59,22 @@ def test_every_path_that_a_page_names_is_there(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_every_link_of_a_page_leads_to_a_page_and_a_heading(page: str) -> None:
+    links = re.findall(r"\]\(([^)#]*)#?([^)]*)\)", PAGES[page])
+
+    assert links
+    for link, anchor in links:
+        target = (ROOT / page).parent / link if link else ROOT / page
+        headings = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+        names = {heading.lower().replace(" ", "-") for heading in headings}
+        assert not anchor or anchor in names, (link, anchor)
+
+
+def test_the_readme_leads_to_the_page_for_contributors() -> None:
+    assert f"]({CONTRIBUTING})" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_name_that_a_page_places_in_a_file_is_in_it(page: str) -> None:
     placed = re.findall(rf"`(\w+)`(?:,)? (?:in|to) `({_PATH}\.py)`", PAGES[page])
 
