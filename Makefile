@@ -13,7 +13,7 @@ unexport PYTHONDONTWRITEBYTECODE
 WORKERS ?= auto
 PYTEST := $(PY) -m pytest -n $(WORKERS) --dist worksteal
 
-.PHONY: demo check test test-faults test-all test-core faults bench lint types mypy clean
+.PHONY: demo check test test-faults test-all test-core faults bench reference docs lint types mypy clean
 
 demo: $(VENV)/.installed
 	$(PY) examples/demo.py --port $(PORT)
@@ -41,6 +41,15 @@ faults: $(VENV)/.installed $(ORIGINAL)/.installed
 bench: $(VENV)/.installed $(ORIGINAL)/.installed
 	$(PY) -m pip install -qq --group bench
 	PYTHONPATH=.:tests $(PY) -m benchmarks docs/performance.md $(ORIGINAL)/bin/python
+
+# The pages that are made from the code; a test tells when one is out of date.
+reference: $(VENV)/.installed
+	PYTHONPATH=tests $(PY) -m reference docs/reference
+
+# A site of all pages, in build/site/; it stops at a link to a page or a heading that is not there.
+docs: $(VENV)/.installed
+	$(PY) -m pip install -qq --group docs
+	$(VENV)/bin/zensical build --clean --strict
 
 lint: $(VENV)/.installed-dev
 	$(VENV)/bin/ruff check

@@ -24,7 +24,9 @@ def named(text: str) -> set[str]:
     return set(re.findall(r"^(?:[A-Z_]+=\S+ )*make (?:[A-Z_]+=\S+ )*([a-z-]+)", code, re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "tests/README.md"]
+)
 def test_every_target_of_make_that_a_page_names_is_one(page: str) -> None:
     targets = set(re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE))
     found = named((ROOT / page).read_text())

@@ -14,7 +14,7 @@ from papyra.backends.redis import RedisBackend
 from papyra.reports import ANOMALY_TYPES
 
 ROOT = Path(__file__).parents[2]
-README = (ROOT / "README.md").read_text()
+COUNTERS_PAGE = (ROOT / "docs" / "explanation" / "counters.md").read_text()
 BACKENDS: dict[str, type[PersistenceMetricsMixin]] = {
     "Memory": MemoryBackend,
     "JSON": JsonBackend,
@@ -37,7 +37,7 @@ def rows(text: str, heading: str) -> list[list[str]]:
 
 
 def test_the_matrix_is_what_each_backend_supports() -> None:
-    heading, *matrix = rows(README, "Backend")
+    heading, *matrix = rows(COUNTERS_PAGE, "Backend")
     assert heading[1:] == NAMES
     assert [row[0] for row in matrix] == list(BACKENDS)
     for name, *cells in matrix:
@@ -47,7 +47,7 @@ def test_the_matrix_is_what_each_backend_supports() -> None:
 
 
 def test_every_counter_is_explained_in_order() -> None:
-    _, *table = rows(README, "counter")
+    _, *table = rows(COUNTERS_PAGE, "counter")
     assert [row[0].strip("`") for row in table] == NAMES
 
 
@@ -58,6 +58,13 @@ def test_every_type_of_anomaly_has_cause_and_cure() -> None:
 
 
 def test_every_link_leads_somewhere() -> None:
-    for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
-        for link in re.findall(r"\]\(([^)#]+)\)", document.read_text()):
+    pages = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), ROOT / "tests" / "README.md")
+    for document in pages:
+        for link in re.findall(r"\]\(([^)#]+)[)#]", document.read_text()):
             assert link.startswith("https://") or (document.parent / link).exists(), link
+
+
+def test_the_readme_is_short_and_its_first_screen_leads_to_the_counters() -> None:
+    lines = (ROOT / "README.md").read_text().splitlines()
+    assert len(lines) <= 125
+    assert "docs/explanation/counters.md" in "\n".join(lines[:25])

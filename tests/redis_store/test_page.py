@@ -1,4 +1,4 @@
-"""The README's example, with its server stopped in the middle."""
+"""The example of the page about Redis, with its server stopped in the middle."""
 
 import re
 from pathlib import Path
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parents[2]
 def test_the_example_says_what_is_wrong_and_goes_on_when_the_server_is_back(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    section = (ROOT / "README.md").read_text().split("\n## Redis\n")[1]
-    found = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    page = (ROOT / "docs" / "redis.md").read_text()
+    found = re.search(r"```python\n(.*?)```", page, re.DOTALL)
     assert found is not None
     port = free_port()
     text = (
