@@ -22,7 +22,7 @@ from functools import partial
 from time import monotonic
 
 import papyra
-from papyra.primitives import MAX_LINE, Judge, Line, Rewritten, Sync
+from papyra.primitives import MAX_LINE, Line, RewriteFilter, Rewritten, Sync
 
 _ROW = "(number INTEGER PRIMARY KEY, line BLOB NOT NULL CHECK (typeof(line) = 'blob'))"
 # Of a line that is longer than any record may be, the length alone.
@@ -90,20 +90,20 @@ class SqliteBackend(papyra.PersistenceBackend):
                 if fault != "ok"
             ]
 
-    def _rewrite(self, judge: Judge) -> Rewritten:
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
         # An append of this very thread, from a finalizer, would wait for it: so it is refused.
-        return self._queue.alone(self, partial(self._rewrite_alone, judge))
+        return self._queue.alone(self, partial(self._rewrite_alone, rewrite_filter))
 
-    def _rewrite_alone(self, judge: Judge) -> Rewritten:
+    def _rewrite_alone(self, rewrite_filter: RewriteFilter) -> Rewritten:
         before, after, removed, saved = 0, 0, 0, os.urandom(4).hex()
         with self._connection() as db:  # closing it takes back what is not committed
             db.execute("BEGIN IMMEDIATE")
-            judge.begin(self._lines)
+            rewrite_filter.begin(self._lines)
             db.execute(f"CREATE TABLE kept {_ROW}")
             for number, line in db.execute(_READ, (MAX_LINE,)):
                 before += line if isinstance(line, int) else len(line)
                 whole: bytes = b"" if isinstance(line, int) else line  # too long: damage, all of it
-                for start, stop, anomaly in judge((self.source, str(number)), line):
+                for start, stop, anomaly in rewrite_filter((self.source, str(number)), line):
                     if anomaly is None:
                         kept = whole[start:stop].removesuffix(b"\n") + b"\n"
                         db.execute("INSERT INTO kept (line) VALUES (?)", (kept,))
@@ -111,7 +111,7 @@ class SqliteBackend(papyra.PersistenceBackend):
                     elif start < stop:
                         db.execute(_SAVE, (saved, anomaly.type, start + 1, stop - start, number))
                         removed += stop - start
-            judge.finish(self.source)
+            rewrite_filter.finish(self.source)
             db.execute("DROP TABLE lines")
             db.execute("ALTER TABLE kept RENAME TO lines")
             db.execute("COMMIT")

@@ -16,7 +16,7 @@ from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.format.codec import encode
 from papyra.primitives import Primitives
 from papyra.reading.findings import Findings
-from papyra.reading.keep import Sorter, count_records
+from papyra.reading.keep import KeepFilter, count_records
 from papyra.reading.last_copies import copies_in, look_through
 from papyra.reading.query import Query, query_of, read_all, stream
 from papyra.reading.scanner import LineReader, Source, intact
@@ -110,7 +110,7 @@ class PersistenceBackend(Primitives):
                 self._prepare()
             bodies = (encode(record),)
         except Exception as error:  # noqa: BLE001  counted, and raised on
-            self._turn_away(error)
+            self._reject(error)
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
         return f"{call.writer}-{call.first}"
@@ -134,7 +134,7 @@ class PersistenceBackend(Primitives):
             if not self._prepared:
                 self._prepare()
         except Exception as error:  # noqa: BLE001  counted, and raised on
-            self._turn_away(error)
+            self._reject(error)
         call = Call(bodies, monotonic() + self._lock_timeout)
         self._queue.commit(self, call)
         return call.ids
@@ -179,7 +179,7 @@ class PersistenceBackend(Primitives):
         try:
             self._queue.alone(self, partial(self._resend, error))
         except Exception as refused:  # noqa: BLE001  counted, and raised on
-            self._turn_away(refused)
+            self._reject(refused)
         return error.ids
 
     def _resend(self, error: WriteOutcomeUnknownError) -> None:
@@ -192,9 +192,9 @@ class PersistenceBackend(Primitives):
         try:
             return [encode(record) for record in records]
         except Exception as error:  # noqa: BLE001  counted, and raised on
-            self._turn_away(error)
+            self._reject(error)
 
-    def _turn_away(self, error: Exception) -> NoReturn:
+    def _reject(self, error: Exception) -> NoReturn:
         """Raise *error* as that of a write call that goes no further."""
         self.metrics.increment("write_errors")
         raise error
@@ -245,7 +245,7 @@ class PersistenceBackend(Primitives):
             self.metrics.increment("anomaly_detected", findings.found)
             raise
         self.metrics.increment("records_read", len(found))
-        self._met_reading(findings)
+        self._report_read_damage(findings)
         return found
 
     @final
@@ -269,7 +269,7 @@ class PersistenceBackend(Primitives):
         """
         query = self._query(kind, since, limit, strict=strict)
         findings = Findings()
-        return self._handed_over(partial(self._find, query, findings), findings)
+        return self._count_yielded(partial(self._find, query, findings), findings)
 
     def _query(
         self, kind: str | None, since: float | None, limit: int | None, *, strict: bool
@@ -295,7 +295,7 @@ class PersistenceBackend(Primitives):
         The *sealer*, if there is one, seals the lines that other tools wrote.
         """
         find = partial(self._find_lines, findings, sealer)
-        return self._handed_over(find, findings, is_reported=True)
+        return self._count_yielded(find, findings, is_reported=True)
 
     def _find_lines(
         self, findings: Findings, sealer: LineReader | None
@@ -305,7 +305,7 @@ class PersistenceBackend(Primitives):
             for found in intact(lines, findings, places_only=True, seen=seen, reader=sealer):
                 yield found.record, found.bytes
 
-    def _handed_over(
+    def _count_yielded(
         self,
         find: Callable[[], Iterable[_Thing]],
         findings: Findings,
@@ -317,22 +317,22 @@ class PersistenceBackend(Primitives):
 
         The damage is logged then, unless it *is_reported* to the caller anyway.
         """
-        handed_over = 0
+        yielded = 0
         try:
             self._check_usable()  # it may have been closed since the call
             for thing in find():
-                handed_over += 1
+                yielded += 1
                 yield thing
         except GeneratorExit:  # perhaps the garbage collector: no lock, no log
-            self.metrics.increment("records_read", handed_over)
+            self.metrics.increment("records_read", yielded)
             self.metrics.increment("anomaly_detected", findings.found)
             raise
         except BaseException:
             self.metrics.increment("read_errors")
             self.metrics.increment("anomaly_detected", findings.found)
             raise
-        self.metrics.increment("records_read", handed_over)
-        self._met_reading(findings, is_reported=is_reported)
+        self.metrics.increment("records_read", yielded)
+        self._report_read_damage(findings, is_reported=is_reported)
 
     def _append_lines(self, lines: Sequence[bytes]) -> None:
         """Store whole *lines* of another store as they are; it counts as `append_many` does."""
@@ -340,7 +340,7 @@ class PersistenceBackend(Primitives):
             if not self._prepared:
                 self._prepare()
         except Exception as error:  # noqa: BLE001  counted, and raised on
-            self._turn_away(error)
+            self._reject(error)
         call = Call(lines, monotonic() + self._lock_timeout)
         call.is_sealed = True
         self._queue.commit(self, call)
@@ -436,7 +436,7 @@ class PersistenceBackend(Primitives):
         finally:
             if self._closed:
                 queue.refuse_soon(self)
-            self._tell()
+            self._flush_warnings()
 
     def _write_soon(self) -> None:
         """Write what `append_soon` took; whatever cannot be stored is counted and to be logged."""
@@ -493,11 +493,11 @@ class PersistenceBackend(Primitives):
         )
 
     def _plan_compaction(self) -> CompactionReport:
-        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
+        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
         try:
-            return self._foresee_compaction(sorter)
+            return self._foresee_compaction(keep_filter)
         finally:
-            self.metrics.increment("anomaly_detected", sorter.findings.found)
+            self.metrics.increment("anomaly_detected", keep_filter.findings.found)
 
     def _compact_if_agreed(self, agree: Callable[[CompactionReport], object]) -> CompactionReport:
         """
@@ -506,35 +506,35 @@ class PersistenceBackend(Primitives):
         It is one operation, so what both the look and the compaction meet counts once. Where *agree*
         raises, nothing is changed, and it counts as a dry run.
         """
-        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
+        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
         try:
             try:
-                agree(self._foresee_compaction(sorter))
+                agree(self._foresee_compaction(keep_filter))
             except BaseException:
-                self.metrics.increment("anomaly_detected", sorter.findings.found)
+                self.metrics.increment("anomaly_detected", keep_filter.findings.found)
                 raise
             return self._compact()
         finally:
             self._share_counts()
 
-    def _foresee_compaction(self, sorter: Sorter) -> CompactionReport:
+    def _foresee_compaction(self, keep_filter: KeepFilter) -> CompactionReport:
         """Return what a compaction would do, uncounted; *sorter* has the damage that was met."""
-        findings = sorter.findings
+        findings = keep_filter.findings
         self._check_usable()
         self._check_ours()
         for anomaly in self._check():
             findings.add(anomaly)
         excess = self._excess()
         counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
-        done = self._preview(sorter, without=excess)
+        done = self._preview(keep_filter, without=excess)
         for dropped in counted.values():
-            sorter.dropped.merge(dropped)
-        return _compaction_report(sorter, done, excess, tuple(findings.listed), dry_run=True)
+            keep_filter.dropped.merge(dropped)
+        return _compaction_report(keep_filter, done, excess, tuple(findings.listed), dry_run=True)
 
     def _compact(self) -> CompactionReport:
         self.metrics.increment("compactions_triggered")
-        sorter = Sorter(self._retention, time.time(), self._new_seen_ids)
-        findings = sorter.findings
+        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
+        findings = keep_filter.findings
         try:
             self._check_usable()
             self._prepare()
@@ -544,18 +544,18 @@ class PersistenceBackend(Primitives):
             # Before they are dropped, and without a lock: appends go on meanwhile.
             counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
             trimmed = self._trim(excess)
-            self._tell()
+            self._flush_warnings()
             for name, dropped in counted.items():
                 if name in trimmed:
-                    sorter.dropped.merge(dropped)
-            done = self._rewrite(sorter)
+                    keep_filter.dropped.merge(dropped)
+            done = self._rewrite(keep_filter)
             remaining = tuple(self._check())
         except BaseException:
             self.metrics.increment("compaction_errors")
             raise
         finally:
             self.metrics.increment("anomaly_detected", findings.found)
-        return _compaction_report(sorter, done, trimmed, remaining, dry_run=False)
+        return _compaction_report(keep_filter, done, trimmed, remaining, dry_run=False)
 
     def _undo_recovery(self, id_: str, *, dry_run: bool) -> RecoveryReport:
         self._check_usable()
@@ -575,7 +575,7 @@ class PersistenceBackend(Primitives):
         try:
             self._check_usable()
             self._prepare()
-            report = self._mend()
+            report = self._repair()
         except BaseException:
             self.metrics.increment("recovery_failures")
             raise
@@ -583,20 +583,20 @@ class PersistenceBackend(Primitives):
             self.metrics.increment("recovery_failures")
         return report
 
-    def _mend(self) -> RecoveryReport:
+    def _repair(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")
         findings = Findings()
         done = Rewritten(0, 0)
-        sorter = Sorter(None, time.time(), self._new_seen_ids)
+        keep_filter = KeepFilter(None, time.time(), self._new_seen_ids)
         try:
             self._look(findings)
-            sorter = Sorter(
+            keep_filter = KeepFilter(
                 None, time.time(), self._new_seen_ids, may_repeat=findings.duplicates > 0
             )
             if any(anomaly.type != "unexpected_file" for anomaly in findings.listed):
-                done = self._rewrite(sorter)
+                done = self._rewrite(keep_filter)
         finally:
-            findings.merge(sorter.findings)
+            findings.merge(keep_filter.findings)
             self.metrics.increment("anomaly_detected", findings.found)
         remaining = Findings()
         self._look(remaining)
@@ -609,22 +609,22 @@ class PersistenceBackend(Primitives):
             remaining=tuple(remaining.listed),
         )
 
-    def _met(self, findings: Sequence[Anomaly]) -> None:
+    def _report_append_damage(self, findings: Sequence[Anomaly]) -> None:
         """Count and log damage that an append met, and log what else it did."""
         if findings:
             self.metrics.increment("anomaly_detected", len(findings))
             places = "; ".join(map(str, findings))
             warn("an append met damage and went on behind it: %s", places, about=self.source)
-        self._tell()
+        self._flush_warnings()
 
-    def _tell(self) -> None:
+    def _flush_warnings(self) -> None:
         """Log what was done while a lock was held."""
         # No more than there are now: other threads may add to them without end.
-        for _ in range(len(self._untold)):
+        for _ in range(len(self._pending_warnings)):
             with suppress(IndexError):  # another thread was faster
-                warn("%s", self._untold.pop(0), about=self.source)
+                warn("%s", self._pending_warnings.pop(0), about=self.source)
 
-    def _met_reading(self, findings: Findings, *, is_reported: bool = False) -> None:
+    def _report_read_damage(self, findings: Findings, *, is_reported: bool = False) -> None:
         if not findings.found:
             return
         self.metrics.increment("anomaly_detected", findings.found)
@@ -644,7 +644,7 @@ class PersistenceBackend(Primitives):
 
 
 def _compaction_report(
-    sorter: Sorter,
+    keep_filter: KeepFilter,
     done: Rewritten,
     files: Mapping[str, int],
     remaining: tuple[Anomaly, ...],
@@ -652,9 +652,9 @@ def _compaction_report(
     dry_run: bool,
 ) -> CompactionReport:
     """Return what the *sorter* saw and what was, or would be, *done*; *files* went whole."""
-    dropped, findings = sorter.dropped, sorter.findings
+    dropped, findings = keep_filter.dropped, keep_filter.findings
     return CompactionReport(
-        kept=sorter.kept,
+        kept=keep_filter.kept,
         dropped=dropped.records,
         bytes_before=sum(files.values()) + done.bytes_before,
         bytes_after=done.bytes_after,

@@ -17,9 +17,9 @@ from papyra.errors import (
 )
 from papyra.format.codec import MAX_LINE
 from papyra.metrics.mixin import PersistenceMetricsMixin
-from papyra.reading.keep import Judge, Part
+from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reading.scanner import Line, Moment, View
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.system.forks import forget_in_child
@@ -28,8 +28,16 @@ from papyra.writing.group_commit import CommitQueue
 
 # All that the signatures of the primitives name.
 __all__ = [
-    "MAX_LINE", "NOW", "Anomaly", "Judge", "Line", "MustWait", "Part", "Primitives", "Rewritten",
+    "MAX_LINE",
+    "NOW",
+    "Anomaly",
+    "Line",
+    "MustWait",
+    "Primitives",
+    "RewriteFilter",
+    "Rewritten",
     "Sync",
+    "Verdict",
 ]  # fmt: skip
 
 #: When written records are brought to the disk. A program that reads it from its settings has a
@@ -52,7 +60,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
     #: `_prepare` was called; a store that has nothing to do there leaves it as it is.
     _prepared: bool
     #: What `_append` wants logged once no lock is held.
-    _untold: list[str]
+    _pending_warnings: list[str]
     _closed: bool
     _released: bool
     _forked: bool
@@ -68,7 +76,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         self = super().__new__(cls, *args, **kwargs)
         self.name = self.source = cls.kind
         self._stored = 0
-        self._untold = []
+        self._pending_warnings = []
         self._queue = CommitQueue()
         self._closed = self._released = self._forked = False
         self._prepared = True
@@ -146,13 +154,13 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         return nullcontext(Moment(self._lines))
 
-    def _new_seen_ids(self) -> Seen:
+    def _new_seen_ids(self) -> SeenIds:
         """
         Return what tells which records a look has met before; by default it knows ids alone.
 
         A store overrides it where its lines hold records that have no ids and are the same all the same.
         """
-        return Seen()
+        return SeenIds()
 
     @abstractmethod
     def _check(self) -> Iterable[Anomaly]:
@@ -163,38 +171,38 @@ class Primitives(PersistenceMetricsMixin, ABC):
         return ()
 
     @abstractmethod
-    def _rewrite(self, judge: Judge) -> Rewritten:
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
         """
-        Show *judge* each line and do as it says (see `Judge`).
+        Show *rewrite_filter* each line and do as it says (see `RewriteFilter`).
 
         A crash leaves the old or the new store. Nobody else rewrites meanwhile; appends go on, or
         wait.
         """
 
-    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:  # noqa: ARG002  see `_excess`
+    def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten:  # noqa: ARG002  see `_excess`
         """
-        Show *judge* what `_rewrite` would show it, and return what that would do; change nothing.
+        Show *rewrite_filter* what `_rewrite` would show it, and return what that would do; change nothing.
 
         A store overrides it where its lines are more than `_lines` gives, or where `_lines` may
         change between two calls because of an append.
 
         Args:
-            judge: As for `_rewrite`.
+            rewrite_filter: As for `_rewrite`.
             without: Names out of `_excess`, which would be gone by then.
         """
-        judge.begin(self._lines)
+        rewrite_filter.begin(self._lines)
         before = after = removed = 0
         sources = {self.source}
         for place, line in self._lines(newest_first=False):
             sources.add(place[0])
             before += line if isinstance(line, int) else len(line)
-            for start, stop, anomaly in judge(place, line):
+            for start, stop, anomaly in rewrite_filter(place, line):
                 if anomaly is not None:
                     removed += stop - start
                 elif isinstance(line, bytes):  # a rewrite gives each line its newline
                     after += stop - start + (line[stop - 1 : stop] != b"\n")
         for source in sources:
-            judge.finish(source)
+            rewrite_filter.finish(source)
         return Rewritten(before, after, removed)
 
     def _excess(self) -> Mapping[str, int]:

@@ -11,7 +11,7 @@ from papyra.reading.findings import Findings
 from papyra.reading.fingerprints import fingerprint
 from papyra.reading.scanner import Line, intact
 from papyra.reading.sealing import SEALED, Sealer
-from papyra.reading.seen_ids import Seen, number_in
+from papyra.reading.seen_ids import SeenIds, number_in
 from papyra.record import Record
 from papyra.reports import ImportReport
 
@@ -108,7 +108,7 @@ class _Present:
     def __init__(self, lines: Iterable[Line], sealer: Sealer | None) -> None:
         self._sealer = sealer
         self._sealed: Counter[int] = Counter()
-        self._ids = Seen()
+        self._ids = SeenIds()
         self._contents: Counter[int] = Counter()
         for found in intact(lines, Findings(), places_only=True):
             if found.record.id is None or number_in(found.record.id) is None:

@@ -90,7 +90,7 @@ class Exporter:
         Raises:
             BridgeError: if it is shown under another name, or *owner* has left.
         """
-        _tell(self._alone(partial(self._add, source, owner)))
+        _log_notes(self._alone(partial(self._add, source, owner)))
 
     def _add(self, source: Source, owner: object) -> "list[_Note]":
         self._check(owner)
@@ -140,7 +140,7 @@ class Exporter:
 
     def remove(self, counters: Counters, owner: object) -> None:
         """Show no more of what *counters* count than they did until now; that stays."""
-        _tell(self._alone(partial(self._remove, counters, owner)))
+        _log_notes(self._alone(partial(self._remove, counters, owner)))
 
     def _remove(self, counters: Counters, owner: object) -> "list[_Note]":
         self._check(owner)
@@ -149,7 +149,7 @@ class Exporter:
 
     def leave(self, owner: object) -> None:
         """Take in what all sources counted, and let go of them and of *owner*."""
-        _tell(self._alone(partial(self._leave_all, owner)))
+        _log_notes(self._alone(partial(self._leave_all, owner)))
 
     def _leave_all(self, owner: object) -> "list[_Note]":
         if self.owner is not owner:
@@ -200,7 +200,7 @@ class Exporter:
 
     def _observe(self, counter: str, _: CallbackOptions) -> list[Observation]:
         observations: list[Observation] = []
-        _tell(self._alone(partial(self._look, counter, observations)))
+        _log_notes(self._alone(partial(self._look, counter, observations)))
         return observations
 
     def _look(self, counter: str, observations: list[Observation]) -> "list[_Note]":
@@ -254,6 +254,6 @@ class Exporter:
             left.forget_in_child()
 
 
-def _tell(notes: list[_Note]) -> None:
+def _log_notes(notes: list[_Note]) -> None:
     for message, *arguments in notes:
         warn(str(message), *arguments)

@@ -129,9 +129,9 @@ class AsyncBackend:
         elif lane.has_room:
             bodies = store._encode((record,))
             call = Call(bodies, now + store._lock_timeout)
-            place, told = lane.join(call, len(bodies[0]))
+            place, outcome = lane.join(call, len(bodies[0]))
             try:
-                await told
+                await outcome
             except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
                 lane.abandon(place)
                 raise
@@ -207,7 +207,7 @@ class AsyncBackend:
         try:
             return self._here()
         except RuntimeError as error:
-            self.store._turn_away(error)
+            self.store._reject(error)
 
     def _here(self) -> Lane:
         """Return the lane of the running loop."""
@@ -259,7 +259,7 @@ class AsyncBackend:
     async def _stream(self, query: Query) -> AsyncGenerator[Record, None]:
         findings = Findings()
         ahead = Ahead(partial(self.store._find, query, findings))
-        counted = self.store._handed_over(lambda: ahead, findings)
+        counted = self.store._count_yielded(lambda: ahead, findings)
         try:
             while True:
                 if ahead.is_used_up:

@@ -112,8 +112,8 @@ class Lane:
 
         Nearly all calls come this way, so it does all of that by itself.
         """
-        told = self.loop.create_future()
-        place = Place(call.deadline, call, size, told)
+        outcome = self.loop.create_future()
+        place = Place(call.deadline, call, size, outcome)
         self.is_free = False
         self._bytes += size
         self._order[place] = None
@@ -121,16 +121,16 @@ class Lane:
             self._send_soon()
         if self._look is None:
             self._look_soon()
-        return place, told
+        return place, outcome
 
     def gather(self, place: Place, call: Call) -> "asyncio.Future[None]":
         """Have *call* written in its *place*; the future is done when its outcome stands."""
         place.call = call
-        place.waiter = told = self.loop.create_future()
+        place.waiter = outcome = self.loop.create_future()
         # Not at once: what is appended later in this turn of the loop comes along.
         if not self._is_sending and not self._sent:
             self._send_soon()
-        return told
+        return outcome
 
     def leave(self, place: Place) -> None:
         """Give *place* up, wherever it is; its call is taken back, unless a batch has taken it."""
@@ -192,7 +192,7 @@ class Lane:
             place = next(iter(self._line))
             # In this order: an interrupt in between is made good by the next who does it.
             self._order[place] = None
-            place.tell()
+            place.wake()
             self._line.pop(place, None)
 
     def _tidy(self) -> None:
@@ -231,7 +231,7 @@ class Lane:
             if place.call is not None:
                 place.call.done = True
             place.is_late = True
-            place.tell()
+            place.wake()
 
     def _send_soon(self) -> None:
         self._is_sending = True

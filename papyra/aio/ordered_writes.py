@@ -96,7 +96,7 @@ def _check_in_time(store: PersistenceBackend, place: Place) -> None:
     """Count and raise that *place* was given up, if it was."""
     if place.is_late:
         holder = "earlier appends of its event loop"
-        store._turn_away(StoreLockedError(store.source, store._lock_timeout, holder))
+        store._reject(StoreLockedError(store.source, store._lock_timeout, holder))
 
 
 def fail(store: PersistenceBackend, place: Place, call: Call) -> NoReturn:
@@ -112,4 +112,4 @@ def refuse(store: PersistenceBackend) -> NoReturn:
         store._check_usable()
         raise StoreClosedError(f"{store.source}: the store is closed; open it again")
     except PapyraError as error:
-        store._turn_away(error)
+        store._reject(error)

@@ -32,7 +32,7 @@ class Place:
         self.size = size
         self.waiter = waiter
 
-    def tell(self) -> None:
+    def wake(self) -> None:
         """Let its caller go on; once more does no harm."""
         if self.waiter is not None and not self.waiter.done():
             self.waiter.set_result(None)

@@ -148,11 +148,11 @@ def _do(
     if finished is not None:
         finished()
     with suppress(RuntimeError):  # the loop is closed: no caller waits
-        loop.call_soon_threadsafe(_tell, done, result, error)
+        loop.call_soon_threadsafe(_deliver, done, result, error)
     del error  # it holds this frame by its traceback
 
 
-def _tell(done: "Future[Any]", result: object, error: BaseException | None) -> None:
+def _deliver(done: "Future[Any]", result: object, error: BaseException | None) -> None:
     if done.done():
         return
     if error is None:

@@ -9,7 +9,7 @@ from typing import ClassVar
 from papyra.backend import PersistenceBackend
 from papyra.format.codec import MAX_LINE
 from papyra.primitives import NOW, MustWait, Sync
-from papyra.reading.keep import Judge, Sorter
+from papyra.reading.keep import KeepFilter, RewriteFilter
 from papyra.reading.scanner import Line, Moment, View
 from papyra.reports import Anomaly, Rewritten
 from papyra.retention import Retention
@@ -62,7 +62,7 @@ class MemoryBackend(PersistenceBackend):
                 del held[end:]  # else they would be kept in memory until the next append
             raise
         if is_trimmed:
-            self._sort(Sorter(self._retention, time.time(), self._new_seen_ids))
+            self._sort(KeepFilter(self._retention, time.time(), self._new_seen_ids))
             self._trim_at = 2 * self._held[1] + _SLACK
         return []
 
@@ -82,24 +82,26 @@ class MemoryBackend(PersistenceBackend):
     def _check(self) -> tuple[()]:
         return ()
 
-    def _rewrite(self, judge: Judge) -> Rewritten:
-        return self._queue.alone(self, partial(self._sort, judge))
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
+        return self._queue.alone(self, partial(self._sort, rewrite_filter))
 
-    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
+    def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten:
         # Else an append might drop what is being looked at.
-        return self._queue.alone(self, partial(super()._preview, judge, without=without))
+        return self._queue.alone(self, partial(super()._preview, rewrite_filter, without=without))
 
-    def _sort(self, judge: Judge) -> Rewritten:
-        """Keep what *judge* keeps; the queue's lock is held."""
-        judge.begin(self._lines)
+    def _sort(self, rewrite_filter: RewriteFilter) -> Rewritten:
+        """Keep what *rewrite_filter* keeps; the queue's lock is held."""
+        rewrite_filter.begin(self._lines)
         held, end = self._held
         kept: list[bytes] = []
         removed = 0
         for number, line in enumerate(held[:end]):
-            parts = judge((self.source, str(number)), line if len(line) <= MAX_LINE else len(line))
-            removed += sum(part.stop - part.start for part in parts if part.anomaly)
-            kept += [_whole(line[p.start : p.stop]) for p in parts if not p.anomaly]
-        judge.finish(self.source)
+            verdicts = rewrite_filter(
+                (self.source, str(number)), line if len(line) <= MAX_LINE else len(line)
+            )
+            removed += sum(verdict.stop - verdict.start for verdict in verdicts if verdict.anomaly)
+            kept += [_whole(line[p.start : p.stop]) for p in verdicts if not p.anomaly]
+        rewrite_filter.finish(self.source)
         before = sum(map(len, held[:end]))
         self._held = kept, len(kept)
         return Rewritten(before, sum(map(len, kept)), removed)

@@ -24,6 +24,6 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
 
         return run(given)
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  what a shell can take: a line, a code
-        from papyra.cli.exit_codes import tell  # noqa: PLC0415
+        from papyra.cli.exit_codes import report_failure  # noqa: PLC0415
 
-        return tell(error, as_json="--json" in given)
+        return report_failure(error, as_json="--json" in given)

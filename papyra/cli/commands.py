@@ -10,7 +10,7 @@ import papyra
 from papyra.cli import help_texts, render
 from papyra.cli.exit_codes import ANOMALY, OK, UsageError
 from papyra.cli.interrupts import interrupts_later, open_store
-from papyra.cli.output import closed, emit, json_line, progress_told, warnings_told, write
+from papyra.cli.output import closed, emit, json_line, progress_shown, warnings_shown, write
 from papyra.cli.store_argument import takes_store, url_of
 from papyra.cli.usage import Group, explained
 
@@ -135,11 +135,15 @@ def metrics(context: click.Context) -> int:
 def persistence(*, url: str, as_json: bool) -> int:
     """Show the counters."""
     source = papyra.open_counters(url)
-    tally = source.read()
+    counter_totals = source.read()
     if as_json:
-        emit(json_line({**tally.snapshot(), "about": render.about(source.source, tally)}))
+        emit(
+            json_line(
+                {**counter_totals.snapshot(), "about": render.about(source.source, counter_totals)}
+            )
+        )
     else:
-        emit(render.counters(source.source, tally))
+        emit(render.counters(source.source, counter_totals))
     return OK
 
 
@@ -187,7 +191,7 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
         raise UsageError("--list goes with neither --dry-run nor --undo.")
     if listing:
         return _list(url, as_json=as_json)
-    with warnings_told(unless=as_json), open_store(url, must_exist=True) as store:
+    with warnings_shown(unless=as_json), open_store(url, must_exist=True) as store:
         report = store.recover(dry_run=dry_run, undo=undo)
     emit(json_line(_fields(report)) if as_json else render.recovery(store.source, report))
     return OK if report.clean else ANOMALY
@@ -235,10 +239,10 @@ def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json
     if destination.startswith("memory:"):
         raise UsageError("A store in memory is gone with the command; name another DST.")
     with (
-        warnings_told(unless=as_json),
+        warnings_shown(unless=as_json),
         open_store(url_of(source), must_exist=True) as old,
         open_store(destination) as new,
-        progress_told() as progress,
+        progress_shown() as progress,
     ):
         report = papyra.import_store(old, new, dry_run=dry_run, seal=seal, progress=progress)
     emit(json_line(_fields(report)) if as_json else render.imported(old.source, new.source, report))

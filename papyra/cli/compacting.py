@@ -8,7 +8,7 @@ import papyra
 from papyra.cli import render
 from papyra.cli.exit_codes import ConfirmationError, UsageError
 from papyra.cli.interrupts import open_store
-from papyra.cli.output import printable, warnings_told
+from papyra.cli.output import printable, warnings_shown
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def compact(
         ConfirmationError: if most of the records would go, and the operator did not agree.
     """
     with (
-        warnings_told(unless=as_json),
+        warnings_shown(unless=as_json),
         open_store(url, retention=_retention(limits), must_exist=True) as store,
     ):
         if dry_run or yes or (store.retention.keeps_all and not store._excess()):

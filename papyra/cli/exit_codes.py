@@ -53,7 +53,7 @@ class ConfirmationError(Exception):
         self.report = report
 
 
-def tell(error: BaseException, *, as_json: bool) -> int:
+def report_failure(error: BaseException, *, as_json: bool) -> int:
     """
     Tell stderr what went wrong, in one line, and return the exit code.
 

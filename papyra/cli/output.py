@@ -58,7 +58,7 @@ def drop_unwritten() -> None:
 
 
 @contextmanager
-def warnings_told(*, unless: bool) -> Generator[None]:
+def warnings_shown(*, unless: bool) -> Generator[None]:
     """Tell stderr what the library warns of, a line each, *unless* it is for JSON alone."""
     if unless:
         yield
@@ -81,7 +81,7 @@ def warnings_told(*, unless: bool) -> Generator[None]:
 
 
 @contextmanager
-def progress_told() -> "Generator[Callable[[int, int], None] | None]":
+def progress_shown() -> "Generator[Callable[[int, int], None] | None]":
     """Give what shows on a terminal how far an import is; None where stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None

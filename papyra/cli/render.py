@@ -10,7 +10,7 @@ from papyra.cli.output import printable
 from papyra.metrics.multiprocess import unpublished_words
 
 if TYPE_CHECKING:
-    from papyra.metrics.totals import Tally
+    from papyra.metrics.totals import CounterTotals
     from papyra.reports import (
         Anomaly,
         CompactionReport,
@@ -29,32 +29,38 @@ _EARLIEST: Final = 1e9
 _LATEST: Final = 253_402_000_000
 
 
-def about(source: str, tally: "Tally") -> dict[str, object]:
+def about(source: str, counter_totals: "CounterTotals") -> dict[str, object]:
     """Return what is known about the counters; None where a server does not know it."""
-    is_known = bool(tally.live or tally.exited)
+    is_known = bool(counter_totals.live or counter_totals.exited)
     return {
         "store": source,
-        "since": tally.since,
-        "live": tally.live if is_known else None,
-        "exited": tally.exited if is_known else None,
-        "unpublished": tally.unpublished if is_known else None,
+        "since": counter_totals.since,
+        "live": counter_totals.live if is_known else None,
+        "exited": counter_totals.exited if is_known else None,
+        "unpublished": counter_totals.unpublished if is_known else None,
     }
 
 
-def counters(source: str, tally: "Tally") -> str:
+def counters(source: str, counter_totals: "CounterTotals") -> str:
     """Return a table of the ten counters, headed by whose they are and since when."""
-    since = datetime.fromtimestamp(tally.since).astimezone().isoformat(timespec="seconds")
+    since = datetime.fromtimestamp(counter_totals.since).astimezone().isoformat(timespec="seconds")
     owners = (
-        f"live    {_count(tally.live, 'store object')}, open now",
-        f"exited  {_count(tally.exited, 'store object')}, closed or gone with the process",
+        f"live    {_count(counter_totals.live, 'store object')}, open now",
+        f"exited  {_count(counter_totals.exited, 'store object')}, closed or gone with the process",
     )
     return _text(
         f"store   {source}",
-        *(owners if tally.live or tally.exited else ()),  # a server does not know who lives
+        *(
+            owners if counter_totals.live or counter_totals.exited else ()
+        ),  # a server does not know who lives
         f"since   {since}",
-        *([f"unseen  {unpublished_words(tally.unpublished)}"] if tally.unpublished else ()),
+        *(
+            [f"unseen  {unpublished_words(counter_totals.unpublished)}"]
+            if counter_totals.unpublished
+            else ()
+        ),
         "",
-        *_table("COUNT", tally.snapshot()),
+        *_table("COUNT", counter_totals.snapshot()),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from papyra.format.codec import BEGINNING, END, has_checksum, parse, record_of
-from papyra.format.flaws import CHECKSUM, SHARED, Flaw, Piece, checksum_flaw, text_flaw
+from papyra.format.flaws import CHECKSUM, SHARED, Flaw, Fragment, checksum_flaw, text_flaw
 from papyra.format.legacy_lines import LEGACY_BEGINNINGS, is_legacy, legacy_record
 from papyra.format.unlimited_json import value_at
 from papyra.record import Record
@@ -37,7 +37,7 @@ def core_of(line: bytes) -> bytes:
     return line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
 
 
-def dissect(line: bytes) -> list[Piece]:
+def dissect(line: bytes) -> list[Fragment]:
     """
     Return what *line*, newline included where it has one, consists of; [] for a blank one.
 
@@ -49,41 +49,45 @@ def dissect(line: bytes) -> list[Piece]:
     core = line[start:].strip(_BLANK)
     if not core:
         if b"\0" in line:
-            return [Piece(0, len(line), Flaw("nul_bytes", "nothing but NUL bytes"))]
+            return [Fragment(0, len(line), Flaw("nul_bytes", "nothing but NUL bytes"))]
         return []
-    whole = _judge(core, terminated=line.endswith(b"\n"))
+    whole = _classify(core, terminated=line.endswith(b"\n"))
     start = len(line) - len(line[start:].lstrip(_BLANK))
     if isinstance(whole, Record):
-        return _with_nuls_apart(line, [Piece(start, start + len(core), whole)])
-    pieces: list[Piece] = []
-    for piece in _glued(core, start, terminated=line.endswith(b"\n")):
-        if pieces and isinstance(piece.content, Record) and isinstance(pieces[-1].content, Record):
-            pieces.append(Piece(piece.start, piece.start, SHARED))
-        pieces.append(piece)
-    if any(isinstance(piece.content, Record) for piece in pieces):
-        return _with_nuls_apart(line, pieces)
-    return [Piece(0, len(line), whole)]
+        return _with_nuls_apart(line, [Fragment(start, start + len(core), whole)])
+    fragments: list[Fragment] = []
+    for fragment in _glued(core, start, terminated=line.endswith(b"\n")):
+        if (
+            fragments
+            and isinstance(fragment.content, Record)
+            and isinstance(fragments[-1].content, Record)
+        ):
+            fragments.append(Fragment(fragment.start, fragment.start, SHARED))
+        fragments.append(fragment)
+    if any(isinstance(fragment.content, Record) for fragment in fragments):
+        return _with_nuls_apart(line, fragments)
+    return [Fragment(0, len(line), whole)]
 
 
-def _with_nuls_apart(line: bytes, pieces: list[Piece]) -> list[Piece]:
+def _with_nuls_apart(line: bytes, fragments: list[Fragment]) -> list[Fragment]:
     """
     Return *pieces* with what is around them: they have every byte of the line then.
 
     NUL bytes beside a record are damage: a power cut leaves them where other records may have been.
     """
-    first, last = pieces[0], pieces[-1]
+    first, last = fragments[0], fragments[-1]
     if isinstance(first.content, Record) and b"\0" in line[: first.start]:
-        pieces.insert(0, Piece(0, first.start, _AROUND))
+        fragments.insert(0, Fragment(0, first.start, _AROUND))
     else:
-        pieces[0] = first._replace(start=0)
+        fragments[0] = first._replace(start=0)
     if isinstance(last.content, Record) and b"\0" in line[last.stop :]:
-        pieces.append(Piece(last.stop, len(line), _AROUND))
+        fragments.append(Fragment(last.stop, len(line), _AROUND))
     else:
-        pieces[-1] = pieces[-1]._replace(stop=len(line))
-    return pieces
+        fragments[-1] = fragments[-1]._replace(stop=len(line))
+    return fragments
 
 
-def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
+def _classify(core: bytes, *, terminated: bool) -> Record | Flaw:
     """Return the record that *core* is, or what is wrong with it as a whole."""
     torn = core.startswith(b"{") and not core.endswith(b"}")
     try:
@@ -107,11 +111,11 @@ def _judge(core: bytes, *, terminated: bool) -> Record | Flaw:
 
 def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
     """Return what is wrong with bytes beside a record of the same line."""
-    flaw = _judge(core, terminated=terminated)
+    flaw = _classify(core, terminated=terminated)
     return UNVOUCHED if isinstance(flaw, Record) else flaw
 
 
-def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
+def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Fragment]:
     """
     Yield the records that share the line, and the damage between them; in linear time.
 
@@ -127,13 +131,13 @@ def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Piece]:
         if record is not None:
             if damaged < at:
                 between = _flaw_of(core[damaged:at], terminated=True)
-                yield Piece(offset + damaged, offset + at, between)
-            yield Piece(offset + at, offset + end, record)
+                yield Fragment(offset + damaged, offset + at, between)
+            yield Fragment(offset + at, offset + end, record)
             damaged = end
         begin = end if record and core.startswith(b"{", end) else _next_beginning(core, end)
     if damaged < len(core):
         rest = _flaw_of(core[damaged:], terminated=terminated)
-        yield Piece(offset + damaged, offset + len(core), rest)
+        yield Fragment(offset + damaged, offset + len(core), rest)
 
 
 def _next_beginning(core: bytes, start: int) -> int:

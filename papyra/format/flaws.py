@@ -15,7 +15,7 @@ class Flaw(NamedTuple):
     detail: str
 
 
-class Piece(NamedTuple):
+class Fragment(NamedTuple):
     """The bytes *start* to *stop* of a line, and the record or the flaw that they are."""
 
     start: int

@@ -126,11 +126,11 @@ def _written(value: Any) -> str:  # noqa: ANN401  JSON is whatever it says
 def _digits(value: int) -> str:
     """Return an integer as text, however low this interpreter's limit of digits is."""
     rest = int.__abs__(value)
-    pieces = []
+    fragments = []
     while rest:
-        rest, piece = divmod(rest, 10**_PIECE)
-        pieces.append(f"{piece:0{_PIECE}d}")
-    text = "".join(reversed(pieces)).lstrip("0") or "0"
+        rest, fragment = divmod(rest, 10**_PIECE)
+        fragments.append(f"{fragment:0{_PIECE}d}")
+    text = "".join(reversed(fragments)).lstrip("0") or "0"
     return text if int.__ge__(value, 0) else f"-{text}"
 
 

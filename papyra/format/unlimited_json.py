@@ -175,12 +175,12 @@ def _integer(digits: str) -> int:
     sign = -1 if digits.startswith("-") else 1
     digits = digits.removeprefix("-")
     ends = range(len(digits), 0, -_PIECE)
-    pieces = [int(digits[max(0, end - _PIECE) : end]) for end in ends]  # the last ones first
+    fragments = [int(digits[max(0, end - _PIECE) : end]) for end in ends]  # the last ones first
     base = 10**_PIECE
-    while len(pieces) > 1:
-        if len(pieces) % 2:
-            pieces.append(0)
-        pairs = zip(pieces[::2], pieces[1::2], strict=True)
-        pieces = [low + high * base for low, high in pairs]
+    while len(fragments) > 1:
+        if len(fragments) % 2:
+            fragments.append(0)
+        pairs = zip(fragments[::2], fragments[1::2], strict=True)
+        fragments = [low + high * base for low, high in pairs]
         base *= base
-    return sign * pieces[0]
+    return sign * fragments[0]

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Final
 
 from papyra.errors import NotPublishedError
-from papyra.metrics.totals import Tally
+from papyra.metrics.totals import CounterTotals
 from papyra.system.descriptors import open_file
 from papyra.system.files import own_like
 from papyra.system.sync import sync_data, sync_directory
@@ -25,20 +25,20 @@ class Retired:
     The file `retired`.
 
     Attributes:
-        tally: The counts of all pages ever folded.
+        counter_totals: The counts of all pages ever folded.
         folded: Names of pages that are in it, and perhaps not removed yet.
     """
 
     def __init__(self, directory: str) -> None:
         self._directory = directory
         self._path = os.path.join(directory, "retired")
-        self.tally: Tally = Tally()
+        self.counter_totals: CounterTotals = CounterTotals()
         self.folded: list[str] = []
         try:
             with open_file(self._path, os.O_RDONLY) as file:
                 content = json.load(file)
-            self.tally.add(content["totals"], content["baseline"], content["since"])
-            self.tally.exited = content["exited"]
+            self.counter_totals.add(content["totals"], content["baseline"], content["since"])
+            self.counter_totals.exited = content["exited"]
             self.folded = content["folded"]
         except FileNotFoundError:
             return
@@ -50,13 +50,13 @@ class Retired:
 
     def save(self) -> None:
         """Replace the file, so that a crash leaves the old or the new one."""
-        tally = self.tally
+        counter_totals = self.counter_totals
         content = {
             "papyra_retired": _FORMAT,
-            "totals": tally.amounts,
-            "baseline": tally.baseline,
-            "since": tally.since if tally.since != float("inf") else time.time(),
-            "exited": tally.exited,
+            "totals": counter_totals.amounts,
+            "baseline": counter_totals.baseline,
+            "since": counter_totals.since if counter_totals.since != float("inf") else time.time(),
+            "exited": counter_totals.exited,
             "folded": self.folded,
         }
         temporary = self._path + ".tmp"  # one at a time: the lock is held

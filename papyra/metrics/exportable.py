@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from papyra.metrics.persistence import PersistenceMetrics
-from papyra.metrics.totals import Tally
+from papyra.metrics.totals import CounterTotals
 
 #: The kind of what says none.
 UNKNOWN_KIND = "custom"
@@ -64,7 +64,7 @@ class CounterSource(Protocol):
         """What exporters call the store."""
         ...
 
-    def read(self) -> Tally:
+    def read(self) -> CounterTotals:
         """Return the counts of all store objects, living and gone."""
         ...
 
@@ -89,7 +89,7 @@ def counters_of(store: Countable) -> Counters:
     counters = getattr(store, "metrics", store)
     if type(counters) is PersistenceMetrics:
         return counters  # as nearly all are: asking a Protocol costs 5 us
-    if isinstance(counters, Tally):
+    if isinstance(counters, CounterTotals):
         raise TypeError(
             "what read() returned is the sum of one moment, which does not move; export"
             " papyra.open_counters(url), which it was read from"

@@ -40,7 +40,7 @@ def _signed(word: int) -> int:
 
 class Page:
     """
-    A mapped page: a book that its owner counts in, and that others read and reset.
+    A mapped page: a storage that its owner counts in, and that others read and reset.
 
     Attributes:
         cells: The totals. A store of one word is seen whole or not at all by other processes,
@@ -61,7 +61,7 @@ class Page:
         return self._words[_AT_MAGIC] == _MAGIC
 
     def take_over(self, totals: list[int], baseline: list[int], since: float) -> Self:
-        """Take over the counts of another book; the page is new."""
+        """Take over the counts of another storage; the page is new."""
         for index, total in enumerate(totals):
             self.cells[index] = total
         self._fill(_AT_BANKS[0], baseline, since)

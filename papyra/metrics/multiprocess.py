@@ -28,8 +28,8 @@ from papyra.metrics.mmap_page import SIZE, OwnPage, Page, open_page
 from papyra.metrics.names import NAMES
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
 from papyra.metrics.resets import CountersLock, announce, is_under_way
-from papyra.metrics.storage import LocalBook
-from papyra.metrics.totals import Tally
+from papyra.metrics.storage import LocalCounterStorage
+from papyra.metrics.totals import CounterTotals
 from papyra.metrics.unpublished_marks import count_marks
 from papyra.system.descriptors import Descriptors
 from papyra.system.files import own_like, write_all
@@ -74,7 +74,7 @@ class PublishedCounters:
     def __hash__(self) -> int:
         return hash(self.directory)
 
-    def read(self) -> Tally:
+    def read(self) -> CounterTotals:
         """
         Return the counts of all, living and gone.
 
@@ -139,10 +139,13 @@ class PublishedCounters:
         now = time.time()
         pages = {name: page.resets for name, page, _ in self._pages(writable=False)}
         retired = Retired(self.directory)
-        ended = list(retired.tally.snapshot().values())
+        ended = list(retired.counter_totals.snapshot().values())
         begun.append(announce(self.directory, pages, retired))
-        retired.tally.baseline, retired.tally.since = list(retired.tally.amounts), now
-        if retired.tally.exited:
+        retired.counter_totals.baseline, retired.counter_totals.since = (
+            list(retired.counter_totals.amounts),
+            now,
+        )
+        if retired.counter_totals.exited:
             retired.save()
         for _, page, _ in self._pages(writable=True):
             interval = page.begin_interval(now)
@@ -155,19 +158,19 @@ class PublishedCounters:
             raise self._nothing()
         return CountersLock(self.directory, operation, timeout=self._timeout)
 
-    def _sum(self) -> Tally:
+    def _sum(self) -> CounterTotals:
         """Return the counts of all; an error where there are none, since zeros would be a lie."""
-        tally = Retired(self.directory).tally
-        tally.unpublished = count_marks(f"{self.source}.lock")
+        counter_totals = Retired(self.directory).counter_totals
+        counter_totals.unpublished = count_marks(f"{self.source}.lock")
         for _, page, alive in self._pages(writable=False):
-            tally.add(*page.read())
+            counter_totals.add(*page.read())
             if alive:
-                tally.live += 1
+                counter_totals.live += 1
             else:
-                tally.exited += 1
-        if tally.since == float("inf"):
+                counter_totals.exited += 1
+        if counter_totals.since == float("inf"):
             raise self._nothing()
-        return tally
+        return counter_totals
 
     def _nothing(self) -> NotPublishedError:
         unpublished = count_marks(f"{self.source}.lock")
@@ -234,9 +237,9 @@ def publish(
         OSError: if the page cannot be made; nothing was moved then.
         StoreLockedError: if a reset is under way and does not end.
     """
-    book = metrics._book
-    if isinstance(book, OwnPage) and not book.is_lost:
-        book.show()
+    storage = metrics._storage
+    if isinstance(storage, OwnPage) and not storage.is_lost:
+        storage.show()
         return
     if not HAS_FLOCK:
         return
@@ -263,28 +266,28 @@ def publish(
                 raise
         metrics._move(page.take_over)
         page.show()  # not before: it would count twice what an interrupt kept from moving
-    if isinstance(book, OwnPage):
-        book.release()
+    if isinstance(storage, OwnPage):
+        storage.release()
 
 
 def is_lost(metrics: PersistenceMetrics) -> bool:
     """Tell whether *metrics* were published, and their page was removed since."""
-    return isinstance(metrics._book, OwnPage) and metrics._book.is_lost
+    return isinstance(metrics._storage, OwnPage) and metrics._storage.is_lost
 
 
 def unpublish(metrics: PersistenceMetrics) -> None:
     """Move *metrics* back into the process, and fold their page into what others will see."""
-    page = metrics._book
+    page = metrics._storage
     if not isinstance(page, OwnPage):
         return
     try:
         with CountersLock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
-            metrics._move(LocalBook)
+            metrics._move(LocalCounterStorage)
             page.release()
             _fold(page.directory, _some_names(page.directory, page.name))
     except (OSError, PapyraError):
         # The page stays, without an owner: whoever folds next takes it in.
-        metrics._move(LocalBook)
+        metrics._move(LocalCounterStorage)
         page.release()
 
 
@@ -306,8 +309,8 @@ def _fold(directory: str, names: Iterable[str]) -> None:
             gone.append(name)  # never finished, so nothing was counted in it
             continue
         dead.append(name)
-        retired.tally.add(*page.read())
-        retired.tally.exited += 1
+        retired.counter_totals.add(*page.read())
+        retired.counter_totals.exited += 1
     if dead:
         retired.folded = [*dead, *gone]
         retired.save()

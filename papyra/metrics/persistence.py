@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol, TypeVar
 
 from papyra.errors import StoreBusyError
 from papyra.metrics.names import NAMES, CounterName, checked, misnamed, whole
-from papyra.metrics.storage import Book, BookMaker, LocalBook
+from papyra.metrics.storage import CounterStorage, CounterStorageMaker, LocalCounterStorage
 from papyra.system.forks import forget_in_child
 
 _Result = TypeVar("_Result")
@@ -57,7 +57,6 @@ class PersistenceMetrics:
 
     __slots__ = (
         "__weakref__",
-        "_book",
         "_cells",
         "_counts_written",
         "_holder",
@@ -65,6 +64,7 @@ class PersistenceMetrics:
         "_late",
         "_lock",
         "_moves",
+        "_storage",
         "_tries",
         "_unsupported",
         "supported",
@@ -86,7 +86,7 @@ class PersistenceMetrics:
         self._late: deque[tuple[int, int]] = deque()
         # Odd while a late count is on its way into the cells.
         self._moves = 0
-        self._keep(LocalBook())
+        self._keep(LocalCounterStorage())
         forget_in_child(self)
 
     @property
@@ -184,17 +184,17 @@ class PersistenceMetrics:
         done = False
         try:
             while not done:
-                book = self._book
-                with book.resetting(), self._lock:
+                storage = self._storage
+                with storage.resetting(), self._lock:
                     try:
                         self._holder = me
-                        if book is self._book:  # else it was published, or closed, meanwhile
+                        if storage is self._storage:  # else it was published, or closed, meanwhile
                             self._take_in_late()
-                            interval = book.begin_interval(time.time())
+                            interval = storage.begin_interval(time.time())
                             counts = dict(zip(NAMES, interval, strict=True))
                             notes = [RESET_DONE + json.dumps(counts)]
                             # Between these two no signal is delivered.
-                            book.end_interval()
+                            storage.end_interval()
                             done = True
                     finally:
                         self._holder = 0
@@ -259,7 +259,7 @@ class PersistenceMetrics:
 
     def _read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset."""
-        totals, baseline, since = self._book.read()
+        totals, baseline, since = self._storage.read()
         for index, n in self._late.copy():
             totals[index] += n
         return totals, baseline, since
@@ -268,7 +268,7 @@ class PersistenceMetrics:
         """
         Set `records_written` to what the store says it stored; repeating it does no harm.
 
-        It takes no lock: nobody else writes this total, and whoever moves the book holds the lock
+        It takes no lock: nobody else writes this total, and moving the counters to another storage takes the lock
         of the store's commit queue, as the caller of this does.
         """
         if self._counts_written:
@@ -294,19 +294,19 @@ class PersistenceMetrics:
         # Whether this very thread holds it: exact, also between getting it and noting the holder.
         self._is_held_here: Callable[[], bool] = getattr(self._lock, "_is_owned")  # noqa: B009  typeshed does not have it
 
-    def _keep(self, book: Book) -> None:
-        self._book = book
-        self._cells = book.cells
+    def _keep(self, storage: CounterStorage) -> None:
+        self._storage = storage
+        self._cells = storage.cells
 
-    def _move(self, make: BookMaker) -> None:
-        """Keep the counts in the book that *make* returns for them; nothing is lost meanwhile."""
-        self._alone(lambda: self._keep(make(*self._book.read())))
+    def _move(self, make: CounterStorageMaker) -> None:
+        """Keep the counts in the storage that *make* returns for them; nothing is lost meanwhile."""
+        self._alone(lambda: self._keep(make(*self._storage.read())))
 
     def _after_fork(self) -> None:
         self._new_lock()
         self._holder = 0
         self._late = deque()
-        self._keep(LocalBook())
+        self._keep(LocalCounterStorage())
 
 
 class State(dict[object, Any]):

@@ -61,12 +61,12 @@ def announce(directory: str, pages: dict[str, int], retired: Retired) -> str:
         pages: The names of the pages, and how often each was reset so far.
         retired: As it is now.
     """
-    tally = retired.tally
+    counter_totals = retired.counter_totals
     content = {
         "papyra_reset": _FORMAT,
         "pages": pages,
-        "baseline": tally.baseline,
-        "since": tally.since if tally.exited else None,
+        "baseline": counter_totals.baseline,
+        "since": counter_totals.since if counter_totals.exited else None,
     }
     path = _path(directory)
     temporary = f"{path}.tmp"  # one at a time: the lock is held
@@ -109,9 +109,9 @@ def take_back(directory: str) -> None:
             if page is not None and page.resets == resets + 1:
                 page.take_back_interval()
     retired = Retired(directory)
-    before = retired.tally.baseline, retired.tally.since
+    before = retired.counter_totals.baseline, retired.counter_totals.since
     if since is not None and before != (baseline, since):
-        retired.tally.baseline, retired.tally.since = baseline, since
+        retired.counter_totals.baseline, retired.counter_totals.since = baseline, since
         retired.save()
     os.unlink(_path(directory))
     sync_directory(directory)

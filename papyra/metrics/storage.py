@@ -8,7 +8,7 @@ from typing import Protocol
 from papyra.metrics.names import NAMES
 
 
-class Book(Protocol):
+class CounterStorage(Protocol):
     """Where the ten totals and their baseline are kept."""
 
     #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
@@ -27,12 +27,12 @@ class Book(Protocol):
         ...
 
     def resetting(self) -> AbstractContextManager[object]:
-        """Keep out every other process that may reset this book."""
+        """Keep out every other process that may reset these counters."""
         ...
 
 
-class LocalBook:
-    """A book that other processes do not see."""
+class LocalCounterStorage:
+    """Counters that other processes do not see."""
 
     def __init__(
         self,
@@ -65,9 +65,9 @@ class LocalBook:
         return nullcontext()
 
 
-class BookMaker(Protocol):
-    """A book made from the state of another."""
+class CounterStorageMaker(Protocol):
+    """Makes a storage from the state of another."""
 
-    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> Book:
-        """Return a book with these totals, this baseline and this time of the last reset."""
+    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> CounterStorage:
+        """Return a storage with these totals, this baseline and this time of the last reset."""
         ...

@@ -3,7 +3,7 @@
 from papyra.metrics.names import NAMES
 
 
-class Tally:
+class CounterTotals:
     """
     The counts of several store objects taken together.
 
@@ -26,7 +26,7 @@ class Tally:
         self.unpublished = 0
 
     def add(self, amounts: list[int], baseline: list[int], since: float) -> None:
-        """Add the counts of one book."""
+        """Add the counts of one storage."""
         self.amounts = [a + b for a, b in zip(self.amounts, amounts, strict=True)]
         self.baseline = [a + b for a, b in zip(self.baseline, baseline, strict=True)]
         self.since = min(self.since, since)

@@ -8,17 +8,21 @@ from collections.abc import Callable
 from typing import Final
 
 from papyra.reading.findings import Findings
-from papyra.reading.scanner import Found, Lines, intact
-from papyra.reading.seen_ids import Seen
+from papyra.reading.scanner import Lines, LocatedRecord, intact
+from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
 from papyra.retention import Retention
 
-BEGINNING: Final = Found(("", 0), 0, 0, Record("cut", timestamp=0))
+BEGINNING: Final = LocatedRecord(("", 0), 0, 0, Record("cut", timestamp=0))
 
 
 def find_cut(
-    lines: Lines, new_seen: Callable[[], Seen], retention: Retention, now: float, findings: Findings
-) -> Found | None:
+    lines: Lines,
+    new_seen: Callable[[], SeenIds],
+    retention: Retention,
+    now: float,
+    findings: Findings,
+) -> LocatedRecord | None:
     """
     Return the oldest record that stays; None if none does, BEGINNING if nothing is cut off.
 
@@ -44,7 +48,7 @@ def find_cut(
     return cut
 
 
-def is_same_line(one: Found, other: Found) -> bool:
+def is_same_line(one: LocatedRecord, other: LocatedRecord) -> bool:
     """Tell whether both are one line; by its outside, since data with NaN equals nothing."""
     mine, its = one.record, other.record
     return one[:3] == other[:3] and (mine.id, mine.kind, mine.timestamp) == (

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import Any, Final
 
 from papyra.format.codec import END, ID, has_checksum, id_in
-from papyra.reading.scanner import pieces_of
+from papyra.reading.scanner import fragments_of
 from papyra.reading.seen_ids import Ids, number_in
 from papyra.record import Record
 
@@ -41,9 +41,9 @@ def may_repeat(batches: Iterable[Sequence[bytes | int]]) -> bool:
 
     False is exact. True may be wrong: a damaged line may show an id that no record has.
     """
-    met = Ids()
+    known = Ids()
     return any(
-        not met.add_range(writer, first, last)
+        not known.add_range(writer, first, last)
         for lines in batches
         for writer, first, last in _runs_in(lines)
     )
@@ -62,8 +62,8 @@ def ids_in(line: bytes | int) -> Iterator[tuple[str, int]]:
         if named := number_in(text):
             yield named
         return
-    for piece in pieces_of(line):
-        content = piece.content
+    for fragment in fragments_of(line):
+        content = fragment.content
         if isinstance(content, Record) and content.id and (named := number_in(content.id)):
             yield named
 

@@ -9,8 +9,16 @@ from papyra.reading.cut import BEGINNING, find_cut, is_same_line
 from papyra.reading.dropped import Dropped
 from papyra.reading.findings import Findings
 from papyra.reading.last_copies import Repeats
-from papyra.reading.scanner import DUPLICATE, Found, Line, Lines, anomaly_at, intact, pieces_of
-from papyra.reading.seen_ids import Seen
+from papyra.reading.scanner import (
+    DUPLICATE,
+    Line,
+    Lines,
+    LocatedRecord,
+    anomaly_at,
+    fragments_of,
+    intact,
+)
+from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
 from papyra.reports import Anomaly, Place
 from papyra.retention import Retention
@@ -18,7 +26,7 @@ from papyra.retention import Retention
 _KEEP_ALL: Final = Retention()
 
 
-def count_records(lines: Iterable[Line], seen: Seen) -> dict[str, Dropped]:
+def count_records(lines: Iterable[Line], seen: SeenIds) -> dict[str, Dropped]:
     """Return what is known of the intact records in *lines*, by the source that they stand in."""
     counted: dict[str, Dropped] = {}
     for found in intact(lines, Findings(), places_only=True, seen=seen):
@@ -26,7 +34,7 @@ def count_records(lines: Iterable[Line], seen: Seen) -> dict[str, Dropped]:
     return counted
 
 
-class Part(NamedTuple):
+class Verdict(NamedTuple):
     """
     The bytes *start* to *stop* of a line, and why they go: kept, if there is no anomaly.
 
@@ -38,7 +46,7 @@ class Part(NamedTuple):
     anomaly: Anomaly | None
 
 
-class Judge(Protocol):
+class RewriteFilter(Protocol):
     """
     What a store's `_rewrite` asks.
 
@@ -51,7 +59,7 @@ class Judge(Protocol):
     def begin(self, lines: Lines, /) -> None:
         """Say that nobody else rewrites the store, and which *lines* will be shown."""
 
-    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Verdict]:
         """Return the parts of *line*, in order; of a line too long to be held, its length."""
         ...
 
@@ -64,13 +72,13 @@ class Judge(Protocol):
         """
 
 
-class Sorter:
+class KeepFilter:
     """
-    The judge of a recovery (without retention) and of a compaction (with it).
+    The rewrite filter of a recovery (without retention) and of a compaction (with it).
 
     Args:
         retention: What stays of the records.
-        now: The time by which they are judged.
+        now: The time by which their age is measured.
         new_seen: The store's `_new_seen_ids`.
         may_repeat: Whether records may be repeated: a look before found some, or there was no look.
 
@@ -84,7 +92,7 @@ class Sorter:
         self,
         retention: Retention | None,
         now: float,
-        new_seen: Callable[[], Seen],
+        new_seen: Callable[[], SeenIds],
         *,
         may_repeat: bool = True,
     ) -> None:
@@ -97,7 +105,7 @@ class Sorter:
         self._seen = new_seen()
         self._may_repeat = may_repeat
         self._repeats = Repeats()
-        self._cut: Found | None = None
+        self._cut: LocatedRecord | None = None
         self._newer: Collection[str] = ()
         self._reached = False
 
@@ -127,31 +135,33 @@ class Sorter:
         ):
             self._repeats.look(lines)
 
-    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Part]:
+    def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Verdict]:
         """Return the parts of *line*."""
-        pieces = pieces_of(line)
-        if isinstance(line, bytes) and not pieces:
-            return (Part(0, len(line), None),)  # blank
-        parts = []
-        for piece in pieces:
-            content = piece.content
+        fragments = fragments_of(line)
+        if isinstance(line, bytes) and not fragments:
+            return (Verdict(0, len(line), None),)  # blank
+        verdicts = []
+        for fragment in fragments:
+            content = fragment.content
             if isinstance(content, Record):
-                found = Found(place, piece.start, piece.stop - piece.start, content)
+                found = LocatedRecord(
+                    place, fragment.start, fragment.stop - fragment.start, content
+                )
                 is_last = self._repeats.is_last(place[0], content.id)
                 if not self._stays(found):
                     self.dropped.add(content, found.size)
                     continue
                 if self._seen.add(content, line) if is_last is None else is_last:
                     self.kept += 1
-                    parts.append(Part(piece.start, piece.stop, None))
+                    verdicts.append(Verdict(fragment.start, fragment.stop, None))
                     continue
                 content = DUPLICATE
-            anomaly = anomaly_at(place, piece, content)
+            anomaly = anomaly_at(place, fragment, content)
             self.findings.add(anomaly)
-            parts.append(Part(piece.start, piece.stop, anomaly))
-        return parts
+            verdicts.append(Verdict(fragment.start, fragment.stop, anomaly))
+        return verdicts
 
-    def _stays(self, found: Found) -> bool:
+    def _stays(self, found: LocatedRecord) -> bool:
         if not self._reached and self._cut is not None:
             self._reached = found.place[0] in self._newer or is_same_line(found, self._cut)
         return self._reached and self._retention.is_young(found.record.timestamp, self._now)

@@ -15,7 +15,7 @@ from papyra.format.codec import BEGINNING, END, has_checksum
 from papyra.reading.duplicate_ids import ids_in, may_repeat
 from papyra.reading.findings import Findings
 from papyra.reading.scanner import Line, Lines, Source, View, examine
-from papyra.reading.seen_ids import Ids, Seen, number_in
+from papyra.reading.seen_ids import Ids, SeenIds, number_in
 from papyra.record import Record
 
 #: Counts that are kept as ranges, one set of them a count; higher ones are rare, and kept one by one.
@@ -69,13 +69,13 @@ class Repeats:
     Memory is that of the repeated ids alone, as ranges. Nothing is known before `look`.
     """
 
-    __slots__ = ("_expected", "_met", "_repeated")
+    __slots__ = ("_counts", "_expected", "_repeated")
 
     def __init__(self) -> None:
         self._repeated = Ids()
         # Source -> how often it holds each of the ids that come last in it.
         self._expected: dict[str, _Counts] = {}
-        self._met: dict[str, _Counts] = {}
+        self._counts: dict[str, _Counts] = {}
 
     def look(self, lines: Lines) -> None:
         """Find the repeated ids; where there are any, all *lines* are read a second time."""
@@ -110,17 +110,17 @@ class Repeats:
         count = 0 if expected is None else expected.count(named)
         if not count:
             return False
-        return self._met.setdefault(source, _Counts()).add(named) == count
+        return self._counts.setdefault(source, _Counts()).add(named) == count
 
     def is_as_expected(self, source: str) -> bool:
         """Tell whether *source*, which was shown whole, held every copy that was counted on."""
-        return self._met.get(source, _NONE) == self._expected.get(source, _NONE)
+        return self._counts.get(source, _NONE) == self._expected.get(source, _NONE)
 
 
 _NONE: Final = _Counts()
 
 
-class LastCopies(Seen):
+class LastCopies(SeenIds):
     """
     The records met so far, where *repeats* tells which copy is the record.
 
@@ -129,7 +129,7 @@ class LastCopies(Seen):
 
     __slots__ = ("_repeats", "_seen", "_source")
 
-    def __init__(self, repeats: Repeats, seen: Seen) -> None:
+    def __init__(self, repeats: Repeats, seen: SeenIds) -> None:
         super().__init__()
         self._repeats = repeats
         self._seen = seen
@@ -173,7 +173,7 @@ class RepeatError(Exception):
     """A record was met a second time."""
 
 
-class SeenOnce(Seen):
+class UniqueSeenIds(SeenIds):
     """
     The records met so far, where nothing is known of repeats. *seen* knows those without an id.
 
@@ -185,7 +185,7 @@ class SeenOnce(Seen):
 
     __slots__ = ("_seen",)
 
-    def __init__(self, seen: Seen) -> None:
+    def __init__(self, seen: SeenIds) -> None:
         super().__init__()
         self._seen = seen
 
@@ -201,7 +201,7 @@ def _repeat() -> NoReturn:
     raise RepeatError
 
 
-def copies_in(view: View, new_seen: Callable[[], Seen]) -> tuple[Iterable[Line], Seen]:
+def copies_in(view: View, new_seen: Callable[[], SeenIds]) -> tuple[Iterable[Line], SeenIds]:
     """
     Return the lines of *view*, oldest first, and what tells which copies in them are the records.
 
@@ -215,7 +215,7 @@ def copies_in(view: View, new_seen: Callable[[], Seen]) -> tuple[Iterable[Line],
     return _last_copies_in(view, new_seen)
 
 
-def _last_copies_in(view: View, new_seen: Callable[[], Seen]) -> tuple[Iterable[Line], Seen]:
+def _last_copies_in(view: View, new_seen: Callable[[], SeenIds]) -> tuple[Iterable[Line], SeenIds]:
     repeats = Repeats()
     repeats.look(view.lines)
     seen = LastCopies(repeats, new_seen())
@@ -231,7 +231,9 @@ def look_through(source: Source, findings: Findings) -> tuple[int, int, list[str
     """
     mark = findings.mark()
     try:
-        return examine(source.lines(newest_first=False), findings, seen=SeenOnce(source.new_seen()))
+        return examine(
+            source.lines(newest_first=False), findings, seen=UniqueSeenIds(source.new_seen())
+        )
     except RepeatError:
         findings.rewind(mark)
     with source.view() as view:
@@ -241,7 +243,7 @@ def look_through(source: Source, findings: Findings) -> tuple[int, int, list[str
 
 def _repeated_in(lines: Iterable[Line]) -> Iterator[_Id]:
     """Yield the id of each record that was met before."""
-    seen = Seen()
+    seen = SeenIds()
     for _, line in lines:
         if (
             type(line) is bytes

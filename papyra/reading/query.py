@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from papyra.errors import CorruptRecordError
 from papyra.reading.cut import BEGINNING, find_cut, is_same_line
 from papyra.reading.findings import Findings
-from papyra.reading.last_copies import RepeatError, SeenOnce, copies_in
+from papyra.reading.last_copies import RepeatError, UniqueSeenIds, copies_in
 from papyra.reading.scanner import Line, Lines, Source, intact, records_in
 from papyra.record import Record
 from papyra.reports import Place
@@ -86,7 +86,7 @@ def read_all(
     if query.limit is not None or retention.counts:
         return newest(source, retention, query, now, findings)
     mark = findings.mark()
-    first_look = SeenOnce(source.new_seen())
+    first_look = UniqueSeenIds(source.new_seen())
     once = records_in(
         source.lines(newest_first=False), findings, strict=query.strict, seen=first_look
     )

@@ -13,9 +13,9 @@ from typing import Final, NamedTuple, Protocol
 from papyra.errors import CorruptRecordError, UnreadableRecordError
 from papyra.format.codec import END, NotParsedError, StandIn, decode, has_checksum, id_in, stand_in
 from papyra.format.damage import dissect
-from papyra.format.flaws import Flaw, Piece, oversized
+from papyra.format.flaws import Flaw, Fragment, oversized
 from papyra.reading.findings import Findings
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
 from papyra.reports import Anomaly, Place
 
@@ -44,7 +44,7 @@ class LineReader(Protocol):
         """Yield *lines*, each as it is or as papyra would have written it."""
         ...
 
-    def pieces_of(self, line: bytes | int, /) -> list[Piece]:
+    def fragments_of(self, line: bytes | int, /) -> list[Fragment]:
         """Return what a line of those consists of."""
         ...
 
@@ -73,7 +73,7 @@ class Source(NamedTuple):
 
     lines: Lines
     view: Callable[[], AbstractContextManager[View]]
-    new_seen: Callable[[], Seen]
+    new_seen: Callable[[], SeenIds]
 
 
 class Moment:
@@ -97,7 +97,7 @@ class Moment:
             yield batch
 
 
-class Found(NamedTuple):
+class LocatedRecord(NamedTuple):
     """
     An intact record where it stands.
 
@@ -130,7 +130,7 @@ class Found(NamedTuple):
 
 
 #: A Found of its fields, without the Python code of a NamedTuple's own constructor.
-_found = partial(tuple.__new__, Found)
+_found = partial(tuple.__new__, LocatedRecord)
 
 
 def intact(  # noqa: PLR0913  each says how it looks
@@ -141,9 +141,9 @@ def intact(  # noqa: PLR0913  each says how it looks
     strict: bool = False,
     start: int = 0,
     places_only: bool = False,
-    seen: Seen | None = None,
+    seen: SeenIds | None = None,
     reader: LineReader | None = None,
-) -> Iterator[Found]:
+) -> Iterator[LocatedRecord]:
     """
     Yield the records in *lines*, where they stand, and add the damage to *findings*.
 
@@ -156,16 +156,16 @@ def intact(  # noqa: PLR0913  each says how it looks
         CorruptRecordError: at the first damage, if *strict*.
         UnreadableRecordError: at an intact record that cannot be read.
     """
-    seen = Seen() if seen is None else seen
-    split = pieces_of if reader is None else reader.pieces_of
+    seen = SeenIds() if seen is None else seen
+    split = fragments_of if reader is None else reader.fragments_of
     for place, line in lines if reader is None else reader.read(lines):
         if not start and type(line) is bytes and (record := _new_record(line, seen)):
             yield _found((place, 0, len(line), record, line))
             continue
-        pieces = [piece for piece in split(line) if piece.start >= start]
+        fragments = [fragment for fragment in split(line) if fragment.start >= start]
         if newest_first:
-            pieces.reverse()
-        for found in _sifted((place, line), pieces, seen, findings, strict=strict):
+            fragments.reverse()
+        for found in _sifted((place, line), fragments, seen, findings, strict=strict):
             if not places_only:
                 _check_read(found)
             yield found
@@ -173,7 +173,7 @@ def intact(  # noqa: PLR0913  each says how it looks
 
 
 def records_in(
-    lines: Iterable[Line], findings: Findings, *, strict: bool, seen: Seen | None = None
+    lines: Iterable[Line], findings: Findings, *, strict: bool, seen: SeenIds | None = None
 ) -> Iterator[Record]:
     """
     Yield the records in *lines*, as `intact` does, but not where they stand.
@@ -181,41 +181,43 @@ def records_in(
     Raises:
         CorruptRecordError, UnreadableRecordError: as `intact`.
     """
-    seen = Seen() if seen is None else seen
+    seen = SeenIds() if seen is None else seen
     for place, line in lines:
         if type(line) is bytes and (record := _new_record(line, seen)):
             yield record
             continue
-        for found in _sifted((place, line), pieces_of(line), seen, findings, strict=strict):
+        for found in _sifted((place, line), fragments_of(line), seen, findings, strict=strict):
             _check_read(found)
             yield found.record
 
 
-def _check_read(found: Found) -> None:
+def _check_read(found: LocatedRecord) -> None:
     """Raise if the record of an intact line could not be read."""
     if isinstance(found.record, StandIn):
         raise UnreadableRecordError(*found.place, found.record.reason)
 
 
 def _sifted(
-    at: Line, pieces: Iterable[Piece], seen: Seen, findings: Findings, *, strict: bool
-) -> Iterator[Found]:
+    at: Line, fragments: Iterable[Fragment], seen: SeenIds, findings: Findings, *, strict: bool
+) -> Iterator[LocatedRecord]:
     """Yield the records among the *pieces* of a line, and add the others to *findings*."""
     place, line = at
-    for piece in pieces:
-        content = piece.content
+    for fragment in fragments:
+        content = fragment.content
         if isinstance(content, Record):
             if seen.add(content, line):
-                yield Found(place, piece.start, piece.stop - piece.start, content, line)
+                yield LocatedRecord(
+                    place, fragment.start, fragment.stop - fragment.start, content, line
+                )
                 continue
             content = DUPLICATE
-        anomaly = anomaly_at(place, piece, content)
+        anomaly = anomaly_at(place, fragment, content)
         findings.add(anomaly)
         if strict:
             raise CorruptRecordError(anomaly.source, anomaly.offset, anomaly.detail)
 
 
-def _new_record(line: bytes, seen: Seen) -> Record | None:
+def _new_record(line: bytes, seen: SeenIds) -> Record | None:
     """
     Return the record that *line* is, as nearly every one is: a quarter faster than by its pieces.
 
@@ -235,7 +237,7 @@ def _new_record(line: bytes, seen: Seen) -> Record | None:
 
 
 def examine(
-    lines: Iterable[Line], findings: Findings, *, seen: Seen | None = None
+    lines: Iterable[Line], findings: Findings, *, seen: SeenIds | None = None
 ) -> tuple[int, int, list[str]]:
     """
     Add the damage in *lines* to *findings*; *seen* is as for `intact`.
@@ -246,7 +248,7 @@ def examine(
     records = size = 0
     sources: list[str] = []
     source = ""
-    seen = Seen() if seen is None else seen
+    seen = SeenIds() if seen is None else seen
     for place, line in lines:
         if place[0] != source:
             source = place[0]
@@ -264,30 +266,30 @@ def examine(
                 if (id_ := id_in(line)) and seen.add_id(id_):
                     records += 1
                     continue
-        for piece in pieces_of(line):
-            content = piece.content
+        for fragment in fragments_of(line):
+            content = fragment.content
             if isinstance(content, Record):
                 if seen.add(content, line):
                     records += 1
                     continue
                 content = DUPLICATE
-            findings.add(anomaly_at(place, piece, content))
+            findings.add(anomaly_at(place, fragment, content))
     return records, size, sources
 
 
-def pieces_of(line: bytes | int) -> list[Piece]:
+def fragments_of(line: bytes | int) -> list[Fragment]:
     """Return what a line consists of, be it intact, damaged or too long to be held."""
     if isinstance(line, int):
-        return [Piece(0, line, oversized(line))]
+        return [Fragment(0, line, oversized(line))]
     try:
         record = decode(line)
     except NotParsedError as error:
         record = stand_in(line, str(error))
-    return dissect(line) if record is None else [Piece(0, len(line), record)]
+    return dissect(line) if record is None else [Fragment(0, len(line), record)]
 
 
-def anomaly_at(place: Place, piece: Piece, flaw: Flaw) -> Anomaly:
+def anomaly_at(place: Place, fragment: Fragment, flaw: Flaw) -> Anomaly:
     """Return the finding that *piece* of the line at *place* is."""
     source, offset = place
-    at = offset + piece.start if isinstance(offset, int) else offset
-    return Anomaly(flaw.type, source, at, piece.stop - piece.start, flaw.detail)
+    at = offset + fragment.start if isinstance(offset, int) else offset
+    return Anomaly(flaw.type, source, at, fragment.stop - fragment.start, flaw.detail)

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from papyra.format.codec import encode, has_checksum, parse, record_of, seal
 from papyra.format.damage import UNVOUCHED, core_of
-from papyra.format.flaws import Piece
-from papyra.reading.scanner import Line, pieces_of
+from papyra.format.flaws import Fragment
+from papyra.reading.scanner import Line, fragments_of
 from papyra.record import Record
 
 #: What the ids begin with that lines of other tools are given.
@@ -35,16 +35,18 @@ class Sealer:
                 sealed = self._seal(line)
             yield place, sealed or line
 
-    def pieces_of(self, line: bytes | int) -> list[Piece]:
+    def fragments_of(self, line: bytes | int) -> list[Fragment]:
         """Return what *line*, which was not sealed, consists of, and why it could not be."""
-        pieces = pieces_of(line)
-        if isinstance(line, int) or all(piece.content is not UNVOUCHED for piece in pieces):
-            return pieces
-        reason = f"it cannot be sealed: {_SHARED if len(pieces) > 1 else _refusal(line)}"
+        fragments = fragments_of(line)
+        if isinstance(line, int) or all(
+            fragment.content is not UNVOUCHED for fragment in fragments
+        ):
+            return fragments
+        reason = f"it cannot be sealed: {_SHARED if len(fragments) > 1 else _refusal(line)}"
         flaw = UNVOUCHED._replace(detail=reason)
         return [
-            piece._replace(content=flaw) if piece.content is UNVOUCHED else piece
-            for piece in pieces
+            fragment._replace(content=flaw) if fragment.content is UNVOUCHED else fragment
+            for fragment in fragments
         ]
 
     def made(self, record: Record) -> bool:
@@ -52,7 +54,7 @@ class Sealer:
         return record.id is not None and record.id.startswith(f"{self._writer}-")
 
     def _seal(self, line: bytes) -> bytes | None:
-        if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
+        if any(isinstance(fragment.content, Record) for fragment in fragments_of(line)):
             return None
         try:
             body = _body(core_of(line))

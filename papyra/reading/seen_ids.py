@@ -11,7 +11,7 @@ from papyra.record import Record
 _MOST_DIGITS: Final = 100
 
 
-class Seen:
+class SeenIds:
     """
     The records met so far, by their ids. One without an id is always new.
 

@@ -35,36 +35,36 @@ def forget_in_child(thing: Forkable) -> None:
     _forkables[id(thing)] = thing
 
 
-def _tell_all() -> None:
+def _forget_all() -> None:
     # One call of C makes the list: a finalizer may add to the dictionary at any time.
-    untold = _forkables.valuerefs()
+    waiting = _forkables.valuerefs()
     failed: object = None
-    while untold:
+    while waiting:
         try:
-            while untold:
-                thing = untold[-1]()
+            while waiting:
+                thing = waiting[-1]()
                 if thing is not None:
                     thing._after_fork()
-                del untold[-1]
+                del waiting[-1]
         except BaseException as error:  # noqa: BLE001  raised on once all were told
             _failures.append(error)
             # A second time, because an interrupt or a signal's handler may have raised it.
-            if untold and untold[-1] is failed:
-                del untold[-1]
-            failed = untold[-1] if untold else None
+            if waiting and waiting[-1] is failed:
+                del waiting[-1]
+            failed = waiting[-1] if waiting else None
     _done.append(True)
 
 
 def _begin_in_child() -> None:
     _done.clear()
     _failures.clear()
-    _tell_all()
+    _forget_all()
 
 
 def _finish_in_child() -> None:
     """Do what an interrupt kept `_begin_in_child` from, and raise what failed."""
     if not _done:
-        _tell_all()
+        _forget_all()
     if _failures:
         failures = _failures.copy()
         _failures.clear()

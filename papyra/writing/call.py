@@ -14,7 +14,7 @@ from papyra.system.clock import monotonic
 _BATCH_CALLS: Final = 1024
 _BATCH_BYTES: Final = 1024 * 1024
 #: At most so many messages wait to be logged.
-_MOST_UNTOLD: Final = 100
+_MOST_PENDING_WARNINGS: Final = 100
 #: A deadline that leaves no time at all: see `MustWait`.
 NOW: Final = float("-inf")
 
@@ -35,7 +35,7 @@ class Store(Protocol):
     #: Records stored by this object; moved by `_append` in one assignment.
     _stored: int
     #: What is to be logged once no lock is held.
-    _untold: list[str]
+    _pending_warnings: list[str]
     _lock_timeout: float
     _closed: bool
 
@@ -43,7 +43,7 @@ class Store(Protocol):
 
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]: ...
 
-    def _met(self, findings: Sequence[Anomaly]) -> None: ...
+    def _report_append_damage(self, findings: Sequence[Anomaly]) -> None: ...
 
 
 class Call:
@@ -60,7 +60,7 @@ class Call:
         traceback: Where it was raised.
         writer: The first half of its records' ids, once it is stored.
         first: The number of its first record, likewise.
-        gate: What its caller waits at, if it does.
+        settled: What its caller waits at, if it does.
         is_sealed: Its bodies are whole lines of another store, and stay as they are.
         is_soon: No caller waits for it: the next leader writes it (see `append_soon`).
     """
@@ -71,7 +71,7 @@ class Call:
     traceback: TracebackType | None = None
     writer = ""
     first = 0
-    gate: "Lock | None" = None
+    settled: "Lock | None" = None
     is_sealed = False
     is_soon = False
 
@@ -118,23 +118,27 @@ def soon_of(waiting: Iterable[Call]) -> list[Call]:
 
 def note_lost(store: Store, number: int, error: BaseException) -> None:
     """Have it logged that records of `append_soon` are not stored: their callers have gone on."""
-    untold = store._untold
-    if len(untold) >= _MOST_UNTOLD:  # a closed store may be given any number of them
+    pending = store._pending_warnings
+    if len(pending) >= _MOST_PENDING_WARNINGS:  # a closed store may be given any number of them
         return
     what = "a record" if number == 1 else f"{number} records"
-    more = "; more of them are in write_errors alone" if len(untold) == _MOST_UNTOLD - 1 else ""
-    untold.append(
+    more = (
+        "; more of them are in write_errors alone"
+        if len(pending) == _MOST_PENDING_WARNINGS - 1
+        else ""
+    )
+    pending.append(
         f"{store.source}: {what} given to append_soon() could not be stored: {error}{more}"
     )
 
 
 def wake(call: Call) -> None:
     """Let *call*'s caller go on; once more does no harm."""
-    gate = call.gate
-    if gate is None or not gate.locked():
+    settled = call.settled
+    if settled is None or not settled.locked():
         return
     try:
-        gate.release()
+        settled.release()
     except RuntimeError:  # somebody else woke it between the two
         return
 

@@ -18,7 +18,7 @@ Three rules make the outcome exact all the same:
 A finalizer, a weak reference callback or a signal's handler may call the store from within one of its own
 calls, in the same thread. Both locks let their own thread in again, and note who holds them with no
 byte code in between at which such a thing could begin. A call that finds its own thread there is refused
-at once: it would wait for itself, or for another leader, who waits for the door.
+at once: it would wait for itself, or for another leader, who waits for the queue lock.
 """
 
 import os
@@ -102,7 +102,7 @@ class CommitQueue(WaitingCalls):
                 self.refuse_reentry(store)
                 self._pending.append(call)
                 self._see_through(store, call, (call,))
-            elif self._pending or findings or store._untold:
+            elif self._pending or findings or store._pending_warnings:
                 self._follow_up(store, findings)
         except BaseException as interrupt:
             self._give_up(store, call, interrupt)
@@ -165,7 +165,7 @@ class CommitQueue(WaitingCalls):
                 if held:
                     self.leader = NOBODY
                     self._lock.release()
-            if self._pending or findings or store._untold:
+            if self._pending or findings or store._pending_warnings:
                 self._follow_up(store, findings)
         except MustWait:
             self._follow_up(store, ())
@@ -206,7 +206,7 @@ class CommitQueue(WaitingCalls):
 
     def refuse_reentry(self, store: Store) -> None:
         """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""
-        if get_ident() in {self.leader, self._at_door} or store.metrics._is_held_here():
+        if get_ident() in {self.leader, self._queue_lock_holder} or store.metrics._is_held_here():
             raise StoreBusyError(store.source)
 
     def blame(self, error: Exception) -> None:
@@ -243,8 +243,8 @@ class CommitQueue(WaitingCalls):
         """Do what is left to do once the lock is free again."""
         if self._pending:
             self._wake_next()
-        if findings or store._untold:
-            store._met(findings)
+        if findings or store._pending_warnings:
+            store._report_append_damage(findings)
 
     def _lead(
         self,
@@ -329,7 +329,7 @@ class CommitQueue(WaitingCalls):
             return
         self._let_go()
         for call in calls:
-            if call.done and call.gate is not None:
+            if call.done and call.settled is not None:
                 wake(call)
 
     def _fail(self, store: Store, error: Exception) -> None:
@@ -354,13 +354,13 @@ class CommitQueue(WaitingCalls):
 
     def _wait(self, store: Store, call: Call) -> None:
         """Wait until somebody settles *call*, or until it is time to look again."""
-        if call.gate is None:
-            gate = Lock()
-            gate.acquire()
-            call.gate = gate
+        if call.settled is None:
+            settled = Lock()
+            settled.acquire()
+            call.settled = settled
         remaining = call.deadline - monotonic()
         if remaining <= 0 and not call.done:
             error = StoreLockedError(store.source, store._lock_timeout, "another thread")
             self._give_up(store, call, error)
         if not call.done:
-            call.gate.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))
+            call.settled.acquire(timeout=max(0.001, min(remaining, _LOOK_AGAIN)))

@@ -1,8 +1,8 @@
 """
-The write calls of one store that wait, and the door to them: which are taken, and which may withdraw.
+The write calls of one store that wait, and the lock of their queue: which are taken, and which may withdraw.
 
 The commit queue alone knows what becomes of them (see `papyra.writing.group_commit`). A finalizer or a signal's handler may
-call the store in the middle of all this, in the same thread: the door lets its own thread in again.
+call the store in the middle of all this, in the same thread: the queue lock lets its own thread in again.
 """
 
 from collections import deque
@@ -22,16 +22,16 @@ NOBODY: Final = 0
 class WaitingCalls:
     """Calls in the order in which they came; a taken one stays until its outcome stands."""
 
-    __slots__ = ("_at_door", "_door", "_pending", "_taken")
+    __slots__ = ("_pending", "_queue_lock", "_queue_lock_holder", "_taken")
 
     def __init__(self) -> None:
         self._pending: deque[Call] = deque()
         # The calls of the batch that was taken last; none once they are settled.
         self._taken: Sequence[Call] = ()
         # Guards which calls wait and which are taken; held for a few instructions only.
-        self._door = RLock()
+        self._queue_lock = RLock()
         # The thread that holds it without leading.
-        self._at_door = NOBODY
+        self._queue_lock_holder = NOBODY
 
     @property
     def soon(self) -> list[Call]:
@@ -67,12 +67,12 @@ class WaitingCalls:
 
     def _take(self, own: Collection[Call]) -> None:
         """Take the calls that wait, oldest first, as many as a batch holds."""
-        with self._door:
+        with self._queue_lock:
             self._taken = first_of(self._pending.copy(), own)
 
     def _let_go(self) -> None:
         """Let go of what was taken and is settled."""
-        with self._door:
+        with self._queue_lock:
             self._taken = ()
             drop_done(self._pending)
 
@@ -82,17 +82,17 @@ class WaitingCalls:
         self._wake_next()
 
     def _guarded(self, do: Callable[[], object]) -> None:
-        """Do something at the door that no leader comes through meanwhile."""
+        """Do something under the queue lock, so that no leader takes calls meanwhile."""
         me = get_ident()
-        with self._door:
-            before = self._at_door
+        with self._queue_lock:
+            before = self._queue_lock_holder
             try:
-                self._at_door = me
+                self._queue_lock_holder = me
                 do()
             finally:
-                self._at_door = before
+                self._queue_lock_holder = before
 
-    # What is done at the door. A call that comes in between, of this very thread, may write what waits.
+    # What is done under the queue lock. A call that comes in between, of this very thread, may write what waits.
     def _withdraw(self, store: Store, call: Call, error: BaseException) -> None:
         if self._leave(call):
             self._fail_all(store, (call,), error)
@@ -112,7 +112,7 @@ class WaitingCalls:
         store.metrics._settle_failed(missing(calls, self._pending.copy()))
 
     def _leave(self, call: Call) -> bool:
-        """Take *call* out of the queue; False if it is taken, or settled. The door is held."""
+        """Take *call* out of the queue; False if it is taken, or settled. The queue lock is held."""
         if call.done or call in self._taken:
             return False
         with suppress(ValueError):  # it never lined up, or was written just now
@@ -124,7 +124,7 @@ class WaitingCalls:
             first = self._pending[0]
         except IndexError:  # it has withdrawn meanwhile
             return
-        if first.gate is None:
+        if first.settled is None:
             # It does not wait, or was left here by `append_soon`: then the caller behind it leads.
-            first = next((call for call in self._pending.copy() if call.gate is not None), first)
+            first = next((call for call in self._pending.copy() if call.settled is not None), first)
         wake(first)

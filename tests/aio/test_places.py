@@ -115,7 +115,7 @@ def test_a_caller_is_told_once_and_not_where_it_was_cancelled(run: Run) -> None:
         assert cancelled.waiter is not None
         cancelled.waiter.cancel()
         for place in (told, told, cancelled):
-            place.tell()
+            place.wake()
         await told.waiter
         assert cancelled.waiter.cancelled()
 

@@ -12,12 +12,12 @@ from stores import counts, event
 from papyra import COUNTERS, open_counters, open_store
 from papyra.cli import main
 from papyra.metrics.multiprocess import PublishedCounters
-from papyra.metrics.totals import Tally
+from papyra.metrics.totals import CounterTotals
 
 NAMES = [counter.name for counter in COUNTERS]
 
 
-def tally(shell: Shell) -> Tally:
+def counter_totals(shell: Shell) -> CounterTotals:
     return open_counters(f"json:{shell.path}").read()
 
 
@@ -29,7 +29,7 @@ def test_the_counters_of_a_running_program_are_shown_and_it_is_told_whose_they_a
         program.ask("read")
         shown = shell.papyra("metrics", "persistence")
         east = timezone(timedelta(hours=5, minutes=30))
-        since = datetime.fromtimestamp(tally(shell).since, UTC).astimezone(east)
+        since = datetime.fromtimestamp(counter_totals(shell).since, UTC).astimezone(east)
 
     assert shown == (
         0,
@@ -126,10 +126,10 @@ def test_a_reset_with_json_prints_ten_zeros_and_tells_stderr_the_interval_that_e
 def test_a_reset_moves_the_time_since_which_is_counted(shell: Shell) -> None:
     with shell.program() as program:
         program.ask("append 1")
-        opened = tally(shell).since
+        opened = counter_totals(shell).since
         shell.papyra("metrics", "reset")
 
-        assert tally(shell).since > opened
+        assert counter_totals(shell).since > opened
 
 
 def test_the_counters_outlive_a_store_that_is_closed_and_go_on_when_it_is_opened_again(
@@ -295,7 +295,7 @@ def test_ctrl_c_right_after_a_reset_does_not_hide_the_interval_that_it_ended(
     else:
         assert "records_written            1" in out
     assert "interrupted" in err
-    assert tally(shell).snapshot() == counts()
+    assert counter_totals(shell).snapshot() == counts()
 
 
 def test_the_note_of_a_reset_that_was_interrupted_is_shown(

@@ -418,11 +418,11 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
 def test_a_record_that_waits_without_a_caller_does_not_keep_the_next_leader_asleep() -> None:
     queue = MemoryBackend()._queue
     left, waiting = Call((b"{",), float("inf")), Call((b"{",), float("inf"))
-    waiting.gate = threading.Lock()
-    waiting.gate.acquire()
+    waiting.settled = threading.Lock()
+    waiting.settled.acquire()
     queue._pending.extend((left, waiting))
     queue._wake_next()
-    assert not waiting.gate.locked()
+    assert not waiting.settled.locked()
 
 
 @pytest.mark.parametrize("is_lined_up", [False, True])

@@ -101,9 +101,9 @@ def test_a_sum_that_cannot_be_read_is_an_error_and_never_zeros(file_kind: FileKi
 def test_the_sum_of_one_moment_is_refused(file_kind: FileKind) -> None:
     with file_kind.open() as store:
         store.append(event())
-        tally = open_counters(file_kind.url).read()
+        counter_totals = open_counters(file_kind.url).read()
     with pytest.raises(TypeError, match=r"export papyra.open_counters\(url\), which it was read"):
-        counters_of(tally)
+        counters_of(counter_totals)
 
 
 def test_a_store_that_says_its_name_is_named() -> None:

@@ -596,7 +596,7 @@ def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind
         # A thread that does not live on in the child, where what it holds is never let go of.
         child.do("held = lambda book, wait: wait.wait()")
         child.do(
-            "threading.Thread(target=held, args=(store.metrics._book, threading.Event()),"
+            "threading.Thread(target=held, args=(store.metrics._storage, threading.Event()),"
             " daemon=True).start()"
         )
         child.do("(ready, tell), (wait, _) = os.pipe(), os.pipe()")
@@ -604,9 +604,9 @@ def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind
         child.do("os.read(ready, 1) and None")  # the child runs, and its hooks have run
         assert open_counters(file_kind.url).read().live == 1
         child.kill()
-        tally = open_counters(file_kind.url).read()
+        counter_totals = open_counters(file_kind.url).read()
         os.kill(orphan, signal.SIGKILL)
-        assert (tally.live, tally.exited) == (0, 1)
+        assert (counter_totals.live, counter_totals.exited) == (0, 1)
     assert ForkedStoreError.__doc__
 
 

@@ -23,7 +23,7 @@ from papyra.metrics import multiprocess
 from papyra.metrics.exited import Retired
 from papyra.metrics.mmap_page import Page, open_page
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
-from papyra.metrics.storage import BookMaker
+from papyra.metrics.storage import CounterStorageMaker
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -80,20 +80,20 @@ def test_the_sum_is_over_all_objects_living_and_gone(file_kind: FileKind) -> Non
         mine.append(event(1))
         mine.read()
 
-        tally = open_counters(file_kind.url).read()
-        assert tally.snapshot() == counts(records_written=8, records_read=8)
-        assert tally.live == 3
-        assert tally.exited == 0
-        assert one.do(f"{counters}.read().snapshot()") == tally.snapshot()
+        counter_totals = open_counters(file_kind.url).read()
+        assert counter_totals.snapshot() == counts(records_written=8, records_read=8)
+        assert counter_totals.live == 3
+        assert counter_totals.exited == 0
+        assert one.do(f"{counters}.read().snapshot()") == counter_totals.snapshot()
 
         one.kill()
         other.do("store.close()")
-        tally = open_counters(file_kind.url).read()
-        assert tally.snapshot() == counts(records_written=8, records_read=8)
-        assert (tally.live, tally.exited) == (1, 2)
-    tally = open_counters(file_kind.url).read()
-    assert tally.snapshot() == counts(records_written=8, records_read=8)
-    assert (tally.live, tally.exited) == (0, 3)
+        counter_totals = open_counters(file_kind.url).read()
+        assert counter_totals.snapshot() == counts(records_written=8, records_read=8)
+        assert (counter_totals.live, counter_totals.exited) == (1, 2)
+    counter_totals = open_counters(file_kind.url).read()
+    assert counter_totals.snapshot() == counts(records_written=8, records_read=8)
+    assert (counter_totals.live, counter_totals.exited) == (0, 3)
     assert pages(file_kind) == []
 
 
@@ -340,7 +340,7 @@ def test_no_append_runs_while_the_counts_move_into_their_page(
     held = []
     move = PersistenceMetrics._move
 
-    def moving(self: PersistenceMetrics, *make: BookMaker) -> None:
+    def moving(self: PersistenceMetrics, *make: CounterStorageMaker) -> None:
         held.append(store._queue.leader == threading.get_ident())
         move(self, *make)
 
@@ -533,8 +533,12 @@ def test_who_comes_or_goes_looks_at_a_few_pages_however_many_there_are(
             assert 0 < len(looks) <= 16
             looks.clear()
         assert 0 < len(looks) <= 17  # its own, too
-    tally = open_counters(file_kind.url).read()
-    assert (tally.snapshot(), tally.live, tally.exited) == (counts(records_written=61), 0, 61)
+    counter_totals = open_counters(file_kind.url).read()
+    assert (counter_totals.snapshot(), counter_totals.live, counter_totals.exited) == (
+        counts(records_written=61),
+        0,
+        61,
+    )
 
 
 @pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
@@ -549,8 +553,12 @@ def test_many_pages_without_an_owner_are_folded_by_those_who_come(file_kind: Fil
         with file_kind.open(sync="none") as store:
             store.append(event(number))
     assert pages(file_kind) == []
-    tally = open_counters(file_kind.url).read()
-    assert (tally.snapshot(), tally.live, tally.exited) == (counts(records_written=120), 0, 120)
+    counter_totals = open_counters(file_kind.url).read()
+    assert (counter_totals.snapshot(), counter_totals.live, counter_totals.exited) == (
+        counts(records_written=120),
+        0,
+        120,
+    )
 
 
 @pytest.mark.filterwarnings("ignore:unclosed store:ResourceWarning")
@@ -561,8 +569,8 @@ def test_pages_without_an_owner_are_few_beside_many_that_live(file_kind: FileKin
         for number in range(150):
             file_kind.open(sync="none").append(event(number))
         assert 60 < len(pages(file_kind)) < 120  # four of them, as a rule
-        tally = open_counters(file_kind.url).read()
-        assert (tally.snapshot(), tally.live) == (counts(records_written=210), 60)
+        counter_totals = open_counters(file_kind.url).read()
+        assert (counter_totals.snapshot(), counter_totals.live) == (counts(records_written=210), 60)
         assert open_counters(file_kind.url).reset() == counts(records_written=210)
         assert len(pages(file_kind)) == 60
 

@@ -17,9 +17,9 @@ from papyra import JsonBackend, MemoryBackend, PapyraError, Record, Retention
 from papyra.backends.files import line_reader
 from papyra.format.codec import encode, seal
 from papyra.reading.findings import Findings
-from papyra.reading.keep import Sorter
+from papyra.reading.keep import KeepFilter
 from papyra.reading.scanner import Line, examine, intact, records_in
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 
 
 @given(
@@ -247,14 +247,14 @@ def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
     with JsonBackend(path, retention=Retention(max_records=1)) as store:
         store.append_many([event(1), event(2)])
         theirs = seal(encode(event(3)), "0" * 16, 1)
-        real = getattr(Sorter, moment)
+        real = getattr(KeepFilter, moment)
 
-        def replaced(sorter: Sorter, what: Any) -> None:
+        def replaced(keep_filter: KeepFilter, what: Any) -> None:
             path.with_suffix(".new").write_bytes(theirs)
             path.with_suffix(".new").rename(path)
-            real(sorter, what)
+            real(keep_filter, what)
 
-        monkeypatch.setattr(Sorter, moment, replaced)
+        monkeypatch.setattr(KeepFilter, moment, replaced)
         with pytest.raises(PapyraError, match="it was left as it is; try again"):
             store.compact()
         assert path.read_bytes() == theirs
@@ -268,14 +268,14 @@ def test_a_stranger_who_replaces_the_file_meanwhile_stops_a_compaction(
 
 
 def test_an_id_with_a_number_beyond_reason_is_no_number() -> None:
-    seen = Seen()
+    seen = SeenIds()
     for _ in range(2):
         assert seen.add_id("0" * 16 + "-" + "9" * 5000)
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 12)), max_size=40))
 def test_an_id_is_new_once(ids: list[tuple[str, int]]) -> None:
-    seen, model = Seen(), set()
+    seen, model = SeenIds(), set()
     for writer, number in ids:
         assert seen.add_id(f"{writer}-{number}") == ((writer, number) not in model)
         model.add((writer, number))

@@ -23,7 +23,7 @@ from papyra import (
 )
 from papyra.aio.backend import AsyncBackend
 from papyra.backends.files import store as store_module
-from papyra.metrics.storage import LocalBook
+from papyra.metrics.storage import LocalCounterStorage
 
 pytestmark = pytest.mark.usefixtures("nothing_hangs")
 
@@ -161,7 +161,7 @@ def test_what_interrupts_a_look_at_the_counters_is_counted_exactly_once() -> Non
             "since": lambda: metrics.since,
             "increment": lambda: metrics.increment("records_read"),
             "fail": lambda: metrics._settle_failed([]),
-            "move": lambda: metrics._move(LocalBook),
+            "move": lambda: metrics._move(LocalCounterStorage),
             "reset": lambda: ended.append(metrics.reset()["scan_operations"]),
         }
 

@@ -102,8 +102,8 @@ def test_a_clock_before_1970_is_as_good_as_any(file_kind: FileKind, clock_of_196
         assert store.metrics.since == clock_of_1969
         assert store.metrics.reset()["records_written"] == 1
         assert store.metrics.since == clock_of_1969
-        tally = open_counters(file_kind.url).read()
-        assert (tally.since, tally.snapshot()) == (clock_of_1969, counts())
+        counter_totals = open_counters(file_kind.url).read()
+        assert (counter_totals.since, counter_totals.snapshot()) == (clock_of_1969, counts())
     assert open_counters(file_kind.url).read().since == clock_of_1969
 
 

@@ -13,11 +13,11 @@ from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, Sto
 from papyra.format.codec import encode, id_in, seal
 from papyra.reading.duplicate_ids import may_repeat
 from papyra.reading.findings import Findings
-from papyra.reading.keep import Sorter
+from papyra.reading.keep import KeepFilter
 from papyra.reading.last_copies import Repeats, look_through
 from papyra.reading.query import newest, query_of, read_all, stream
 from papyra.reading.scanner import Line, Lines, Moment, Source
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 from papyra.retention import Retention
 
 ALL = query_of(None, None, None, strict=False)
@@ -42,7 +42,7 @@ def lines_of(sources: list[list[bytes]]) -> Lines:
 
 
 def source_of(lines: Lines) -> Source:
-    return Source(lines, lambda: nullcontext(Moment(lines)), Seen)
+    return Source(lines, lambda: nullcontext(Moment(lines)), SeenIds)
 
 
 ids = st.tuples(st.integers(0, 9), st.sampled_from("ab"))
@@ -69,22 +69,22 @@ def test_every_look_finds_the_same_copies(sources: list[list[bytes]]) -> None:
     streamed_records = stream(source, keep_all, ALL, 0, streamed)
     assert [record.id for record in streamed_records] == expected
     assert look_through(source, scanned)[0] == len(expected)
-    sorter = Sorter(None, 0, Seen)
-    sorter.begin(lines)
+    keep_filter = KeepFilter(None, 0, SeenIds)
+    keep_filter.begin(lines)
     kept = []
     for place, content in lines(newest_first=False):
         assert isinstance(content, bytes)
         kept += [
             content[part.start : part.stop]
-            for part in sorter(place, content)
+            for part in keep_filter(place, content)
             if part.anomaly is None and content.strip()
         ]
     for at in range(len(sources)):
-        sorter.finish(f"s{at}")
-    assert sorter.kept == len(kept) == len(expected)
+        keep_filter.finish(f"s{at}")
+    assert keep_filter.kept == len(kept) == len(expected)
     assert [part[part.index(b'"_id"') + 7 :].split(b'"')[0].decode() for part in kept] == expected
     # Where nobody reads from the end, findings come in the order of the store.
-    assert scanned.listed == streamed.listed == sorter.findings.listed
+    assert scanned.listed == streamed.listed == keep_filter.findings.listed
     assert set(backward.listed) == set(found.listed) == set(scanned.listed)
     assert scanned.found == backward.found
 
@@ -110,15 +110,15 @@ def test_a_copy_that_goes_meanwhile_leaves_the_file_as_it_is(
 ) -> None:
     path = tmp_path / "store.ndjson"
     put(path, line(1), line(2), line(1))
-    begin = Sorter.begin
+    begin = KeepFilter.begin
 
-    def cut(self: Sorter, lines: Lines) -> None:
+    def cut(self: KeepFilter, lines: Lines) -> None:
         begin(self, lines)
         # The same inode and size, as when a stranger writes into the file.
         with path.open("r+b") as file:
             file.write(line(1) + line(2) + b"x" * (len(line(1)) - 1))
 
-    monkeypatch.setattr(Sorter, "begin", cut)
+    monkeypatch.setattr(KeepFilter, "begin", cut)
     with JsonBackend(path) as store:
         with pytest.raises(PapyraError, match="it was left as it is; try again"):
             store.recover()
@@ -129,17 +129,17 @@ def test_a_copy_that_goes_meanwhile_leaves_the_file_as_it_is(
 def test_a_line_that_goes_meanwhile_leaves_the_memory_as_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    begin = Sorter.begin
+    begin = KeepFilter.begin
     with MemoryBackend() as store:
         held, _ = store._held
         held += [line(1), line(2), line(1)]
         store._held = held, 3
 
-        def cut(self: Sorter, lines: Lines) -> None:
+        def cut(self: KeepFilter, lines: Lines) -> None:
             begin(self, lines)
             store._held = [line(1), line(2)], 2
 
-        monkeypatch.setattr(Sorter, "begin", cut)
+        monkeypatch.setattr(KeepFilter, "begin", cut)
         with pytest.raises(PapyraError, match="it was left as it is; try again"):
             store.recover()
         assert numbers(store.read()) == [1, 2]
@@ -153,15 +153,15 @@ def test_an_older_copy_that_a_rotation_drops_meanwhile_leaves_the_last_one(
     put(oldest, line(1), line(2))
     put(tmp_path / "store.ndjson.000000000002", line(1), line(3))
     put(path, line(4), line(3))
-    begin = Sorter.begin
+    begin = KeepFilter.begin
 
-    def drop(self: Sorter, lines: Lines) -> None:
+    def drop(self: KeepFilter, lines: Lines) -> None:
         begin(self, lines)
         oldest.unlink()
 
     with RotatingBackend(path) as store:
         assert numbers(store.read()) == [2, 1, 4, 3]
-        monkeypatch.setattr(Sorter, "begin", drop)
+        monkeypatch.setattr(KeepFilter, "begin", drop)
         assert store.recover().clean
         assert numbers(store.read(strict=True)) == [1, 4, 3]
 

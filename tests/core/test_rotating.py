@@ -306,18 +306,18 @@ def test_a_compaction_removes_files_of_which_nothing_stays(path: Path) -> None:
 def test_a_file_rotated_during_a_compaction_is_compacted_under_its_new_name(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from papyra.reading.keep import Sorter
+    from papyra.reading.keep import KeepFilter
 
     with RotatingBackend(path, max_bytes=TWO, retention=Retention(max_records=1)) as store:
         store.append_many([event(0), event(1)])
-        real = Sorter.finish
+        real = KeepFilter.finish
 
-        def finish(sorter: Sorter, source: str) -> None:
+        def finish(keep_filter: KeepFilter, source: str) -> None:
             with RotatingBackend(path, max_bytes=TWO) as other:
                 other.append_many([event(2), event(3)])
-            real(sorter, source)
+            real(keep_filter, source)
 
-        monkeypatch.setattr(Sorter, "finish", finish)
+        monkeypatch.setattr(KeepFilter, "finish", finish)
         report = store.compact()
         assert (report.kept, report.dropped) == (1, 1)
     assert segments(path) == [number(1)]
@@ -330,18 +330,18 @@ def test_the_cut_of_a_compaction_may_be_dropped_beside_it(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else all that is newer would be taken for older than the cut, and dropped for good."""
-    from papyra.reading.keep import Sorter
+    from papyra.reading.keep import KeepFilter
 
     with RotatingBackend(path, max_bytes=TWO, retention=Retention(max_records=4)) as store:
         for n in range(8):
             store.append(event(n))
-        real = Sorter.begin
+        real = KeepFilter.begin
 
-        def begin(sorter: Sorter, lines: object) -> None:
-            real(sorter, lines)  # type: ignore[arg-type]  # handed on as it came
+        def begin(keep_filter: KeepFilter, lines: object) -> None:
+            real(keep_filter, lines)  # type: ignore[arg-type]  # handed on as it came
             os.unlink(f"{path}.{number(3)}")
 
-        monkeypatch.setattr(Sorter, "begin", begin)
+        monkeypatch.setattr(KeepFilter, "begin", begin)
         report = store.compact()
         assert (report.kept, report.dropped) == (2, 4)
         assert numbers(store.read()) == [6, 7]

@@ -17,7 +17,7 @@ class Store:
 
     def __init__(self) -> None:
         self._is_dirty = False
-        self._untold: list[str] = []
+        self._pending_warnings: list[str] = []
         self.synced = threading.Semaphore(0)
 
     def _sync_written(self) -> None:

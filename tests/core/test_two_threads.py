@@ -149,8 +149,8 @@ def test_records_that_come_after_the_end_without_end_keep_nobody_and_take_no_mem
     try:
         for number in range(1000):
             store.append_soon(event(number))
-        assert len(store._untold) == 100
-        assert store._untold[-1].endswith("; more of them are in write_errors alone")
+        assert len(store._pending_warnings) == 100
+        assert store._pending_warnings[-1].endswith("; more of them are in write_errors alone")
         store.close()
     finally:
         logging.getLogger("papyra").removeHandler(handler)
@@ -171,7 +171,7 @@ def test_a_reset_of_counters_that_were_published_late_waits_for_others_as_long_a
         store.append(event(3))
         other = open_store(file_kind.url)
         other.append(event(4))
-        lock = other.metrics._book.resetting()
+        lock = other.metrics._storage.resetting()
         lock.__enter__()
         waits: list[float] = []
 

@@ -42,15 +42,18 @@ def test_a_program_that_starts_on_a_full_disk_is_counted_once_there_is_space(
         for _ in range(3):
             refused = child.do("store.append(Record('event', data={'x': 'y' * 5000}))")
             assert refused["raised"] == "StoreIOError"
-        tally = open_counters(file_kind.url).read()
-        assert (tally.unpublished, tally.snapshot()) == (1, counts(records_written=1))
+        counter_totals = open_counters(file_kind.url).read()
+        assert (counter_totals.unpublished, counter_totals.snapshot()) == (
+            1,
+            counts(records_written=1),
+        )
         filler.unlink()
         child.do(SOME_SECONDS_ON)
         for _ in range(5):
             child.do("store.append(Record('event'))")
-        tally = open_counters(file_kind.url).read()
-        assert tally.snapshot() == counts(records_written=6, write_errors=3)
-        assert (tally.unpublished, tally.live, tally.exited) == (0, 1, 1)
+        counter_totals = open_counters(file_kind.url).read()
+        assert counter_totals.snapshot() == counts(records_written=6, write_errors=3)
+        assert (counter_totals.unpublished, counter_totals.live, counter_totals.exited) == (0, 1, 1)
         assert child.do("store.metrics.snapshot()") == counts(records_written=5, write_errors=3)
 
 
@@ -67,16 +70,19 @@ def test_a_program_without_the_right_to_publish_is_told_of_and_counted_once_it_h
         for _ in range(5):
             child.do("store.append(Record('event'))")
         directory.chmod(0o700)
-        tally = open_counters(file_kind.url).read()
-        assert (tally.unpublished, tally.snapshot()) == (1, counts(records_written=1))
+        counter_totals = open_counters(file_kind.url).read()
+        assert (counter_totals.unpublished, counter_totals.snapshot()) == (
+            1,
+            counts(records_written=1),
+        )
         assert Path(f"{file_kind.path}.lock").stat().st_size == size  # no new generation
 
         child.do(SOME_SECONDS_ON)
         child.do("store.append(Record('event'))")
         child.do("store.append(Record('event'))")
-        tally = open_counters(file_kind.url).read()
-        assert (tally.unpublished, tally.live) == (0, 1)
-        assert tally.snapshot() == counts(records_written=8)
+        counter_totals = open_counters(file_kind.url).read()
+        assert (counter_totals.unpublished, counter_totals.live) == (0, 1)
+        assert counter_totals.snapshot() == counts(records_written=8)
 
 
 @pytest.mark.parametrize("end", ["child.kill()", "child.do('store.close()')"])
@@ -157,12 +163,12 @@ def test_the_shell_tells_of_programs_whose_counters_it_cannot_see(file_kind: Fil
         metrics.unlink()
         shutil.move(aside, metrics)
         source = open_counters(file_kind.url)
-        tally = source.read()
-        assert f"unseen  {UNSEEN}" in render.counters(source.source, tally)
-        about = render.about(source.source, tally)
+        counter_totals = source.read()
+        assert f"unseen  {UNSEEN}" in render.counters(source.source, counter_totals)
+        about = render.about(source.source, counter_totals)
     assert about == {
         "store": str(file_kind.path),
-        "since": tally.since,
+        "since": counter_totals.since,
         "live": 0,
         "exited": 1,
         "unpublished": 1,
@@ -225,9 +231,9 @@ def test_counters_that_were_removed_are_published_again_with_all_that_was_counte
         with pytest.raises(NotPublishedError, match=UNSEEN if sys.platform == "linux" else ""):
             open_counters(file_kind.url).read()
         store.append(event(5))
-        tally = open_counters(file_kind.url).read()
-        assert tally.snapshot() == store.metrics.snapshot() == counts(records_written=5)
-        assert (tally.unpublished, tally.live, tally.exited) == (0, 1, 0)
+        counter_totals = open_counters(file_kind.url).read()
+        assert counter_totals.snapshot() == store.metrics.snapshot() == counts(records_written=5)
+        assert (counter_totals.unpublished, counter_totals.live, counter_totals.exited) == (0, 1, 0)
         assert open_counters(file_kind.url).reset() == counts(records_written=5)
         assert store.metrics.snapshot() == counts()
         assert store.metrics.totals() == counts(records_written=6)

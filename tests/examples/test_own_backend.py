@@ -281,7 +281,7 @@ def test_a_rewrite_whose_judge_objects_at_the_end_changes_nothing(
 ) -> None:
     store.append_many(map(event, range(1, 4)))
     before = rows(store)
-    monkeypatch.setattr("papyra.reading.keep.Sorter.finish", raiser(KeyboardInterrupt()))
+    monkeypatch.setattr("papyra.reading.keep.KeepFilter.finish", raiser(KeyboardInterrupt()))
 
     with pytest.raises(KeyboardInterrupt):
         store.compact()

@@ -31,7 +31,7 @@ FORKS: Final = (
     TextMutant(
         "a second hook sees to what an interrupt kept the first one from",
         "system/forks.py",
-        "    if not _done:\n        _tell_all()\n",
+        "    if not _done:\n        _forget_all()\n",
         "",
         f"{_FORKS}test_an_interrupt_as_a_child_is_told_keeps_no_store_from_knowing",
     ),

@@ -297,7 +297,7 @@ RECORDS: Final = (
     TextMutant(
         "a record that is met again begins the look anew",
         "reading/last_copies.py",
-        "return examine(source.lines(newest_first=False), findings, seen=SeenOnce(source.new_seen()))",
+        "return examine(source.lines(newest_first=False), findings, seen=UniqueSeenIds(source.new_seen()))",
         "return examine(source.lines(newest_first=False), findings)",
         f"{_REPEATS}test_a_copy_that_shares_its_line_is_one_for_a_scan_too",
     ),

@@ -21,7 +21,7 @@ from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.scripts import CLAIM, LEAVE
 from papyra.backends.redis.shared_counters import SharedCounters
 from papyra.metrics.mmap_page import Page
-from papyra.metrics.storage import LocalBook
+from papyra.metrics.storage import LocalCounterStorage
 from papyra.system.descriptors import Descriptors, FileLock
 from servers import missing
 
@@ -184,14 +184,14 @@ def _pages_not_taken_back(patch: pytest.MonkeyPatch) -> None:
 
 
 def _interval_ended_too_early(patch: pytest.MonkeyPatch) -> None:
-    begin = LocalBook.begin_interval
+    begin = LocalCounterStorage.begin_interval
 
-    def both(self: LocalBook, now: float) -> list[int]:
+    def both(self: LocalCounterStorage, now: float) -> list[int]:
         interval = begin(self, now)
-        LocalBook.end_interval(self)
+        LocalCounterStorage.end_interval(self)
         return interval
 
-    patch.setattr(LocalBook, "begin_interval", both)
+    patch.setattr(LocalCounterStorage, "begin_interval", both)
 
 
 def _left_once(patch: pytest.MonkeyPatch) -> None:
@@ -213,7 +213,7 @@ def _claimed_and_then_noted(patch: pytest.MonkeyPatch) -> None:
 
 
 def _reply_lost(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(SharedCounters, "_tell", lambda *_: None)
+    patch.setattr(SharedCounters, "_finish_reset", lambda *_: None)
     reset = SharedCounters._reset
     patch.setattr(SharedCounters, "_reset", lambda self, _, sent: reset(self, [], sent))
 

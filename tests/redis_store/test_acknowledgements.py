@@ -23,7 +23,7 @@ def images(kind: Redis) -> tuple[RedisBackend, RedisBackend]:
     one, other = kind.open(), kind.open()
     one.append(event(0))
     other._queue.writer = one._queue.writer
-    other._told._object = one._told._object
+    other._reports._object = one._reports._object
     other._stored = one._stored
     other.metrics._settle_written(one._stored)
     return one, other

@@ -14,7 +14,7 @@ from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.scripts import FORGET
 from papyra.backends.redis.writing import MOVE
 from papyra.format.codec import MAX_LINE, encode, seal
-from papyra.reading.keep import Sorter
+from papyra.reading.keep import KeepFilter
 from papyra.reading.scanner import Lines
 
 STRANGE = [
@@ -175,16 +175,16 @@ def test_a_dry_run_of_a_compaction_changes_nothing_and_is_what_the_compaction_do
 def test_a_compaction_drops_nothing_where_what_it_keeps_is_gone_meanwhile(
     kind: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    begin = Sorter.begin
+    begin = KeepFilter.begin
     with kind.open(retention=Retention(max_records=5)) as store:
         store.append_many([event(n) for n in range(10)])
 
-        def begun(sorter: Sorter, lines: Lines) -> None:
-            begin(sorter, lines)
+        def begun(keep_filter: KeepFilter, lines: Lines) -> None:
+            begin(keep_filter, lines)
             entries = [entry for entry, _ in kind.client.xrange(kind.key("records"))]
             kind.client.xdel(kind.key("records"), entries[5])  # the oldest that stays
 
-        monkeypatch.setattr(Sorter, "begin", begun)
+        monkeypatch.setattr(KeepFilter, "begin", begun)
         with pytest.raises(PapyraError, match="changed the store meanwhile"):
             store.compact()
         assert kind.stored() == 9

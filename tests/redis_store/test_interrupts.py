@@ -31,7 +31,13 @@ from servers import Server, running_redis
 # What strikes in a destructor goes nowhere else.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
-_HOLDERS = ("self.leader =", "self._at_door =", "self._holder =", "if held", "if True in held")
+_HOLDERS = (
+    "self.leader =",
+    "self._queue_lock_holder =",
+    "self._holder =",
+    "if held",
+    "if True in held",
+)
 #: What is done in one go with the line before it, without a call between.
 _TOGETHER = ("self._number = stored", "cells[WRITTEN] = stored")
 SOURCES = tuple(str(Path(str(module.__file__)).parent) for module in (papyra, redis))

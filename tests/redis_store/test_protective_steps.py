@@ -120,7 +120,7 @@ def _images(*sizes: int) -> Scenario:
     return scenario
 
 
-def _told(kind: Redis) -> bool:
+def _reports(kind: Redis) -> bool:
     with Proxy(kind.server.port) as proxy:
         address = f"redis://127.0.0.1:{proxy.port}"
         with RedisBackend(address, name=kind.store_name, timeout=0.3) as one:
@@ -166,7 +166,7 @@ STEPS = {
         APPEND, "if ahead > -count then", "if ahead >= 0 then", _images(1, 3)
     ),
     "a report that came with a batch that was there is not taken in": Step(
-        APPEND, "return ahead >= 0 and 2 or 0", "return ahead >= 0 and 3 or 0", _told
+        APPEND, "return ahead >= 0 and 2 or 0", "return ahead >= 0 and 3 or 0", _reports
     ),
     "deleting an entry is tried before it is copied": Step(
         MOVE, "local no = refused(redis.pcall('XDEL', key, '0-0'))", "local no", _move

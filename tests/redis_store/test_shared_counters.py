@@ -11,7 +11,7 @@ from stores import counts, event
 
 from papyra import NotPublishedError, StoreNotFoundError, open_counters
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.scripts import TOLD
+from papyra.backends.redis.scripts import REPORTED
 from papyra.backends.redis.shared_counters import Report
 from papyra.backends.redis.writing import REPORT
 
@@ -29,8 +29,8 @@ def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Re
     assert shared.read().snapshot() == counts(records_written=3)  # reads ride on the next append
     one.append(event(4))
     expected = counts(records_written=4, records_read=3, read_errors=1)
-    tally = shared.read()
-    assert (tally.snapshot(), tally.since >= begin) == (expected, True)
+    counter_totals = shared.read()
+    assert (counter_totals.snapshot(), counter_totals.since >= begin) == (expected, True)
 
     assert shared.reset() == expected
     assert shared.read().snapshot() == counts()
@@ -124,11 +124,11 @@ def test_a_report_that_comes_late_neither_counts_nor_is_taken_for_the_last_one(k
     with kind.open() as one:
         one.append(event(1))
         early, late, last = (
-            Report("o" * 16, (0,) * len(TOLD), (number, *[0] * (len(TOLD) - 1)))
+            Report("o" * 16, (0,) * len(REPORTED), (number, *[0] * (len(REPORTED) - 1)))
             for number in (1, 3, 4)
         )
         for report in (late, early, late, last, early):
             one._link.run(REPORT, report.object, report.text)
         assert open_counters(kind.url).read().snapshot() == counts(
-            **{"records_written": 1, TOLD[0]: 4}
+            **{"records_written": 1, REPORTED[0]: 4}
         )

@@ -39,7 +39,7 @@ _PARTS: Final = (
             "open_counters",
         ),
     ),
-    ("Counters of all programs", "papyra.metrics.exportable", ("CounterSource", "Tally")),
+    ("Counters of all programs", "papyra.metrics.exportable", ("CounterSource", "CounterTotals")),
     ("asyncio", "papyra.aio", ("AsyncBackend", "open_store")),
     ("Prometheus without OpenTelemetry", "papyra.exposition", ("exposition", "CONTENT_TYPE")),
     ("OpenTelemetry", "papyra_otel", ("MetricsBridge",)),

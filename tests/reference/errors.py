@@ -5,7 +5,7 @@ from typing import Final
 import griffe
 
 import papyra
-from papyra.cli import failure
+from papyra.cli import exit_codes
 from papyra_otel import errors as otel_errors
 from reference import api, markdown
 
@@ -58,7 +58,7 @@ def make() -> str:
         kind = getattr(otel_errors if module == "papyra_otel" else papyra, name)
         thing = api.found(module, name)
         bases = ", ".join(f"`{base.__name__}`" for base in kind.__bases__)
-        code = str(failure._exit_code(kind.__new__(kind))) if module == "papyra" else "-"
+        code = str(exit_codes._exit_code(kind.__new__(kind))) if module == "papyra" else "-"
         assert thing.docstring is not None
         first = markdown.line(thing.docstring.value.partition("\n\n")[0])
         rows.append([f"[`{name}`](#{name.lower()})", first, code])

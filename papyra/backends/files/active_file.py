@@ -10,7 +10,7 @@ from papyra.backends.files.line_reader import last_line
 from papyra.backends.files.paths import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
 from papyra.errors import StoreIOError
 from papyra.format.flaws import Flaw
-from papyra.reading.scanner import anomaly_at, pieces_of
+from papyra.reading.scanner import anomaly_at, fragments_of
 from papyra.reports import Anomaly
 from papyra.system.clock import monotonic
 from papyra.system.descriptors import Descriptors
@@ -124,7 +124,7 @@ class ActiveFile:
         place, line = last_line(self.descriptor, end, self._layout.path)
         return [
             anomaly_at(place, piece, piece.content)
-            for piece in pieces_of(line)
+            for piece in fragments_of(line)
             if isinstance(piece.content, Flaw)
         ]
 

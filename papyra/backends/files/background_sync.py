@@ -25,7 +25,7 @@ class Dirty(Protocol):
     #: It waits for a sync.
     _is_dirty: bool
     #: What is to be logged once no lock is held.
-    _untold: list[str]
+    _pending_warnings: list[str]
 
     def _sync_written(self) -> None:
         """Bring them there; raise nothing."""
@@ -93,7 +93,7 @@ class _Syncer:
                 self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
                 self._thread.start()
         except RuntimeError as error:  # the next append tries again
-            store._untold.append(f"written records wait for the disk: {error}")
+            store._pending_warnings.append(f"written records wait for the disk: {error}")
             return False
         finally:
             if True in held:

@@ -96,8 +96,8 @@ class Layout:
         "maintenance_lock",
         "metrics",
         "path",
+        "pending_warnings",
         "quarantine",
-        "untold",
     )
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -109,7 +109,7 @@ class Layout:
         self.metrics: str = self.path + ".metrics"
         # What the file system was found not to have, and what of that is still to be logged.
         self._missed: set[str] = set()
-        self.untold: list[str] = []
+        self.pending_warnings: list[str] = []
         # The state in which the directory was last seen, and when that was first.
         self._changed: tuple[_State, float] = (), 0.0
         # The state in which it was listed, and what was found.
@@ -185,7 +185,7 @@ class Layout:
         """Have it logged, once, that the file system lacks something; without a *reason*, nothing is lacking."""
         if reason and consequence not in self._missed:
             self._missed.add(consequence)
-            self.untold.append(f"{self.path}: {consequence} ({reason})")
+            self.pending_warnings.append(f"{self.path}: {consequence} ({reason})")
 
     def siblings(self) -> list[tuple[str, str]]:
         """

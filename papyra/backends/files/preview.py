@@ -5,18 +5,20 @@ from collections.abc import Collection, Iterable, Sequence
 from papyra.backends.files.line_reader import FileLine, forward
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.read_view import View
-from papyra.backends.files.rewrite import judged
-from papyra.reading.keep import Judge, Part
+from papyra.backends.files.rewrite import filtered
+from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 
 
-def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: float) -> Rewritten:
+def preview(
+    layout: Layout, rewrite_filter: RewriteFilter, *, without: Collection[str], timeout: float
+) -> Rewritten:
     """
-    Show *judge* each line that a rewrite would, and return what the files would become.
+    Show *rewrite_filter* each line that a rewrite would, and return what the files would become.
 
     Args:
         layout: The store's names.
-        judge: As for a rewrite.
+        rewrite_filter: As for a rewrite.
         without: Paths of files that would be gone by then.
         timeout: Seconds to wait for another process that rotates or rewrites the store.
 
@@ -26,7 +28,7 @@ def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: 
     """
     before = after = removed = 0
     with View(layout, timeout=timeout, without=without) as view:
-        judge.begin(view.lines)
+        rewrite_filter.begin(view.lines)
         marker = view.marker()
         for file in view.files:
             opened = view.open(file)
@@ -35,30 +37,30 @@ def preview(layout: Layout, judge: Judge, *, without: Collection[str], timeout: 
             size = opened.size
             with opened.owner:
                 lines = forward(opened.descriptor, size, file.path)
-                kept, saved = _sizes(judged(view, file, lines, marker, judge), size)
-            judge.finish(file.path)
+                kept, saved = _sizes(filtered(view, file, lines, marker, rewrite_filter), size)
+            rewrite_filter.finish(file.path)
             before += size
             after += kept
             removed += saved
     return Rewritten(before, after, removed)
 
 
-def _sizes(lines: Iterable[tuple[FileLine, Sequence[Part]]], size: int) -> tuple[int, int]:
+def _sizes(lines: Iterable[tuple[FileLine, Sequence[Verdict]]], size: int) -> tuple[int, int]:
     """Return the bytes that stay of a file of *size* bytes, and those that would be quarantined."""
     kept, removed, is_changed, ends_line = size, 0, False, True
-    for ((_, offset), line), parts in lines:
+    for ((_, offset), line), verdicts in lines:
         length = line if isinstance(line, int) else len(line)
         if not is_changed:
-            if len(parts) == 1 and parts[0] == (0, length, None):
+            if len(verdicts) == 1 and verdicts[0] == (0, length, None):
                 continue
             is_changed, kept = True, offset
-        for part in parts:
-            if part.anomaly is not None:
-                removed += part.stop - part.start
+        for verdict in verdicts:
+            if verdict.anomaly is not None:
+                removed += verdict.stop - verdict.start
                 continue
-            kept += part.stop - part.start
+            kept += verdict.stop - verdict.start
             if not ends_line:  # a rewrite gives each line its newline
                 kept += 1
-            if isinstance(line, bytes) and part.stop > part.start:
-                ends_line = line[part.stop - 1 : part.stop] == b"\n"
+            if isinstance(line, bytes) and verdict.stop > verdict.start:
+                ends_line = line[verdict.stop - 1 : verdict.stop] == b"\n"
     return kept, removed

@@ -1,5 +1,5 @@
 """
-Replacing files by what a judge keeps of them, one after the other, while others append.
+Replacing files by what a rewrite filter keeps of them, one after the other, while others append.
 
 A crash leaves each file as it was or as it is to be, whole, and at the most a temporary file.
 What is damaged is on the disk a second time, in the quarantine, before it goes.
@@ -14,13 +14,13 @@ from papyra.backends.files.paths import Layout
 from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.read_view import DataFile, OpenedFile, View
 from papyra.backends.files.swap import Replacement, chunks
-from papyra.reading.keep import Judge, Part
+from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 
 
-def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
+def rewrite(layout: Layout, rewrite_filter: RewriteFilter, *, timeout: float) -> Rewritten:
     """
-    Replace each file by what *judge* keeps of it; the maintenance lock is held.
+    Replace each file by what *rewrite_filter* keeps of it; the maintenance lock is held.
 
     Raises:
         StoreLockedError: when somebody held the store for more than *timeout* seconds.
@@ -31,7 +31,7 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
         View(layout, timeout=timeout, make_lock=True) as view,
         Quarantine(layout) as quarantine,
     ):
-        judge.begin(view.lines)
+        rewrite_filter.begin(view.lines)
         marker = view.marker()
         for file in view.files:
             opened = view.open(file)
@@ -40,8 +40,8 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
             rewriting = _Rewriting(layout, file, opened, quarantine, view.last_number)
             try:
                 lines = forward(opened.descriptor, opened.size, file.path)
-                rewriting.sort(judged(view, file, lines, marker, judge))
-                judge.finish(file.path)
+                rewriting.sort(filtered(view, file, lines, marker, rewrite_filter))
+                rewrite_filter.finish(file.path)
                 if file is view.files[-1]:
                     view.close()  # Windows replaces no open file
                 rewriting.replace(timeout=timeout)
@@ -52,27 +52,31 @@ def rewrite(layout: Layout, judge: Judge, *, timeout: float) -> Rewritten:
     return Rewritten(before, after, quarantine.size, quarantine.id)
 
 
-def judged(
-    view: View, file: DataFile, lines: Iterable[FileLine], marker: Marker | None, judge: Judge
-) -> Iterator[tuple[FileLine, Sequence[Part]]]:
+def filtered(
+    view: View,
+    file: DataFile,
+    lines: Iterable[FileLine],
+    marker: Marker | None,
+    rewrite_filter: RewriteFilter,
+) -> Iterator[tuple[FileLine, Sequence[Verdict]]]:
     """Yield the *lines* of *file*, and what becomes of the parts of each."""
     if file.is_remains:
-        yield from view.remains.parts(file.path, lines, judge)
+        yield from view.remains.verdicts(file.path, lines, rewrite_filter)
         return
     for place, line in marker.marked(lines) if marker else lines:
-        yield (place, line), judge(place, line)
+        yield (place, line), rewrite_filter(place, line)
 
 
 class _Rewriting:
     """
-    One file on its way through the judge.
+    One file on its way through the rewrite filter.
 
     Args:
-        opened: The file, which is closed here, and how much of it is judged.
+        opened: The file, which is closed here, and how much of it is filtered.
         last_number: The highest number of a segment when the store's files were found.
 
     Attributes:
-        size: What the judged part has become.
+        size: What the filtered part has become.
     """
 
     def __init__(
@@ -88,7 +92,7 @@ class _Rewriting:
         self._file = file
         self._opened = opened
         self._old, self._old_size = opened.descriptor, opened.size
-        # CRC-32 of what is judged; size and CRC-32 of that without what is dropped for good.
+        # CRC-32 of what is filtered; size and CRC-32 of that without what is dropped for good.
         self._old_checksum = self._undone_size = self._undone_checksum = 0
         self._quarantine = quarantine
         self._new: Replacement | None = None
@@ -97,27 +101,27 @@ class _Rewriting:
     def size(self) -> int:
         return self._old_size if self._new is None else self._new.size
 
-    def sort(self, judged: Iterable[tuple[FileLine, Sequence[Part]]]) -> None:
+    def sort(self, filtered: Iterable[tuple[FileLine, Sequence[Verdict]]]) -> None:
         """Keep, save or drop each line's parts; a new file begins with the first that goes."""
         new = None
-        for ((_, offset), line), parts in judged:
+        for ((_, offset), line), verdicts in filtered:
             length = line if isinstance(line, int) else len(line)
             for chunk in self._bytes(line, offset, 0, length):
                 self._old_checksum = crc32(chunk, self._old_checksum)
-            for part in parts:
-                for chunk in self._bytes(line, offset, part.start, part.stop):
+            for verdict in verdicts:
+                for chunk in self._bytes(line, offset, verdict.start, verdict.stop):
                     self._undone_checksum = crc32(chunk, self._undone_checksum)
                     self._undone_size += len(chunk)
             if new is None:
-                if len(parts) == 1 and parts[0] == (0, length, None):
+                if len(verdicts) == 1 and verdicts[0] == (0, length, None):
                     continue
                 new = self._begin(offset)
-            for part in parts:
-                piece = self._bytes(line, offset, part.start, part.stop)
-                if part.anomaly is None:
-                    self._keep(new, piece)
-                elif part.stop > part.start:
-                    self._quarantine.save(part.anomaly, piece, new_offset=new.size)
+            for verdict in verdicts:
+                fragment = self._bytes(line, offset, verdict.start, verdict.stop)
+                if verdict.anomaly is None:
+                    self._keep(new, fragment)
+                elif verdict.stop > verdict.start:
+                    self._quarantine.save(verdict.anomaly, fragment, new_offset=new.size)
 
     def _bytes(self, line: bytes | int, offset: int, start: int, stop: int) -> Iterable[bytes]:
         """Return the bytes *start* to *stop* of the line at *offset*."""
@@ -133,12 +137,12 @@ class _Rewriting:
             new.write(chunk)
         return new
 
-    def _keep(self, new: Replacement, piece: Iterable[bytes]) -> None:
+    def _keep(self, new: Replacement, fragment: Iterable[bytes]) -> None:
         """Write what stays, on a line of its own."""
         if not new.ends_line:
             self._quarantine.note_newline(new_offset=new.size)
             new.write(b"\n")
-        for chunk in piece:
+        for chunk in fragment:
             new.write(chunk)
 
     def replace(self, *, timeout: float) -> None:

@@ -60,7 +60,9 @@ class RotatingBackend(FileBackend):
         try:
             self._drop_oldest()
         except OSError as error:  # the record can be stored all the same
-            self._untold.append(f"{self.source}: more than {self._max_files} files: {error}")
+            self._pending_warnings.append(
+                f"{self.source}: more than {self._max_files} files: {error}"
+            )
 
     def _excess(self) -> Mapping[str, int]:
         sizes = {}
@@ -99,7 +101,7 @@ class RotatingBackend(FileBackend):
             size = os.lstat(path).st_size
             os.unlink(path)
             dropped[path] = size
-            self._untold.append(
+            self._pending_warnings.append(
                 f"{path}: dropped, as one file more than max_files={self._max_files}"
             )
         return dropped

@@ -12,7 +12,7 @@ from weakref import ref
 from papyra.backend import PersistenceBackend
 from papyra.backends.files.active_file import ActiveFile
 from papyra.backends.files.background_sync import is_ending, sync_soon
-from papyra.backends.files.legacy.seen_ids import LegacySeen
+from papyra.backends.files.legacy.seen_ids import LegacySeenIds
 from papyra.backends.files.maintenance_lock import Maintenance
 from papyra.backends.files.paths import MOUNTED_ALONE, Layout
 from papyra.backends.files.preview import preview
@@ -24,9 +24,9 @@ from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIO
 from papyra.metrics.multiprocess import is_lost, publish, unpublish
 from papyra.metrics.unpublished_marks import Mark
 from papyra.primitives import NOW, MustWait, Primitives, Sync
-from papyra.reading.keep import Judge
+from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.system.clock import monotonic
@@ -53,7 +53,7 @@ def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
         return
     if this._unseen is None and is_lost(this.metrics):
         this._unseen = Mark()
-        this._untold.append(
+        this._pending_warnings.append(
             f"{this._layout.metrics}: the counters of this program were removed, so other processes do not"
             f" see them; they are published again, which is tried every {_PUBLISH_AGAIN:g} s"
         )
@@ -91,13 +91,13 @@ class FileBackend(PersistenceBackend):
     ) -> None:
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
         self._layout = Layout(path)
-        self._layout.untold = self._untold
+        self._layout.pending_warnings = self._pending_warnings
         self._layout.check_place()
         self.source: str = self._layout.path
         self.name: str = self._layout.name
         self._active = ActiveFile(self._layout, is_synced_later=sync == "interval")
         self._failure = ""
-        self._is_failure_told = False
+        self._is_failure_logged = False
         self._is_dirty = False
         self._prepared = False
         # While the counters cannot be published: the mark that says so, and when to try again.
@@ -161,7 +161,7 @@ class FileBackend(PersistenceBackend):
 
     def _failed(self) -> StoreFailedError:
         """Return why the store takes no more, now that somebody is told."""
-        self._is_failure_told = True
+        self._is_failure_logged = True
         return StoreFailedError(f"{self.source}: {self._failure}")
 
     def _sync_active(self) -> None:
@@ -191,7 +191,7 @@ class FileBackend(PersistenceBackend):
                 self._failure = _NOT_SYNCED.format(error)
                 message = f"{self.source}: {self._failure}; no more is written"
                 if self._queue.leader == get_ident():  # it has a lock: told when it has none
-                    self._untold.append(message)
+                    self._pending_warnings.append(message)
                 else:
                     warn("%s", message, about=self.source)
 
@@ -205,11 +205,11 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "nothing was changed"):
             check_whole(self._layout)
             self._layout.check_writable()
-        # An append of another thread would count in the book that is being left.
+        # An append of another thread would count in the storage that is being left.
         self._queue.alone(self, self._publish)
         if is_mounted(self.source):
             self._layout.miss("the file itself is mounted, alone", MOUNTED_ALONE)
-        self._tell()
+        self._flush_warnings()
 
     def _publish(self) -> None:
         """Publish the counters, or have it tried again later."""
@@ -248,7 +248,7 @@ class FileBackend(PersistenceBackend):
             return
         if self._unseen is None:
             self._unseen = Mark()
-            self._untold.append(
+            self._pending_warnings.append(
                 f"{self.source}: other processes do not see its counters: {unseen}; an append tries again"
                 f" {_PUBLISH_AGAIN:g} s later, and counts that no append published end with the program"
             )
@@ -269,19 +269,23 @@ class FileBackend(PersistenceBackend):
         ):
             yield view
 
-    def _rewrite(self, judge: Judge) -> Rewritten:
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
         layout, timeout = self._layout, self._lock_timeout
         with refusals(self.source, "rewriting ended where it was"):
             if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
             with self._maintained():
-                done = self._without_writers(partial(rewrite, layout, judge, timeout=timeout))
-        self._tell()
+                done = self._without_writers(
+                    partial(rewrite, layout, rewrite_filter, timeout=timeout)
+                )
+        self._flush_warnings()
         return done
 
-    def _preview(self, judge: Judge, *, without: Collection[str]) -> Rewritten:
+    def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten:
         with refusals(self.source, "nothing was changed"):
-            return preview(self._layout, judge, without=without, timeout=self._lock_timeout)
+            return preview(
+                self._layout, rewrite_filter, without=without, timeout=self._lock_timeout
+            )
 
     def _undo(self, id_: str, *, dry_run: bool) -> int:
         layout, timeout = self._layout, self._lock_timeout
@@ -292,7 +296,7 @@ class FileBackend(PersistenceBackend):
                 restored = self._without_writers(
                     partial(undo, layout, id_, dry_run=False, timeout=timeout)
                 )
-        self._tell()
+        self._flush_warnings()
         return restored
 
     def _quarantined(self) -> Iterable[Quarantined]:
@@ -314,9 +318,9 @@ class FileBackend(PersistenceBackend):
     def _is_same(self, other: Primitives) -> bool:
         return isinstance(other, FileBackend) and other.source == self.source
 
-    def _new_seen_ids(self) -> Seen:
+    def _new_seen_ids(self) -> SeenIds:
         with refusals(self.source, "reading"):
-            return LegacySeen() if self._layout.has_legacy_set else Seen()
+            return LegacySeenIds() if self._layout.has_legacy_set else SeenIds()
 
     def _check(self) -> Iterable[Anomaly]:
         with refusals(self.source, "scanning"):
@@ -334,7 +338,7 @@ class FileBackend(PersistenceBackend):
         finally:
             unpublish(self.metrics)
             self._active.close()
-        if self._failure and not self._is_failure_told:  # a sync in the background
+        if self._failure and not self._is_failure_logged:  # a sync in the background
             raise self._failed()
 
     def _let_go_in_child(self) -> None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from papyra.backends.files.paths import Layout
 from papyra.errors import NotAStoreError, StoreURLError
-from papyra.reading.scanner import pieces_of
+from papyra.reading.scanner import fragments_of
 from papyra.record import Record
 from papyra.system.descriptors import Descriptors
 from papyra.system.files import read_at
@@ -54,7 +54,7 @@ def check_ownership(layout: Layout) -> None:
             if _is_beginning(_core(head)):
                 return
     for line in BytesIO(head):
-        if any(isinstance(piece.content, Record) for piece in pieces_of(line)):
+        if any(isinstance(piece.content, Record) for piece in fragments_of(line)):
             return
     raise NotAStoreError(layout.path)
 

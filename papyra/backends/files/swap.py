@@ -34,7 +34,7 @@ class Replacement:
             copied as it is.
 
     Attributes:
-        size: Bytes written in place of the judged part.
+        size: Bytes written in place of the filtered part.
         checksum: Their CRC-32.
         inode: The inode that the file has, and will have.
         ends_line: The last byte written was a newline, or there is none.
@@ -47,7 +47,7 @@ class Replacement:
         self._layout = layout
         self._place = path
         self._owner, self._old = old.owner, old.descriptor
-        self._judged = self._copied = old.size
+        self._filtered = self._copied = old.size
         self._path = layout.new_temporary()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
         self._file = open_file(self._path, flags, "wb", buffering=_CHUNK)
@@ -77,7 +77,7 @@ class Replacement:
         return not os.path.lexists(self._path)
 
     def write(self, data: bytes) -> None:
-        """Add *data* to what replaces the judged part."""
+        """Add *data* to what replaces the filtered part."""
         if data:
             self._write(data)
             self.checksum = crc32(data, self.checksum)
@@ -159,7 +159,7 @@ class Replacement:
         start = self._copied
         if size <= start:
             return False
-        if start == self._judged:
+        if start == self._filtered:
             # The first append to a file with an open last line closes it.
             closes = (
                 start > 0 and read_at(self._old, 1, start) == b"\n" and not self._old_ends_line()
@@ -174,7 +174,7 @@ class Replacement:
         return True
 
     def _old_ends_line(self) -> bool:
-        return read_at(self._old, 1, self._judged - 1) == b"\n"
+        return read_at(self._old, 1, self._filtered - 1) == b"\n"
 
     def discard(self) -> None:
         """Close everything, and remove the file unless it has taken its place."""

@@ -11,7 +11,7 @@ from papyra.backends.redis.client import Link
 from papyra.backends.redis.startup_check import check_nodes
 from papyra.backends.redis.stream import lines
 from papyra.errors import StoreNotFoundError, UnsupportedError
-from papyra.reading.keep import Judge
+from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line
 from papyra.reports import Anomaly
 from papyra.retention import Retention
@@ -89,7 +89,7 @@ class OriginalStreams(PersistenceBackend):
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002
         self._refuse()
 
-    def _rewrite(self, judge: Judge) -> NoReturn:  # noqa: ARG002
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> NoReturn:  # noqa: ARG002
         self._refuse()
 
     def _prepare(self) -> None:

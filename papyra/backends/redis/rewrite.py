@@ -2,7 +2,7 @@
 Recovery and compaction of a stream.
 
 Entries cannot be changed, and none can be put between others, so what stays is left where it is.
-Nothing goes before the judge has seen everything: until then only what is to be done is noted.
+Nothing goes before the rewrite filter has seen everything: until then only what is to be done is noted.
 """
 
 import os
@@ -14,7 +14,7 @@ from papyra.backends.redis.client import Link
 from papyra.backends.redis.scripts import DROP
 from papyra.backends.redis.stream import Entries
 from papyra.backends.redis.writing import MOVE
-from papyra.reading.keep import Judge, Part
+from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 
 #: Entries that are dropped in one step: others are served in between.
@@ -31,7 +31,7 @@ class _Move(NamedTuple):
 
 
 class _Plan:
-    """What is to be done, while the entries are judged one after the other."""
+    """What is to be done, while the entries are filtered one after the other."""
 
     def __init__(self) -> None:
         self.moves: list[_Move] = []
@@ -50,7 +50,7 @@ class _Plan:
 
     def drop(self, id_: str) -> None:
         """Drop an entry for good."""
-        numbers = [int(part) for part in id_.split("-")]
+        numbers = [int(verdict) for verdict in id_.split("-")]
         if self._in_run:
             self._runs[-2:] = array("Q", numbers)
         else:
@@ -67,30 +67,30 @@ class _Plan:
         ]
 
 
-def rewrite(link: Link, judge: Judge) -> Rewritten:
-    """Show *judge* each line and do as it says; each entry goes in a step of its own."""
+def rewrite(link: Link, rewrite_filter: RewriteFilter) -> Rewritten:
+    """Show *rewrite_filter* each line and do as it says; each entry goes in a step of its own."""
     view = Entries(link)
-    judge.begin(view.lines)
+    rewrite_filter.begin(view.lines)
     plan = _Plan()
     before = after = removed = 0
     for place, line in view.lines(newest_first=False):
-        parts = judge(place, line)
+        verdicts = rewrite_filter(place, line)
         size = line if isinstance(line, int) else len(line)
         before += size
-        if len(parts) == 1 and parts[0] == (0, size, None):
+        if len(verdicts) == 1 and verdicts[0] == (0, size, None):
             after += size
             plan.keep()
             continue
-        damaged = sum(part.stop - part.start for part in parts if part.anomaly)
+        damaged = sum(verdict.stop - verdict.start for verdict in verdicts if verdict.anomaly)
         removed += damaged
         id_ = str(place[1])
-        if not parts:
+        if not verdicts:
             plan.drop(id_)
             continue
-        kept = _kept(line, parts)
+        kept = _kept(line, verdicts)
         after += sum(len(piece) + 1 for piece in kept)
-        plan.move(_Move(id_, _wrong(parts), damaged, kept))
-    judge.finish(link.keys.records)
+        plan.move(_Move(id_, _wrong(verdicts), damaged, kept))
+    rewrite_filter.finish(link.keys.records)
     recovery = os.urandom(4).hex()
     for move in plan.moves:
         saved = recovery if move.anomaly else ""
@@ -101,15 +101,21 @@ def rewrite(link: Link, judge: Judge) -> Rewritten:
     return Rewritten(before, after, removed, recovery if removed else None)
 
 
-def _kept(line: bytes | int, parts: Sequence[Part]) -> tuple[bytes, ...]:
+def _kept(line: bytes | int, verdicts: Sequence[Verdict]) -> tuple[bytes, ...]:
     if isinstance(line, int):
         return ()
     return tuple(
-        line[part.start : part.stop].removesuffix(b"\n") for part in parts if not part.anomaly
+        line[verdict.start : verdict.stop].removesuffix(b"\n")
+        for verdict in verdicts
+        if not verdict.anomaly
     )
 
 
-def _wrong(parts: Sequence[Part]) -> str:
+def _wrong(verdicts: Sequence[Verdict]) -> str:
     """Return the types of what is to be saved; "" if nothing is."""
-    types = {part.anomaly.type: None for part in parts if part.anomaly and part.start < part.stop}
+    types = {
+        verdict.anomaly.type: None
+        for verdict in verdicts
+        if verdict.anomaly and verdict.start < verdict.stop
+    }
     return ",".join(types)

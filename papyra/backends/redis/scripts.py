@@ -23,7 +23,7 @@ from papyra.metrics.names import NAMES
 
 #: The counter that an append moves itself; of the others a store object tells its totals.
 WRITTEN: Final = "records_written"
-TOLD: Final = tuple(name for name in NAMES if name != WRITTEN)
+REPORTED: Final = tuple(name for name in NAMES if name != WRITTEN)
 
 
 class Script:

@@ -1,7 +1,7 @@
 """
 The counters that all store objects of one Redis store share.
 
-They are a book of their own: a program's `metrics.reset()` leaves it alone, and the reverse. The
+They have a storage of their own: a program's `metrics.reset()` leaves it alone, and the reverse. The
 append script moves `records_written`. The other nine a store object tells as totals, with its next
 append, after a scan, recovery or compaction, and when it is closed; what a killed process had not
 told is lost.
@@ -13,18 +13,18 @@ from contextlib import suppress
 from typing import Final
 
 from papyra.backends.redis.client import Link, Message
-from papyra.backends.redis.scripts import RESET, TOLD
+from papyra.backends.redis.scripts import REPORTED, RESET
 from papyra.backends.redis.startup_check import check_nodes
 from papyra.backends.redis.writing import REPORT
 from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
 from papyra.metrics.names import NAMES
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
-from papyra.metrics.totals import Tally
+from papyra.metrics.totals import CounterTotals
 
-_NOTHING: Final = (0,) * len(TOLD)
+_NOTHING: Final = (0,) * len(REPORTED)
 
 
-class Told:
+class CounterReports:
     """
     What one store object tells of its own counters.
 
@@ -46,13 +46,13 @@ class Told:
     def report(self) -> "Report":
         """Return what is to be told now."""
         totals = self._metrics.totals()
-        return Report(self._object, self._known, tuple(totals[name] for name in TOLD))
+        return Report(self._object, self._known, tuple(totals[name] for name in REPORTED))
 
     def note(self, report: "Report") -> None:
         """Say that *report* was taken in."""
         self._known = report.totals
 
-    def tell(self, link: Link) -> None:
+    def send(self, link: Link) -> None:
         """Send what was not told yet; where that fails, it goes with the next append."""
         report = self.report()
         if not report.text:
@@ -111,7 +111,7 @@ class SharedCounters:
     def __hash__(self) -> int:
         return hash(self._place)
 
-    def read(self) -> Tally:
+    def read(self) -> CounterTotals:
         """
         Return the counts of all. Who lives is not known to the server.
 
@@ -125,16 +125,16 @@ class SharedCounters:
         if not flat:
             raise self._nothing()
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
-        tally = Tally()
+        counter_totals = CounterTotals()
         try:
-            tally.add(
+            counter_totals.add(
                 [int(fields.get(name.encode(), 0)) for name in NAMES],
                 [int(fields.get(b"baseline:" + name.encode(), 0)) for name in NAMES],
                 float(fields.get(b"since", 0)),
             )
         except ValueError as error:
             raise self._damaged(str(error)) from error
-        return tally
+        return counter_totals
 
     def reset(self) -> dict[str, int]:
         """
@@ -158,7 +158,7 @@ class SharedCounters:
         except BaseException as error:
             try:
                 if sent and sent[0].doubtful and not isinstance(error, Exception):
-                    self._tell(error, tokens, sent[0])
+                    self._finish_reset(error, tokens, sent[0])
             finally:
                 # Asked with a token that the server does not know, a reset is done: none is wrong here.
                 self._unanswered += tokens
@@ -172,7 +172,7 @@ class SharedCounters:
         sent.append(message)
         return self._interval(self._link.deliver(message))
 
-    def _tell(self, error: BaseException, tokens: list[str], message: Message) -> None:
+    def _finish_reset(self, error: BaseException, tokens: list[str], message: Message) -> None:
         """Have a reset that was sent done, and note its interval with the interrupt that struck."""
         try:
             counts = self._interval(self._link.deliver(message, patient=False))

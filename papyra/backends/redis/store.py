@@ -13,7 +13,7 @@ from papyra.backends.redis.forgetting import forget
 from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
 from papyra.backends.redis.rewrite import rewrite
-from papyra.backends.redis.shared_counters import Report, Told
+from papyra.backends.redis.shared_counters import CounterReports, Report
 from papyra.backends.redis.startup_check import look
 from papyra.backends.redis.stream import Entries, lines
 from papyra.backends.redis.writing import APPEND, HAD, STORED, TAKEN_IN
@@ -26,7 +26,7 @@ from papyra.errors import (
 )
 from papyra.metrics.persistence import WRITTEN
 from papyra.primitives import Primitives, Sync
-from papyra.reading.keep import Judge
+from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line, View
 from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
@@ -117,7 +117,7 @@ class RedisBackend(PersistenceBackend):
         keys = Keys(prefix, name)
         self.name = name
         self.source: str = keys.records
-        self._told = Told(self.metrics)
+        self._reports = CounterReports(self.metrics)
         self._link = Link(address_of(url, db=db, ca=ca, cert=cert, key=key), keys, timeout=timeout)
         for warning in look(self._link, must_exist=must_exist):
             warn("%s: %s", self.source, warning)
@@ -152,7 +152,7 @@ class RedisBackend(PersistenceBackend):
         return []
 
     def _flight(self, writer: str, first: int, lines: Sequence[bytes]) -> _Flight:
-        report, count = self._told.report(), len(lines)
+        report, count = self._reports.report(), len(lines)
         bare = [line[:-1] for line in lines]
         last = first + count - 1
         message = self._link.message(APPEND, writer, last, report.object, report.text, *bare)
@@ -184,7 +184,7 @@ class RedisBackend(PersistenceBackend):
         self._in_air = None
         self._begun = 0
         if outcome & TAKEN_IN:
-            self._told.note(flight.report)
+            self._reports.note(flight.report)
 
     def _begin_anew(self) -> None:
         """
@@ -194,7 +194,7 @@ class RedisBackend(PersistenceBackend):
             StoreIOError: if that did not help: a new id is nobody else's.
         """
         self._queue.writer = os.urandom(8).hex()
-        self._told.rename()
+        self._reports.rename()
         self._in_air = None
         self._begun += 1
         if self._begun > _MOST_BEGUN:
@@ -247,7 +247,7 @@ class RedisBackend(PersistenceBackend):
                 " second image of its process wrote under the same writer; append its records anew"
             )
         if outcome & TAKEN_IN:
-            self._told.note(flight.report)
+            self._reports.note(flight.report)
         if not error.resent:
             stored, cells = flight.stored, self.metrics._cells
             # No call between these: an interrupt strikes before all or after all, and so does a second one.
@@ -264,8 +264,8 @@ class RedisBackend(PersistenceBackend):
     def _check(self) -> tuple[()]:
         return ()
 
-    def _rewrite(self, judge: Judge) -> Rewritten:
-        return rewrite(self._link, judge)
+    def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
+        return rewrite(self._link, rewrite_filter)
 
     def _trim(self, excess: Collection[str]) -> dict[str, int]:  # noqa: ARG002  there is no such bound
         forget(self._link, _FORGOTTEN)
@@ -292,11 +292,11 @@ class RedisBackend(PersistenceBackend):
 
     def _share_counts(self) -> None:
         if not self._closed and not self._forked:
-            self._told.tell(self._link)
+            self._reports.send(self._link)
 
     def _close(self) -> None:
         if not self._forked:
-            self._told.tell(self._link)
+            self._reports.send(self._link)
             self._link.close()
 
     def _let_go_in_child(self) -> None:

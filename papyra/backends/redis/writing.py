@@ -7,7 +7,7 @@ with an error has changed nothing.
 
 from typing import Final
 
-from papyra.backends.redis.scripts import TOLD, Script
+from papyra.backends.redis.scripts import REPORTED, Script
 
 #: Writes that a refusal later in the script takes back: by the right that made them, or by one that
 #: was tried before. `undo` holds the commands that do it.
@@ -54,7 +54,7 @@ end
 #: those that it knows to have been taken in, and those of now; whatever comes twice or late raises nothing.
 _TAKE_IN: Final = (
     "local told = {"
-    + ", ".join(f"'{name}'" for name in TOLD)
+    + ", ".join(f"'{name}'" for name in REPORTED)
     + """}
 local function take_in(object, report, now, fields, totals)
   if report == '' then return nil end

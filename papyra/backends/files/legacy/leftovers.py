@@ -12,10 +12,10 @@ from typing import Final
 from papyra.backends.files.legacy.duplicates import Copies
 from papyra.backends.files.line_reader import FileLine
 from papyra.format.codec import has_checksum
-from papyra.format.flaws import Flaw, Piece
+from papyra.format.flaws import Flaw, Fragment
 from papyra.reading.fingerprints import fingerprint
-from papyra.reading.keep import Judge, Part
-from papyra.reading.scanner import DUPLICATE, anomaly_at, pieces_of
+from papyra.reading.keep import RewriteFilter, Verdict
+from papyra.reading.scanner import DUPLICATE, anomaly_at, fragments_of
 from papyra.record import Record
 
 _BLANK: Final = Flaw("corrupted_line", "a blank line")
@@ -47,38 +47,40 @@ class Remains:
         self, path: str, lines: Iterable[FileLine], *, newest_first: bool
     ) -> Iterator[FileLine]:
         """Yield the records in the *lines* of the file that stand nowhere else, each as a line."""
-        for (source, offset), line, pieces in self._told_apart(path, lines):
-            for piece in reversed(pieces) if newest_first else pieces:
-                if isinstance(line, bytes) and isinstance(piece.content, Record):
-                    yield (source, offset + piece.start), line[piece.start : piece.stop]
+        for (source, offset), line, fragments in self._split_fragments(path, lines):
+            for fragment in reversed(fragments) if newest_first else fragments:
+                if isinstance(line, bytes) and isinstance(fragment.content, Record):
+                    yield (source, offset + fragment.start), line[fragment.start : fragment.stop]
 
-    def parts(
-        self, path: str, lines: Iterable[FileLine], judge: Judge
-    ) -> Iterator[tuple[FileLine, Sequence[Part]]]:
+    def verdicts(
+        self, path: str, lines: Iterable[FileLine], rewrite_filter: RewriteFilter
+    ) -> Iterator[tuple[FileLine, Sequence[Verdict]]]:
         """
         Yield the *lines* of the file, and what becomes of their parts.
 
-        *judge* decides on the records that stand nowhere else. The rest goes, and is saved.
+        *rewrite_filter* decides on the records that stand nowhere else. The rest goes, and is saved.
         """
-        for place, line, pieces in self._told_apart(path, lines):
-            parts: list[Part] = []
-            for piece in pieces or [
-                Piece(0, len(line) if isinstance(line, bytes) else line, _BLANK)
+        for place, line, fragments in self._split_fragments(path, lines):
+            verdicts: list[Verdict] = []
+            for fragment in fragments or [
+                Fragment(0, len(line) if isinstance(line, bytes) else line, _BLANK)
             ]:
-                if isinstance(piece.content, Flaw):
-                    anomaly = anomaly_at(place, piece, piece.content)
-                    parts.append(Part(piece.start, piece.stop, anomaly))
+                if isinstance(fragment.content, Flaw):
+                    anomaly = anomaly_at(place, fragment, fragment.content)
+                    verdicts.append(Verdict(fragment.start, fragment.stop, anomaly))
                 elif isinstance(line, bytes):
-                    at = place[0], place[1] + piece.start
-                    parts += (
-                        Part(piece.start + start, piece.start + stop, anomaly)
-                        for start, stop, anomaly in judge(at, line[piece.start : piece.stop])
+                    at = place[0], place[1] + fragment.start
+                    verdicts += (
+                        Verdict(fragment.start + start, fragment.start + stop, anomaly)
+                        for start, stop, anomaly in rewrite_filter(
+                            at, line[fragment.start : fragment.stop]
+                        )
                     )
-            yield (place, line), parts
+            yield (place, line), verdicts
 
-    def _told_apart(
+    def _split_fragments(
         self, path: str, lines: Iterable[FileLine]
-    ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Piece]]]:
+    ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Fragment]]]:
         """Yield each line and what it consists of; a record that stands elsewhere is a flaw."""
         elsewhere = self._before(path)
         repeated = self._repeated_in(path)
@@ -88,14 +90,14 @@ class Remains:
             return at not in repeated and not any(print_ in copies for copies in elsewhere)
 
         for place, line in lines:
-            pieces = [
-                piece._replace(content=DUPLICATE)
-                if isinstance(piece.content, Record)
-                and not is_new(piece.content, place[1] + piece.start)
-                else piece
-                for piece in pieces_of(line)
+            fragments = [
+                fragment._replace(content=DUPLICATE)
+                if isinstance(fragment.content, Record)
+                and not is_new(fragment.content, place[1] + fragment.start)
+                else fragment
+                for fragment in fragments_of(line)
             ]
-            yield place, line, pieces
+            yield place, line, fragments
 
     def _repeated_in(self, path: str) -> frozenset[int]:
         """
@@ -107,10 +109,11 @@ class Remains:
         if path not in self._repeated:
             here = Copies()
             self._repeated[path] = frozenset(
-                offset + piece.start
+                offset + fragment.start
                 for (_, offset), line in self._remains[path]()
-                for piece in pieces_of(line)
-                if isinstance(piece.content, Record) and not here.add(fingerprint(piece.content))
+                for fragment in fragments_of(line)
+                if isinstance(fragment.content, Record)
+                and not here.add(fingerprint(fragment.content))
             )
         return self._repeated[path]
 
@@ -122,8 +125,8 @@ class Remains:
             for _, line in source():
                 # 0.3.0 wrote no checksums, and what it left has none.
                 if isinstance(line, bytes) and not has_checksum(line):
-                    for piece in pieces_of(line):
-                        if isinstance(piece.content, Record):
-                            copies.add(fingerprint(piece.content))
+                    for fragment in fragments_of(line):
+                        if isinstance(fragment.content, Record):
+                            copies.add(fingerprint(fragment.content))
             self._known.append(copies)
         return self._known[:wanted]

@@ -2,11 +2,11 @@
 
 from papyra.backends.files.legacy.duplicates import Copies, First, Shared
 from papyra.reading.fingerprints import fingerprint
-from papyra.reading.seen_ids import Seen
+from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
 
 
-class LegacySeen(Seen):
+class LegacySeenIds(SeenIds):
     """The records met so far; those of such a set are known by their contents."""
 
     __slots__ = ("_copies",)
