@@ -99,15 +99,15 @@ def demonstrate(url: str, port: int, seconds: float, stopped: Callable[[], bool]
             return False
         use_otherwise(store, taken)
         scraped = scrape(server.url)
-        told = ask_command_line(url)
+        reported = ask_command_line(url)
         own = store.metrics.snapshot()
         # The command line adds up all programs that ever used this store.
-        told = {name: n - before.get(name, 0) for name, n in told.items()}
+        reported = {name: n - before.get(name, 0) for name, n in reported.items()}
         for name in store.metrics.supported:
-            if not scraped.get(name) == told.get(name) == own[name]:
+            if not scraped.get(name) == reported.get(name) == own[name]:
                 print(
                     f"demo: {name} differs: scrape {scraped.get(name)}, command line"
-                    f" {told.get(name)}, program {own[name]}; does another program use the store?",
+                    f" {reported.get(name)}, program {own[name]}; does another program use the store?",
                     file=sys.stderr,
                 )
                 return False

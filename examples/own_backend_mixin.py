@@ -1,7 +1,7 @@
 """
 The ten counters in a class that owes papyra nothing else: `papyra.PersistenceMetricsMixin`.
 
-`Ledger` has an API, a file format and errors of its own. It derives from the mixin, which needs
+`Journal` has an API, a file format and errors of its own. It derives from the mixin, which needs
 no `__init__` call, and counts by hand what it does:
 
 - a write when it is done, by its rows; a failed one, whatever the reason, as one error;
@@ -22,10 +22,10 @@ from threading import Lock
 import papyra
 
 
-class Ledger(papyra.PersistenceMetricsMixin):
+class Journal(papyra.PersistenceMetricsMixin):
     """Amounts by account, in a CSV file that any number of threads may use through one object."""
 
-    kind = "ledger"
+    kind = "journal"
     unsupported = frozenset(
         {"recovery_attempts", "recovery_failures", "compactions_triggered", "compaction_errors"}
     )
@@ -46,7 +46,7 @@ class Ledger(papyra.PersistenceMetricsMixin):
             raise
         self.metrics.increment("records_written", len(entries))
 
-    def balance(self, account: str) -> int:
+    def balance(self, outcome_log: str) -> int:
         """Return the sum of all amounts of *account*."""
         try:
             entries, damaged = self._read()
@@ -55,7 +55,7 @@ class Ledger(papyra.PersistenceMetricsMixin):
             raise
         self.metrics.increment("records_read", len(entries))
         self.metrics.increment("anomaly_detected", damaged)
-        return sum(amount for name, amount in entries if name == account)
+        return sum(amount for name, amount in entries if name == outcome_log)
 
     def damaged(self) -> int:
         """Return how many rows are no entries."""
@@ -80,8 +80,8 @@ class Ledger(papyra.PersistenceMetricsMixin):
         with open(self._path, encoding="utf-8", newline="") as file:
             for row in csv.reader(file):
                 try:
-                    account, amount = row
-                    entries.append((account, int(amount)))
+                    outcome_log, amount = row
+                    entries.append((outcome_log, int(amount)))
                 except ValueError:
                     damaged += 1
         return entries, damaged
@@ -90,19 +90,19 @@ class Ledger(papyra.PersistenceMetricsMixin):
 def main() -> None:
     """Show what the module says."""
     with tempfile.TemporaryDirectory() as place:
-        ledger = Ledger(f"{place}/ledger.csv")
-        ledger.book(("rent", -900), ("salary", 2500))
-        ledger.book(("rent", -900), ("food", -60), ("food", -45))
+        journal = Journal(f"{place}/journal.csv")
+        journal.book(("rent", -900), ("salary", 2500))
+        journal.book(("rent", -900), ("food", -60), ("food", -45))
         try:
-            ledger.book(("food", -30), ("\udc80", 1))
+            journal.book(("food", -30), ("\udc80", 1))
         except UnicodeEncodeError as error:
             print("refused:", error.reason)
-        with open(f"{place}/ledger.csv", "a") as file:
+        with open(f"{place}/journal.csv", "a") as file:
             file.write("food,a lot\r\n")
-        print("damaged:", ledger.damaged())
-        print("food:   ", ledger.balance("food"))
-        for name in ledger.metrics.supported:
-            print(f"{name:16}  {ledger.metrics.snapshot()[name]}")
+        print("damaged:", journal.damaged())
+        print("food:   ", journal.balance("food"))
+        for name in journal.metrics.supported:
+            print(f"{name:16}  {journal.metrics.snapshot()[name]}")
 
 
 if __name__ == "__main__":

@@ -184,13 +184,13 @@ def test_the_store_is_closed_once_the_thread_that_writes_has_ended(
     monkeypatch.setattr("papyra.aio.loop_writer.Writer", ReluctantWriter)
     alive: list[bool] = []
 
-    class Watched(Gated):
+    class CheckedStore(Gated):
         def _close(self) -> None:
             alive.append(any(isinstance(thread, Writer) for thread in threading.enumerate()))
             super()._close()
 
     async def main() -> None:
-        gated = Watched()
+        gated = CheckedStore()
         gated.let()
         store = AsyncBackend(gated)
         await store.append(event(1))

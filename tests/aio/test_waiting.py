@@ -115,12 +115,12 @@ def only_beside(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def watch(module: Any, name: str) -> None:
         real: Callable[..., Any] = getattr(module, name)
 
-        def watched(*arguments: Any, **options: Any) -> Any:
+        def checked_store(*arguments: Any, **options: Any) -> Any:
             assert threading.current_thread() is not loops, name
             waited.append(name)
             return real(*arguments, **options)
 
-        monkeypatch.setattr(module, name, watched)
+        monkeypatch.setattr(module, name, checked_store)
 
     watch(active_file, "sync_directory")
     watch(active_file, "sync_data")
@@ -338,12 +338,12 @@ def test_a_batch_that_is_told_twice_ends_no_other(run: Run) -> None:
             await gated.taken()
             lane = store._lane
             assert lane is not None
-            told = lane._sent
+            reported = lane._sent
             gated.let()
             await first
             second = asyncio.create_task(store.append(event(1)))
             await gated.taken()
-            lane._settled(told, 0.0)
+            lane._settled(reported, 0.0)
             assert not lane.is_free
             assert not second.done()
             gated.let()

@@ -81,7 +81,9 @@ def test_growth_is_measured_by_records_and_by_stores() -> None:
         found = growth.measured(cases, rounds=1)
 
         assert list(found) == cases
-        assert all(math.isfinite(figure) for told in found.values() for figure in told.values())
+        assert all(
+            math.isfinite(figure) for reported in found.values() for figure in reported.values()
+        )
         assert growth.table(found).count("1.00 x | 1.00 x | 1.00 x") >= 2
 
 

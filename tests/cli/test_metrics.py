@@ -117,9 +117,9 @@ def test_a_reset_with_json_prints_ten_zeros_and_tells_stderr_the_interval_that_e
         assert list(json.loads(done.out)) == NAMES
         assert json.loads(done.out) == counts()
         assert (done.out.count("\n"), done.err.count("\n")) == (1, 1)
-        told = json.loads(done.err)
-        assert told == {"store": str(shell.path), "interval": counts(records_written=3)}
-        assert list(told["interval"]) == NAMES
+        reported = json.loads(done.err)
+        assert reported == {"store": str(shell.path), "interval": counts(records_written=3)}
+        assert list(reported["interval"]) == NAMES
         assert program.ask("totals") == counts(records_written=3)
 
 

@@ -172,9 +172,9 @@ class Overheard:
     def check(self) -> None:
         """See that no part of the password is in it."""
         for text in self.texts:
-            told = text.lower()
-            assert HEAD not in told, text
-            assert TAIL not in told, text
+            reported = text.lower()
+            assert HEAD not in reported, text
+            assert TAIL not in reported, text
 
 
 @contextmanager
@@ -318,7 +318,7 @@ def test_no_server_of_metrics_repeats_it(url: str, password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_words", "told"),
+    ("given_words", "reported"),
     [
         (["scan", "json:a", "redis://:s3cr3t@h"], "Got an unexpected extra argument."),
         (["redis://:s3cr3t@h"], "No such command."),
@@ -339,10 +339,10 @@ def test_no_server_of_metrics_repeats_it(url: str, password: str) -> None:
     ids=str,
 )
 def test_it_is_said_what_to_write(
-    given_words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    given_words: list[str], reported: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(given_words) == 2
-    assert told in capsys.readouterr().err
+    assert reported in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["a@b.ndjson", "./a:b@c.ndjson", "logs/a:b@c.ndjson"])

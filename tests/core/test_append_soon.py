@@ -69,8 +69,8 @@ def test_a_record_that_cannot_be_stored_fails_no_other(
 
     assert numbers(backend.read()) == [1, 3, 4]
     assert backend.metrics.snapshot() == counts(records_written=3, write_errors=1, records_read=3)
-    (told,) = caplog.messages
-    assert "a record given to append_soon() could not be stored: data['bad']" in told
+    (reported,) = caplog.messages
+    assert "a record given to append_soon() could not be stored: data['bad']" in reported
 
 
 def test_each_record_that_cannot_be_written_is_a_write_error_and_logged_once(
@@ -85,8 +85,8 @@ def test_each_record_that_cannot_be_written_is_a_write_error_and_logged_once(
         with pytest.raises(OSError, match="no space"):
             backend.append(event(3))
     assert backend.metrics.snapshot() == counts(write_errors=3)
-    (told,) = caplog.messages
-    assert "2 records given to append_soon() could not be stored: [Errno 28]" in told
+    (reported,) = caplog.messages
+    assert "2 records given to append_soon() could not be stored: [Errno 28]" in reported
     backend.append(event(4))
     assert numbers(backend.read()) == [4]
 
@@ -132,7 +132,7 @@ def test_close_gives_up_on_a_store_that_is_locked_and_counts_what_it_lost(
         store.close()
 
     assert store.metrics.totals() == counts(records_written=1, write_errors=3)
-    assert any("3 records given to append_soon()" in told for told in caplog.messages)
+    assert any("3 records given to append_soon()" in reported for reported in caplog.messages)
 
 
 def test_an_interrupted_batch_keeps_what_was_taken(

@@ -117,8 +117,8 @@ def test_a_mode_or_owner_that_cannot_be_set_is_told_once_and_costs_no_record(
         store.recover(undo=store.recover().quarantine)
         store.compact()
         assert numbers(store.read(strict=True)) == list(range(30))
-    told = [message for message in caplog.messages if "mode and owner" in message]
-    assert len(told) == (1 if name == "fchmod" or os.geteuid() == 0 else 0)
+    reported = [message for message in caplog.messages if "mode and owner" in message]
+    assert len(reported) == (1 if name == "fchmod" or os.geteuid() == 0 else 0)
 
 
 def test_a_mode_is_kept_though_the_owner_cannot_be(

@@ -60,9 +60,9 @@ def in_child(function: Callable[[], Any]) -> Any:
 @pytest.fixture
 def unraisable(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """What Python was told of errors that nobody can catch, as in a hook of a fork."""
-    told: list[Any] = []
-    monkeypatch.setattr(sys, "unraisablehook", lambda what: told.append(what.exc_value))
-    return told
+    reported: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda what: reported.append(what.exc_value))
+    return reported
 
 
 def appended(store: Any, number: int) -> str:

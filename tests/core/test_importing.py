@@ -176,10 +176,10 @@ def test_progress_is_told_after_each_batch(
     old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("papyra.transfer._LINES", 3)
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with JsonBackend(old) as source, JsonBackend(tmp_path / "new.ndjson") as destination:
-        import_store(source, destination, progress=lambda *numbers: told.append(numbers))
-    assert told == [(3, 3), (6, 6), (7, 7)]
+        import_store(source, destination, progress=lambda *numbers: reported.append(numbers))
+    assert reported == [(3, 3), (6, 6), (7, 7)]
 
 
 def test_a_batch_that_fails_ends_the_import_and_the_next_goes_on(
@@ -241,7 +241,7 @@ def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
     with JsonBackend(path, sync="none") as store:
         store.append_many(event(n) for n in range(300))
     chance = random.Random(1)
-    kills = 0
+    kill_count = 0
     while True:
         child = subprocess.Popen(
             [sys.executable, "-c", PROGRAM, f"json:{path}", file_kind.url],
@@ -258,12 +258,12 @@ def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
                 batches_left -= 1
                 if not batches_left:
                     child.kill()
-                    kills += 1
+                    kill_count += 1
                     break
             child.wait()
         if child.returncode == 0:
             break
-    assert kills > 3
+    assert kill_count > 3
     with file_kind.open() as destination:
         destination.recover()
         assert numbers(destination.read()) == list(range(300))

@@ -43,12 +43,12 @@ def test_a_handler_that_appends_to_the_store_which_drops_files_for_it_ends(
     with open_store(f"{Rotating(tmp_path).url}?max_bytes=10&max_files=2") as store:
         store.append(event(1))
         store.append(event(2))
-        with handling(lambda message: store.append(Record("log", data={"m": message}))) as told:
+        with handling(lambda message: store.append(Record("log", data={"m": message}))) as reported:
             store.append(event(3))
             store.append(event(4))
-        assert len(told) == 2
-        assert "(and" not in told[0]
-        assert told[1].endswith("(and 1 more that a log handler caused)")
+        assert len(reported) == 2
+        assert "(and" not in reported[0]
+        assert reported[1].endswith("(and 1 more that a log handler caused)")
         assert store.metrics.snapshot() == counts(records_written=6)
 
 
@@ -56,10 +56,10 @@ def test_a_handler_that_reads_the_damaged_store_ends(file_kind: FileKind) -> Non
     with file_kind.open() as store:
         store.append(event(1))
         file_kind.put(store, b"no record\n")
-        with handling(lambda _: store.read()) as told:
+        with handling(lambda _: store.read()) as reported:
             store.read()
             store.read()
-        assert len(told) == 2
+        assert len(reported) == 2
         assert store.metrics.snapshot() == counts(
             records_written=1, records_read=4, anomaly_detected=4
         )
@@ -70,10 +70,10 @@ def test_what_a_handler_causes_elsewhere_is_logged(file_kind: FileKind) -> None:
         store.append(event(1))
         file_kind.put(store, b"no record\n")
         other.append_soon(event(2, bad=float("nan")))
-        with handling(lambda _: other.append(event(3))) as told:
+        with handling(lambda _: other.append(event(3))) as reported:
             store.read()
-        assert len(told) == 2
-        assert told[1].startswith("memory: a record given to append_soon()")
+        assert len(reported) == 2
+        assert reported[1].startswith("memory: a record given to append_soon()")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -90,7 +90,7 @@ def test_a_childs_warnings_are_logged_though_a_thread_of_its_parent_was_logging_
             ended.wait()
 
     thread = threading.Thread(target=log.warn, args=("it leaks",))
-    with handling(stay) as told:
+    with handling(stay) as reported:
         thread.start()
         logs.wait()
         ident = thread.ident
@@ -100,8 +100,8 @@ def test_a_childs_warnings_are_logged_though_a_thread_of_its_parent_was_logging_
                 monkeypatch.setattr(log, "get_ident", lambda: ident)
                 log.warn("it leaks")
             finally:
-                os._exit(len(told))
+                os._exit(len(reported))
         ended.set()
         thread.join()
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
-        assert told == ["it leaks"]
+        assert reported == ["it leaks"]

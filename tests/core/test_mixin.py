@@ -199,18 +199,18 @@ def test_threads_that_are_first_to_ask_for_counters_get_the_same() -> None:
 
 
 def test_other_bases_are_told_of_a_subclass() -> None:
-    told: list[tuple[str, str]] = []
+    reported: list[tuple[str, str]] = []
 
     class Base:
         def __init_subclass__(cls, *, colour: str = "", **kwargs: Any) -> None:
             super().__init_subclass__(**kwargs)
-            told.append((cls.__name__, colour))
+            reported.append((cls.__name__, colour))
 
     class First(PersistenceMetricsMixin, Base, colour="red"): ...
 
     class Last(Base, PersistenceMetricsMixin, colour="blue"): ...
 
-    assert told == [("First", "red"), ("Last", "blue")]
+    assert reported == [("First", "red"), ("Last", "blue")]
     for cls in (First, Last):
         cls().metrics.increment("write_errors")
 

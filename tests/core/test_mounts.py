@@ -56,14 +56,14 @@ def test_a_file_that_is_mounted_alone_is_warned_of_once_for_each_object(
 ) -> None:
     (tmp_path / name).mkdir()
     inner = tmp_path / name / "store.ndjson"
-    told = mounted(tmp_path, inner)
-    assert told[0] == (
+    reported = mounted(tmp_path, inner)
+    assert reported[0] == (
         f"{inner}: other processes, beyond the mount, share neither locks nor counters with this one,"
         " and what rewrites or rotates the file fails; mount its directory instead"
         " (the file itself is mounted, alone)"
     )
-    assert told.count(told[0]) == 2
-    refused = [line for line in told if line != told[0]]
+    assert reported.count(reported[0]) == 2
+    refused = [line for line in reported if line != reported[0]]
     assert len(refused) == 2
     assert "mount its directory" in refused[0]
 

@@ -45,7 +45,7 @@ ODD: dict[str, Callable[[Path], None]] = {
     "a directory": _directory,
 }
 #: Where it stands beside the store, and which operations need that place.
-PLACES = {
+POSITIONS = {
     "lock": {"append", "read", "scan", "recover", "compact"},
     "maint.lock": {"recover", "compact"},
     "1": {"read", "scan", "recover", "compact"},
@@ -70,7 +70,7 @@ OPERATIONS: dict[str, Callable[[FileBackend], object]] = {
 
 @pytest.mark.parametrize(
     ("place", "odd"),
-    [(p, o) for p in PLACES for o in ODD if (p, o) != ("quarantine", "a directory")],
+    [(p, o) for p in POSITIONS for o in ODD if (p, o) != ("quarantine", "a directory")],
 )
 def test_what_is_not_a_file_is_refused_and_named(tmp_path: Path, place: str, odd: str) -> None:
     path = tmp_path / "store"
@@ -83,7 +83,7 @@ def test_what_is_not_a_file_is_refused_and_named(tmp_path: Path, place: str, odd
     for name, operation in OPERATIONS.items():
         path.write_bytes(damage)
         with RotatingBackend(path, lock_timeout=0.1) as store:
-            if name in PLACES[place]:
+            if name in POSITIONS[place]:
                 with pytest.raises(StoreIOError, match="store") as refused:
                     operation(store)
                 assert str(there) in str(refused.value)
@@ -144,9 +144,9 @@ def test_a_pipe_of_the_shell_is_named_as_it_was_given_with_what_to_do(scheme: st
     reading, writing = os.pipe()
     try:
         for look in (open_store, open_counters):
-            with pytest.raises(StoreIOError, match="save what comes out of it") as told:
+            with pytest.raises(StoreIOError, match="save what comes out of it") as reported:
                 look(f"{scheme}:/dev/fd/{reading}")
-            assert f"/dev/fd/{reading}: " in str(told.value)
+            assert f"/dev/fd/{reading}: " in str(reported.value)
     finally:
         os.close(reading)
         os.close(writing)

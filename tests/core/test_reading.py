@@ -298,8 +298,8 @@ def test_a_record_is_handed_out_once_whichever_way_its_id_is_found(
     expected = [f"{writer * 16}-{number}" for writer, number in dict.fromkeys(ids)]
     found, streamed, scanned = Findings(), Findings(), Findings()
 
-    places = intact(lines, found, newest_first=newest_first)
-    assert [place.record.id for place in places] == expected
+    positions = intact(lines, found, newest_first=newest_first)
+    assert [place.record.id for place in positions] == expected
     assert [record.id for record in records_in(lines, streamed, strict=False)] == expected
     assert examine(lines, scanned)[0] == len(expected)
     copies = len(ids) - len(expected)

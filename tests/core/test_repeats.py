@@ -93,11 +93,11 @@ def test_any_number_of_copies_is_counted() -> None:
     lines = lines_of([[line(1)] * 30, [line(2), line(1)] * 20, [line(2)] * 3, [line(3)]])
     repeats = Repeats()
     repeats.look(lines)
-    told = []
+    reported = []
     for place, content in lines(newest_first=False):
         assert isinstance(content, bytes)
-        told.append(repeats.is_last(place[0], id_in(content)))
-    assert told == [*[False] * 30, *[False] * 39, True, False, False, True, None]
+        reported.append(repeats.is_last(place[0], id_in(content)))
+    assert reported == [*[False] * 30, *[False] * 39, True, False, False, True, None]
     assert all(repeats.is_as_expected(f"s{at}") for at in range(4))
 
 

@@ -245,10 +245,10 @@ def test_a_child_of_multiprocessing_is_synced_where_it_has_an_end(file_kind: Fil
 
 
 def test_a_store_that_was_never_made_is_freed_silently(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
-    monkeypatch.setattr(sys, "unraisablehook", told.append)
+    reported: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", reported.append)
     # As an interrupt leaves it at the first instruction of `__init__`.
     never_made = active_file.ActiveFile.__new__(active_file.ActiveFile)
     del never_made
     gc.collect()
-    assert not told
+    assert not reported

@@ -254,10 +254,10 @@ def test_counters_whose_place_is_taken_are_told_of_as_unseen_until_it_is_free(
         for number in range(1, 4):
             store._active._look_at = 0.0
             store.append(event(number))
-        with pytest.raises(NotPublishedError) as told:
+        with pytest.raises(NotPublishedError) as reported:
             open_counters(file_kind.url).read()
         seen = " (1 program appends whose counters are not published)"
-        assert str(told.value) == (
+        assert str(reported.value) == (
             f"{directory}: it is not a directory, so programs cannot publish their"
             f" counters{seen if sys.platform == 'linux' else ''}; move it away: each program publishes"
             " them with its next append, some seconds later"

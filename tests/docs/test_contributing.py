@@ -84,16 +84,16 @@ def test_every_name_that_a_page_places_in_a_file_is_in_it(page: str) -> None:
 
 
 def test_the_folders_of_the_tests_are_explained() -> None:
-    told = re.findall(r"^\| `tests/(\w+)/` \|", PAGES[TESTS], re.MULTILINE)
+    reported = re.findall(r"^\| `tests/(\w+)/` \|", PAGES[TESTS], re.MULTILINE)
 
     there = [path.name for path in (ROOT / "tests").iterdir() if path.is_dir()]
-    assert sorted(told) == sorted(name for name in there if not name.startswith(("_", ".")))
+    assert sorted(reported) == sorted(name for name in there if not name.startswith(("_", ".")))
 
 
 def test_the_helpers_of_the_tests_are_explained() -> None:
-    told = re.findall(r"^\| `tests/(\w+)\.py` \|", PAGES[TESTS], re.MULTILINE)
+    reported = re.findall(r"^\| `tests/(\w+)\.py` \|", PAGES[TESTS], re.MULTILINE)
 
-    assert sorted(told) == sorted(path.stem for path in (ROOT / "tests").glob("*.py"))
+    assert sorted(reported) == sorted(path.stem for path in (ROOT / "tests").glob("*.py"))
 
 
 def test_every_file_with_faults_is_named() -> None:

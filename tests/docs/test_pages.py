@@ -215,10 +215,10 @@ def test_a_page_runs_from_top_to_bottom_in_one_directory(page: str, tmp_path: Pa
         outputs = said.read().decode().split(SEPARATOR)
 
     for step, output in zip(shown, outputs, strict=False):
-        told = plain(output, str(work))
+        reported = plain(output, str(work))
         wanted = plain(step.output, str(work))
-        assert re.fullmatch(expression(wanted), told), (
-            f"{page}:\n{step.code}\n{told}\nnot\n{wanted}"
+        assert re.fullmatch(expression(wanted), reported), (
+            f"{page}:\n{step.code}\n{reported}\nnot\n{wanted}"
         )
     assert len(outputs) == len(shown) + 1, f"{page}: stopped: {outputs[-1]}"
 

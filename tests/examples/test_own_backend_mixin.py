@@ -16,18 +16,18 @@ import papyra_otel
 
 
 @pytest.fixture(scope="module")
-def ledger_class(load: Callable[[str], Any]) -> Any:
-    return load("own_backend_mixin").Ledger
+def journal_class(load: Callable[[str], Any]) -> Any:
+    return load("own_backend_mixin").Journal
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.csv"
+    return tmp_path / "expected_state.csv"
 
 
 @pytest.fixture
-def ledger(ledger_class: Any, path: Path) -> Any:
-    return ledger_class(str(path))
+def journal(journal_class: Any, path: Path) -> Any:
+    return journal_class(str(path))
 
 
 @contextmanager
@@ -56,66 +56,66 @@ anomaly_detected  2
     assert run("own_backend_mixin") == (0, expected, "")
 
 
-def test_the_counters_are_there_before_any_init(ledger_class: Any) -> None:
-    assert ledger_class.__new__(ledger_class).metrics.snapshot() == counts()
+def test_the_counters_are_there_before_any_init(journal_class: Any) -> None:
+    assert journal_class.__new__(journal_class).metrics.snapshot() == counts()
 
 
-def test_a_write_counts_its_rows_and_a_read_those_that_it_took_in(ledger: Any) -> None:
-    ledger.book(("rent", -900), ("salary", 2500))
-    ledger.book(("rent", -900))
-    assert ledger.balance("rent") == -1800
-    assert ledger.metrics.snapshot() == counts(records_written=3, records_read=3)
+def test_a_write_counts_its_rows_and_a_read_those_that_it_took_in(journal: Any) -> None:
+    journal.book(("rent", -900), ("salary", 2500))
+    journal.book(("rent", -900))
+    assert journal.balance("rent") == -1800
+    assert journal.metrics.snapshot() == counts(records_written=3, records_read=3)
 
 
-def test_a_row_that_cannot_be_encoded_fails_its_whole_write(ledger: Any, path: Path) -> None:
+def test_a_row_that_cannot_be_encoded_fails_its_whole_write(journal: Any, path: Path) -> None:
     with pytest.raises(UnicodeEncodeError):
-        ledger.book(("food", 1), ("\udc80", 2))
+        journal.book(("food", 1), ("\udc80", 2))
     assert not path.exists()
-    assert ledger.metrics.snapshot() == counts(write_errors=1)
+    assert journal.metrics.snapshot() == counts(write_errors=1)
 
 
-def test_a_write_that_the_disk_cuts_short_leaves_nothing(ledger: Any, path: Path) -> None:
-    ledger.book(("food", 1))
+def test_a_write_that_the_disk_cuts_short_leaves_nothing(journal: Any, path: Path) -> None:
+    journal.book(("food", 1))
     with files_no_longer_than(path.stat().st_size + 5), pytest.raises(OSError, match="too large"):
-        ledger.book(("food", 2), ("food", 3))
-    ledger.book(("food", 4))
+        journal.book(("food", 2), ("food", 3))
+    journal.book(("food", 4))
     assert path.read_text() == "food,1\nfood,4\n"
-    assert ledger.metrics.snapshot() == counts(records_written=2, write_errors=1)
+    assert journal.metrics.snapshot() == counts(records_written=2, write_errors=1)
 
 
 def test_an_interrupted_write_is_one_write_error(
-    ledger: Any, monkeypatch: pytest.MonkeyPatch
+    journal: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ledger, "_write", raiser(KeyboardInterrupt()))
+    monkeypatch.setattr(journal, "_write", raiser(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
-        ledger.book(("food", 1))
-    assert ledger.metrics.snapshot() == counts(write_errors=1)
+        journal.book(("food", 1))
+    assert journal.metrics.snapshot() == counts(write_errors=1)
 
 
-def test_a_read_that_fails_is_one_read_error_and_no_records(ledger: Any) -> None:
+def test_a_read_that_fails_is_one_read_error_and_no_records(journal: Any) -> None:
     with pytest.raises(FileNotFoundError):
-        ledger.balance("food")
-    assert ledger.metrics.snapshot() == counts(read_errors=1)
+        journal.balance("food")
+    assert journal.metrics.snapshot() == counts(read_errors=1)
 
 
-def test_damage_is_counted_by_each_operation_that_meets_it(ledger: Any, path: Path) -> None:
-    ledger.book(("food", 1))
+def test_damage_is_counted_by_each_operation_that_meets_it(journal: Any, path: Path) -> None:
+    journal.book(("food", 1))
     with path.open("a") as file:
         file.write("food\nfood,x\n")
-    ledger.book(("food", 2))
+    journal.book(("food", 2))
 
-    assert ledger.damaged() == 2
-    assert ledger.balance("food") == 3
+    assert journal.damaged() == 2
+    assert journal.balance("food") == 3
 
-    assert ledger.metrics.snapshot() == counts(
+    assert journal.metrics.snapshot() == counts(
         records_written=2, records_read=2, scan_operations=1, anomaly_detected=4
     )
 
 
-def test_threads_lose_neither_rows_nor_counts(ledger: Any) -> None:
+def test_threads_lose_neither_rows_nor_counts(journal: Any) -> None:
     def work() -> None:
         for _ in range(250):
-            ledger.book(("food", 1), ("rent", 1))
+            journal.book(("food", 1), ("rent", 1))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -123,18 +123,18 @@ def test_threads_lose_neither_rows_nor_counts(ledger: Any) -> None:
     for thread in threads:
         thread.join()
 
-    assert ledger.balance("food") == 1000
-    assert ledger.metrics.snapshot() == counts(records_written=2000, records_read=2000)
+    assert journal.balance("food") == 1000
+    assert journal.metrics.snapshot() == counts(records_written=2000, records_read=2000)
 
 
-def test_prometheus_sees_the_supported_counters_and_no_others(ledger: Any) -> None:
-    ledger.book(("food", 1), ("food", 2))
+def test_prometheus_sees_the_supported_counters_and_no_others(journal: Any) -> None:
+    journal.book(("food", 1), ("food", 2))
     with (
-        papyra_otel.prometheus.serve(ledger, port=0) as server,
+        papyra_otel.prometheus.serve(journal, port=0) as server,
         urllib.request.urlopen(server.url, timeout=10) as response,
     ):
         lines = response.read().decode().splitlines()
-    sample = re.compile(r'papyra_persistence_(\w+)_total\{.*kind="ledger".*\} (\S+)')
+    sample = re.compile(r'papyra_persistence_(\w+)_total\{.*kind="journal".*\} (\S+)')
     assert [match.groups() for match in map(sample.fullmatch, lines) if match] == [
         ("records_written", "2.0"),
         ("write_errors", "0.0"),

@@ -35,7 +35,7 @@ def lives(records: list[papyra.Record]) -> dict[str, list[papyra.Record]]:
     return by_urn
 
 
-def told(records: list[papyra.Record]) -> list[Any]:
+def reported(records: list[papyra.Record]) -> list[Any]:
     """Return what happened, without whom it happened to."""
     return [
         record.data.get("what", record.data.get("packed", record.data.get("message")))
@@ -43,17 +43,17 @@ def told(records: list[papyra.Record]) -> list[Any]:
     ]
 
 
-def gate(example: Any, store: papyra.PersistenceBackend) -> tuple[Any, threading.Event]:
+def barrier(example: Any, store: papyra.PersistenceBackend) -> tuple[Any, threading.Event]:
     """Return an actor that handles nothing until the event is set, and the event."""
     opened = threading.Event()
 
-    class Gate(example.RecordedActor):  # type: ignore[misc]  # loaded by its path
+    class Barrier(example.RecordedActor):  # type: ignore[misc]  # loaded by its path
         def on_receive(self, message: Any) -> None:
             opened.wait()
             if message == "fail":
                 raise ValueError("as told")
 
-    return Gate.start(store), opened
+    return Barrier.start(store), opened
 
 
 def test_the_program_accounts_for_every_order(
@@ -104,14 +104,14 @@ def test_each_actor_starts_first_and_ends_once_and_then_does_nothing_more(
         end = len(kinds) - 1 - kinds[::-1].index("event")
         assert set(kinds[1:end]) <= {"audit"}
         assert set(kinds[end + 1 :]) <= {"dead_letter"}
-        orders = [order for order in told(life) if isinstance(order, int)]
+        orders = [order for order in reported(life) if isinstance(order, int)]
         assert orders == sorted(orders)
 
 
 def test_what_is_in_the_inbox_of_an_actor_that_stops_is_dead_letters(
     example: Any, store: papyra.PersistenceBackend
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     ref.tell("handled")
     stopping = ref.stop(block=False)
     ref.tell({"n": 1})
@@ -121,7 +121,7 @@ def test_what_is_in_the_inbox_of_an_actor_that_stops_is_dead_letters(
     opened.set()
     assert stopping.get() is True
 
-    assert told(store.read()) == ["started", "stopped", {"n": 1}, {"n": 2}, "3.5"]
+    assert reported(store.read()) == ["started", "stopped", {"n": 1}, {"n": 2}, "3.5"]
     with pytest.raises(pykka.ActorDeadError):
         answer.get()
     assert store.metrics.snapshot() == counts(records_written=5, records_read=5)
@@ -130,22 +130,22 @@ def test_what_is_in_the_inbox_of_an_actor_that_stops_is_dead_letters(
 def test_what_is_in_the_inbox_of_an_actor_that_fails_is_dead_letters(
     example: Any, store: papyra.PersistenceBackend
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     ref.tell("fail")
     ref.tell({"n": 1})
     opened.set()
     ref.stop()
 
     (life,) = lives(store.read()).values()
-    assert told(life) == ["started", "failed", {"n": 1}]
+    assert reported(life) == ["started", "failed", {"n": 1}]
     assert life[1].data["error"] == "ValueError('as told')"
-    assert {record.data["actor"] for record in life} == {"Gate"}
+    assert {record.data["actor"] for record in life} == {"Barrier"}
 
 
 def test_a_message_to_a_dead_actor_is_a_dead_letter_and_its_sender_is_told(
     example: Any, store: papyra.PersistenceBackend
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     opened.set()
     proxy = ref.proxy()
     ref.stop()
@@ -158,7 +158,7 @@ def test_a_message_to_a_dead_actor_is_a_dead_letter_and_its_sender_is_told(
         proxy.on_receive("by proxy").get()
     assert ref.stop() is False
 
-    *others, last = told(store.read())
+    *others, last = reported(store.read())
     assert others == ["started", "stopped", {"n": 1}, {"n": 2}]
     assert last.startswith("ProxyCall(")
 
@@ -166,13 +166,13 @@ def test_a_message_to_a_dead_actor_is_a_dead_letter_and_its_sender_is_told(
 def test_an_exception_that_an_asker_gets_ends_no_actor(
     example: Any, store: papyra.PersistenceBackend
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     opened.set()
     with pytest.raises(ValueError, match="as told"):
         ref.ask("fail")
     assert ref.ask("well") is None
     ref.stop()
-    assert told(store.read()) == ["started", "stopped"]
+    assert reported(store.read()) == ["started", "stopped"]
 
 
 def test_an_actor_that_fails_at_its_start_or_its_stop_is_recorded(
@@ -191,14 +191,14 @@ def test_an_actor_that_fails_at_its_start_or_its_stop_is_recorded(
     Clumsy.start(store).stop()
 
     stillborn, clumsy = lives(store.read()).values()
-    assert told(stillborn) == ["started", "failed"]
-    assert told(clumsy) == ["started", "stopped", "failed"]
+    assert reported(stillborn) == ["started", "failed"]
+    assert reported(clumsy) == ["started", "stopped", "failed"]
 
 
 def test_actors_live_on_where_their_store_refuses_and_the_store_counts_it(
     example: Any, store: papyra.PersistenceBackend, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     opened.set()
     ref.ask("started by now")
     store.close()
@@ -212,7 +212,7 @@ def test_actors_live_on_where_their_store_refuses_and_the_store_counts_it(
     assert warning.getMessage().endswith("the store is closed; open it again")
 
 
-class WatchedLock:
+class CheckedLock:
     """A lock that tells when somebody has to wait for it."""
 
     def __init__(self) -> None:
@@ -231,9 +231,9 @@ class WatchedLock:
 def test_an_actor_does_not_end_while_a_message_is_on_its_way(
     example: Any, store: papyra.PersistenceBackend
 ) -> None:
-    ref, opened = gate(example, store)
+    ref, opened = barrier(example, store)
     on_its_way, go_on = threading.Event(), threading.Event()
-    lock = ref._life.lock = WatchedLock()
+    lock = ref._life.lock = CheckedLock()
     ref.tell({"n": 0})  # which is handled once the gate is opened: until then it cannot end
     stopping = ref.stop(block=False)
     inbox = ref.actor_inbox
@@ -255,7 +255,7 @@ def test_an_actor_does_not_end_while_a_message_is_on_its_way(
 
     assert end_waits
     assert stopping.get() is True
-    assert told(store.read()) == ["started", "stopped", {"n": 1}]
+    assert reported(store.read()) == ["started", "stopped", {"n": 1}]
 
 
 def test_a_message_that_races_with_the_end_is_handled_or_a_dead_letter(

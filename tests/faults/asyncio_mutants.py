@@ -8,16 +8,16 @@ _CANCELLATION: Final = "tests/aio/test_cancellation.py::"
 _CLOSING: Final = "tests/aio/test_closing.py::"
 _OPERATIONS: Final = "tests/aio/test_operations.py::"
 _ORDER: Final = "tests/aio/test_order.py::"
-_PLACES: Final = "tests/aio/test_places.py::"
+_POSITIONS: Final = "tests/aio/test_places.py::"
 _WAITING: Final = "tests/aio/test_waiting.py::"
 
-PLACES: Final = (
+POSITIONS: Final = (
     TextMutant(
         "a call that joins others makes the lane busy",
         "aio/loop_writer.py",
         "        place = Place(call.deadline, call, size, told)\n        self.is_free = False\n",
         "        place = Place(call.deadline, call, size, told)\n",
-        f"{_PLACES}test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_see",
+        f"{_POSITIONS}test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_see",
     ),
     TextMutant(
         "a call that enters makes the lane busy",
@@ -59,7 +59,7 @@ PLACES: Final = (
         "aio/loop_writer.py",
         "        held = len(self._order) + len(self._sent)\n",
         "        held = len(self._order)\n",
-        f"{_PLACES}test_what_the_thread_has_takes_room",
+        f"{_POSITIONS}test_what_the_thread_has_takes_room",
     ),
     TextMutant(
         "a lane that is closing takes no call",
@@ -81,7 +81,7 @@ PLACES: Final = (
         "            if place.call is None or (batch and size + place.size > _BATCH_BYTES):\n",
         "            if place.call is None:\n                continue\n"
         "            if batch and size + place.size > _BATCH_BYTES:\n",
-        f"{_PLACES}test_large_calls_keep_their_order_behind_one_that_is_encoded",
+        f"{_POSITIONS}test_large_calls_keep_their_order_behind_one_that_is_encoded",
     ),
     TextMutant(
         "a call that is encoded at once waits for those before it",
@@ -109,7 +109,7 @@ PLACES: Final = (
         "aio/loop_writer.py",
         "self._give_up_late(ended)",
         "self._give_up_late(monotonic())",
-        f"{_PLACES}test_late_is_who_was_late_when_the_batch_ended",
+        f"{_POSITIONS}test_late_is_who_was_late_when_the_batch_ended",
     ),
     TextMutant(
         "a late call tells its caller so",
@@ -123,7 +123,7 @@ PLACES: Final = (
         "aio/ordered_writes.py",
         "monotonic() + max(store._lock_timeout, _STUCK)",
         "1e9",
-        f"{_PLACES}test_who_does_not_go_on_encoding_is_late_one_day",
+        f"{_POSITIONS}test_who_does_not_go_on_encoding_is_late_one_day",
     ),
     TextMutant(
         "the time that encoding takes is no waiting",
@@ -179,14 +179,14 @@ PLACES: Final = (
         "aio/loop_writer.py",
         "        if not self.loop.is_closed():\n            self._tidy()\n",
         "",
-        f"{_PLACES}test_a_lane_is_free_again_once_its_only_call_was_given_up",
+        f"{_POSITIONS}test_a_lane_is_free_again_once_its_only_call_was_given_up",
     ),
     TextMutant(
         "a loop that is closed tidies nothing",
         "aio/loop_writer.py",
         "        if not self.loop.is_closed():\n            self._tidy()\n",
         "        self._tidy()\n",
-        f"{_PLACES}test_a_call_that_ends_after_its_loop_raises_what_ended_it",
+        f"{_POSITIONS}test_a_call_that_ends_after_its_loop_raises_what_ended_it",
     ),
     TextMutant(
         "a call that the thread has is taken back",
@@ -208,21 +208,21 @@ PLACES: Final = (
         "        if self._order and not self._sent and not self._is_sending:\n            self._send_soon()\n"
         "        self._note_use()\n\n    def _take_out",
         "        self._note_use()\n\n    def _take_out",
-        f"{_PLACES}test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written",
+        f"{_POSITIONS}test_what_is_behind_a_call_that_ends_while_it_is_encoded_is_written",
     ),
     TextMutant(
         "a lane that becomes empty is free",
         "aio/loop_writer.py",
         "            self._send_soon()\n        self._note_use()\n\n    def _take_out",
         "            self._send_soon()\n\n    def _take_out",
-        f"{_PLACES}test_a_lane_is_free_again_once_its_only_call_was_given_up",
+        f"{_POSITIONS}test_a_lane_is_free_again_once_its_only_call_was_given_up",
     ),
     TextMutant(
         "places that were given up are not sent",
         "aio/loop_writer.py",
         "        if self._left:\n            self._tidy()\n        if self._sent:",
         "        if self._sent:",
-        f"{_PLACES}test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written",
+        f"{_POSITIONS}test_a_call_that_is_dropped_in_the_turn_before_it_is_sent_is_not_written",
     ),
     TextMutant(
         "a batch that is told twice ends no other",
@@ -236,6 +236,6 @@ PLACES: Final = (
         "aio/place.py",
         "        if self.waiter is not None and not self.waiter.done():\n",
         "        if self.waiter is not None:\n",
-        f"{_PLACES}test_a_caller_is_told_once_and_not_where_it_was_cancelled",
+        f"{_POSITIONS}test_a_caller_is_told_once_and_not_where_it_was_cancelled",
     ),
 )

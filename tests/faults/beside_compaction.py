@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from typing import Final
 from unittest import mock
 
-from faults.account import Account, made
 from faults.outcome import Outcome
-from faults.places import KINDS, opened, scratch
+from faults.outcome_log import OutcomeLog, made
+from faults.scratch_stores import KINDS, opened, scratch
 
 from papyra import Retention
 from papyra.backends.files.swap import _LITTLE, Replacement
@@ -21,16 +21,16 @@ _SIZE: Final = 1000
 
 def run(*, long: bool) -> Outcome:
     """Append at every piece that a compaction copies, and measure what it copies under the lock."""
-    account = Account()
-    tried = [_compact(kind, 5000 if long else 300, account) for kind in KINDS]
+    outcome_log = OutcomeLog()
+    tried = [_compact(kind, 5000 if long else 300, outcome_log) for kind in KINDS]
     appends = sum(n for n, _ in tried)
     most = max(under_lock for _, under_lock in tried)
-    account.expect("broken", f"{most} bytes under the lock", holds=most <= _LITTLE)
+    outcome_log.expect("broken", f"{most} bytes under the lock", holds=most <= _LITTLE)
     what = f"{appends:,} appends while it copied, none had to wait; {most:,} bytes under the lock"
-    return account.outcome("appends beside a compaction", what)
+    return outcome_log.outcome("appends beside a compaction", what)
 
 
-def _compact(kind: str, records: int, account: Account) -> tuple[int, int]:
+def _compact(kind: str, records: int, outcome_log: OutcomeLog) -> tuple[int, int]:
     """Return the number of appends beside a compaction, and the bytes that it copied locked."""
     options = {"max_bytes": 64 * _LITTLE} if kind == "rotating" else {}
     with scratch() as directory:
@@ -41,17 +41,17 @@ def _compact(kind: str, records: int, account: Account) -> tuple[int, int]:
             opened(kind, path, lock_timeout=_NO_TIME, **options) as beside,
         ):
             store.append_many([made("dropped", number) for number in range(10)])
-            told = store.append_many([made("kept", number) for number in range(records)])
+            reported = store.append_many([made("kept", number) for number in range(records)])
 
             def append(number: int) -> None:
-                told.append(beside.append(made("beside", number, _SIZE)))
+                reported.append(beside.append(made("beside", number, _SIZE)))
 
             with _appending(append) as under_lock:
                 store.compact()
-            account.check_records(beside.read(strict=True), told)
+            outcome_log.check_records(beside.read(strict=True), reported)
             errors = beside.metrics.totals()["write_errors"]
-            account.expect("broken", f"{errors} appends had to wait", holds=not errors)
-    return len(told) - records, max(under_lock)
+            outcome_log.expect("broken", f"{errors} appends had to wait", holds=not errors)
+    return len(reported) - records, max(under_lock)
 
 
 @contextmanager

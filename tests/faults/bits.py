@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from faults.account import Account, made
+from faults.checked_store import CheckedStore
 from faults.outcome import Outcome
-from faults.places import KINDS, data_files, opened, scratch
-from faults.watched import Watched
+from faults.outcome_log import OutcomeLog, made
+from faults.scratch_stores import KINDS, data_files, opened, scratch
 
 from papyra import Record
 
@@ -20,25 +20,25 @@ _LEGACY: Final = Path(__file__).parents[1] / "data" / "papyra-0.3.0"
 
 def cut(*, long: bool) -> Outcome:
     """Cut each file of a store at every byte."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         with scratch() as directory:
-            store = _Sample(kind, directory, account, records=24 if long else 4)
+            store = _Sample(kind, directory, outcome_log, records=24 if long else 4)
             for file, content in store.files.items():
                 for size in range(len(content)):
                     tried += 1
                     store.damage(file, content[:size], at=size)
-    return account.outcome("file cut at every byte", f"{tried:,} cuts")
+    return outcome_log.outcome("file cut at every byte", f"{tried:,} cuts")
 
 
 def flip(*, long: bool) -> Outcome:
     """Flip every bit of each file; in the short form one of several, at random."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         with scratch() as directory:
-            store = _Sample(kind, directory, account, records=9 if long else 5)
+            store = _Sample(kind, directory, outcome_log, records=9 if long else 5)
             for file, content in store.files.items():
                 bits = range(8 * len(content))
                 for bit in bits if long else random.sample(bits, len(bits) // 12):
@@ -46,12 +46,12 @@ def flip(*, long: bool) -> Outcome:
                     damaged = bytearray(content)
                     damaged[bit // 8] ^= 1 << bit % 8
                     store.damage(file, bytes(damaged), at=bit // 8)
-    return account.outcome("every bit flipped", f"{tried:,} flips")
+    return outcome_log.outcome("every bit flipped", f"{tried:,} flips")
 
 
 def cut_legacy(*, long: bool) -> Outcome:
     """Cut each file that Papyra 0.3.0 wrote at one byte in three; in the short form at some."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     step = 3 if long else 60
     for sample in sorted(_LEGACY.rglob("*")):
@@ -63,9 +63,9 @@ def cut_legacy(*, long: bool) -> Outcome:
             for size in range(random.randrange(step), len(content), step):
                 tried += 1
                 path.write_bytes(content[:size])
-                _check_legacy(path, content, size, account)
+                _check_legacy(path, content, size, outcome_log)
                 shutil.rmtree(directory / "store.ndjson.quarantine", ignore_errors=True)
-    return account.outcome("0.3.0's files cut", f"{tried:,} cuts")
+    return outcome_log.outcome("0.3.0's files cut", f"{tried:,} cuts")
 
 
 class _Sample:
@@ -76,9 +76,11 @@ class _Sample:
         files: The content of each of its files.
     """
 
-    def __init__(self, kind: str, directory: Path, account: Account, *, records: int) -> None:
+    def __init__(
+        self, kind: str, directory: Path, outcome_log: OutcomeLog, *, records: int
+    ) -> None:
         self._kind = kind
-        self._account = account
+        self._outcome_log = outcome_log
         self._path = directory / "store.ndjson"
         with opened(kind, self._path) as store:
             ids = [store.append(made("sample", n, size=n)) for n in range(records)]
@@ -99,17 +101,19 @@ class _Sample:
             if where != file or stop - is_cut <= at or (not is_cut and at < start - 1)
         ]
         with opened(self._kind, self._path) as store:
-            watched = Watched(store, self._account)
-            watched.is_damaged = True
-            self._account.check_records(watched.do("read"), untouched)
-            watched.append(made("after", 1))
-            self._account.check_records(store.read(), untouched + watched.acknowledged)
-            watched.do("recover")
-            watched.is_damaged = False
-            found = watched.do("scan").anomalies
-            told = f"at byte {at} of {file.name}, {content[at - 1 : at + 2]!r}: {found}"
-            self._account.expect("broken", told, holds=not found)
-            self._account.check_records(watched.do("read"), untouched + watched.acknowledged)
+            checked_store = CheckedStore(store, self._outcome_log)
+            checked_store.is_damaged = True
+            self._outcome_log.check_records(checked_store.do("read"), untouched)
+            checked_store.append(made("after", 1))
+            self._outcome_log.check_records(store.read(), untouched + checked_store.acknowledged)
+            checked_store.do("recover")
+            checked_store.is_damaged = False
+            found = checked_store.do("scan").anomalies
+            reported = f"at byte {at} of {file.name}, {content[at - 1 : at + 2]!r}: {found}"
+            self._outcome_log.expect("broken", reported, holds=not found)
+            self._outcome_log.check_records(
+                checked_store.do("read"), untouched + checked_store.acknowledged
+            )
         self._clear()
 
     def _clear(self) -> None:
@@ -128,7 +132,7 @@ def _lines_of(files: dict[Path, bytes]) -> Iterator[tuple[Path, int, int]]:
             start += len(line)
 
 
-def _check_legacy(path: Path, content: bytes, size: int, account: Account) -> None:
+def _check_legacy(path: Path, content: bytes, size: int, outcome_log: OutcomeLog) -> None:
     """Expect the records of all lines before the cut, in their order, and those alone."""
     lines = content[:size].split(b"\n")
     whole = [line for line in lines[:-1] if _is_record(line)]
@@ -136,23 +140,25 @@ def _check_legacy(path: Path, content: bytes, size: int, account: Account) -> No
     expected = whole + [line for line in lines[-1:] if _is_record(line)]
     with opened("json", path) as store:
         found = store.read()
-        _compare(found, expected, content[:size], account)
+        _compare(found, expected, content[:size], outcome_log)
         store.append(made("after", 1))
-        _compare(store.read()[:-1], expected, content[:size], account)
+        _compare(store.read()[:-1], expected, content[:size], outcome_log)
         store.recover()
-        account.expect("broken", "a scan after recover", holds=store.scan().clean)
-        _compare(store.read()[:-1], expected, content[:size], account)
+        outcome_log.expect("broken", "a scan after recover", holds=store.scan().clean)
+        _compare(store.read()[:-1], expected, content[:size], outcome_log)
 
 
-def _compare(found: list[Record], expected: list[bytes], content: bytes, account: Account) -> None:
+def _compare(
+    found: list[Record], expected: list[bytes], content: bytes, outcome_log: OutcomeLog
+) -> None:
     known = [(parsed["kind"], parsed["timestamp"]) for parsed in map(_parsed, expected)]
     there = Counter((record.kind, record.timestamp) for record in found)
     if missing := [key for key in known if key not in there]:
-        account.note("lost", f"{missing!r:.200}", len(missing))
+        outcome_log.note("lost", f"{missing!r:.200}", len(missing))
     # Of a line that two appends of 0.3.0's share, papyra may read both: each, as often as it stands.
     for (kind, timestamp), times in there.items():
         stands = content.count(f'"timestamp": {timestamp!r}'.encode())
-        account.expect("duplicated", f"{kind} of {timestamp}", holds=times <= stands)
+        outcome_log.expect("duplicated", f"{kind} of {timestamp}", holds=times <= stands)
 
 
 def _is_record(line: bytes) -> bool:

@@ -3,17 +3,17 @@
 import random
 from pathlib import Path
 
-from faults.account import Account, made
+from faults.checked_store import CheckedStore
 from faults.outcome import Outcome
-from faults.places import KINDS, data_files, opened, scratch
-from faults.watched import Watched
+from faults.outcome_log import OutcomeLog, made
+from faults.scratch_stores import KINDS, data_files, opened, scratch
 
 from papyra.format.codec import has_checksum
 
 
 def torn_tail(*, long: bool) -> Outcome:
     """Cut the last line at every byte, and append."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         for number in range(10 if long else 1):
@@ -28,26 +28,26 @@ def torn_tail(*, long: bool) -> Outcome:
                     path.write_bytes(content[:size])
                     with opened(kind, path) as store:
                         ids_after = [store.append(made("after", n)) for n in range(2)]
-                        account.check_records(store.read(), ids[:-1] + ids_after)
-                    _check_lines(path, account)
+                        outcome_log.check_records(store.read(), ids[:-1] + ids_after)
+                    _check_lines(path, outcome_log)
                     for file in data_files(path):
                         if file not in before:
                             file.unlink()
                     tried += 1
-    return account.outcome("torn last line, then appends", f"{tried:,} torn lines")
+    return outcome_log.outcome("torn last line, then appends", f"{tried:,} torn lines")
 
 
-def _check_lines(path: Path, account: Account) -> None:
+def _check_lines(path: Path, outcome_log: OutcomeLog) -> None:
     """Expect each record on a line of its own, though papyra reads one behind a torn line, too."""
     for file in data_files(path):
         for line in file.read_bytes().splitlines(keepends=True):
             is_glued = line.endswith(b'"}\n') and not has_checksum(line)
-            account.expect("glued", f"{line!r}", holds=not is_glued)
+            outcome_log.expect("glued", f"{line!r}", holds=not is_glued)
 
 
 def invalid_utf8(*, long: bool) -> Outcome:
     """Put one byte that is no UTF-8 into one of 100 lines, and read, scan, compact, recover."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         for _ in range(100 if long else 10):
@@ -61,40 +61,40 @@ def invalid_utf8(*, long: bool) -> Outcome:
                 path.write_bytes(b"".join(lines))
                 del ids[which]
                 with opened(kind, path) as store:
-                    watched = Watched(store, account)
-                    watched.is_damaged = True
+                    checked_store = CheckedStore(store, outcome_log)
+                    checked_store.is_damaged = True
                     for operation in random.sample(("read", "scan", "compact", "recover"), 4):
-                        watched.do(operation)
-                        error = watched.error
-                        account.expect("broken", f"{operation}: {error!r}", holds=error is None)
-                    account.check_records(store.read(strict=True), ids)
+                        checked_store.do(operation)
+                        error = checked_store.error
+                        outcome_log.expect("broken", f"{operation}: {error!r}", holds=error is None)
+                    outcome_log.check_records(store.read(strict=True), ids)
                 tried += 1
-    return account.outcome("one byte that is no UTF-8", f"{tried:,} stores of 100 records")
+    return outcome_log.outcome("one byte that is no UTF-8", f"{tried:,} stores of 100 records")
 
 
 def recovered_twice(*, long: bool) -> Outcome:
     """Damage a store, recover it, append, and recover it again."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         for _ in range(100 if long else 10):
             with scratch() as directory:
                 path = directory / "store.ndjson"
                 with opened(kind, path) as store:
-                    watched = Watched(store, account)
+                    checked_store = CheckedStore(store, outcome_log)
                     for number in range(16):
-                        watched.append(made("before", number))
+                        checked_store.append(made("before", number))
                 for file in data_files(path):
                     file.write_bytes(file.read_bytes() + b'no record\n{"torn')
                 with opened(kind, path) as store:
-                    again = Watched(store, account)
+                    again = CheckedStore(store, outcome_log)
                     again.is_damaged = True
                     again.do("recover")
                     again.is_damaged = False
                     again.append(made("after", 1))
                     again.do("recover")
-                    account.expect("broken", "not clean", holds=again.do("scan").clean)
-                    told = watched.acknowledged + again.acknowledged
-                    account.check_records(again.do("read"), told)
+                    outcome_log.expect("broken", "not clean", holds=again.do("scan").clean)
+                    reported = checked_store.acknowledged + again.acknowledged
+                    outcome_log.check_records(again.do("read"), reported)
                 tried += 1
-    return account.outcome("recovered twice", f"{tried:,} stores")
+    return outcome_log.outcome("recovered twice", f"{tried:,} stores")

@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import ClassVar, Final
 
 from faults import workloads
-from faults.autopsy import WrongError, examine
+from faults.check_crash_state import WrongError, examine
 from faults.disk import Disk
+from faults.expected_state import Expected, ExpectedState
 from faults.inodes import Tree
-from faults.ledger import Expected, Ledger
 from faults.outcome import Outcome
 from faults.trace import Call, Note, record
 
 #: A file system in memory, where there is one: a hundred thousand directories are made.
 _FAST: Final = Path("/dev/shm")
 #: Wrong states that are told in words; the rest is only counted.
-_MOST_TOLD: Final = 10
+_MOST_SHOWN: Final = 10
 
 
 class Explorer(ABC):
@@ -53,7 +53,7 @@ class Explorer(ABC):
         """Yield what a crash before the end of *call* leaves; None is between two calls."""
 
     @abstractmethod
-    def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
+    def expected(self, expected_state: ExpectedState, highest: int, *, sync: str) -> Expected:
         """Return what must hold of them."""
 
     @abstractmethod
@@ -61,29 +61,31 @@ class Explorer(ABC):
 
     def explore(self, recording: Iterable[Call | Note]) -> None:
         """Go through *recording*."""
-        disk, ledger, task = Disk("/nowhere"), Ledger(), ""
+        disk, expected_state, task = Disk("/nowhere"), ExpectedState(), ""
         for event in recording:
             if self._until_wrong and self.wrongs:
                 return
             if isinstance(event, Call):
-                if ledger.running and disk.is_changed_by(event):
-                    self._crash(disk, event, ledger, task)
+                if expected_state.running and disk.is_changed_by(event):
+                    self._crash(disk, event, expected_state, task)
                 disk.apply(event)
             elif "task" in event.said:
                 task = event.said["task"]
-                disk, ledger = Disk(event.said["place"]), Ledger()
+                disk, expected_state = Disk(event.said["place"]), ExpectedState()
             elif "poke" in event.said:
                 disk.poke(event.said["poke"], event.said["at"], event.said["value"])
             else:
-                ledger.take(event.said)
+                expected_state.take(event.said)
                 if "start" in event.said:
                     disk.sync()
-                if ledger.running and ledger.settled:
-                    self._crash(disk, None, ledger, task)
+                if expected_state.running and expected_state.settled:
+                    self._crash(disk, None, expected_state, task)
 
-    def _crash(self, disk: Disk, call: Call | None, ledger: Ledger, task: str) -> None:
+    def _crash(
+        self, disk: Disk, call: Call | None, expected_state: ExpectedState, task: str
+    ) -> None:
         _, kind, sync = task.split(":")
-        expected = self.expected(ledger, disk.highest, sync=sync)
+        expected = self.expected(expected_state, disk.highest, sync=sync)
         for tree in self.states(disk, call):
             if self._until_wrong and self.wrongs:
                 return
@@ -101,9 +103,9 @@ class Explorer(ABC):
 
     def _tell(self, wrong: str, tree: Tree) -> None:
         """Say what was wrong, to whoever has to mend it."""
-        if self.wrongs.total() <= _MOST_TOLD:
-            told = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
-            print(wrong, told, sep="; ", file=sys.stderr)
+        if self.wrongs.total() <= _MOST_SHOWN:
+            reported = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
+            print(wrong, reported, sep="; ", file=sys.stderr)
 
     @property
     def outcome(self) -> Outcome:

@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from faults.account import Account
+from faults.checked_store import CheckedStore
 from faults.mosaic import Mosaic, Span, Tile, Written
 from faults.outcome import Outcome
-from faults.places import KINDS, data_files, opened, scratch
-from faults.watched import Watched
+from faults.outcome_log import OutcomeLog
+from faults.scratch_stores import KINDS, data_files, opened, scratch
 
 from papyra import MemoryBackend, PersistenceBackend, Record, import_store
 from papyra.format.codec import encode, seal
@@ -51,17 +51,17 @@ _PRETENDERS: Final = {
 
 def served(*, long: bool) -> Outcome:
     """Damage the lines of papyra's and of 0.3.0's, and hold each record that is served to its bytes."""
-    account = Account()
+    outcome_log = OutcomeLog()
     found: Counter[str] = Counter()
     written = [*_own(), *_legacy()]
     stores = 400 if long else 12
     for number in range(stores):
         kind = KINDS[number % len(KINDS)]
         with scratch() as directory:
-            _try(kind, directory / "store.ndjson", written, account, found)
+            _try(kind, directory / "store.ndjson", written, outcome_log, found)
     pretending = "; ".join(f"{found[name]:,} {said}" for name, said in _PRETENDERS.items())
     tried = f"{stores * _LINES:,} damaged lines; served as documented: {pretending}"
-    return account.outcome("lines torn, cut, joined and overwritten", tried)
+    return outcome_log.outcome("lines torn, cut, joined and overwritten", tried)
 
 
 def _own() -> Iterator[Written]:
@@ -97,7 +97,7 @@ def _legacy() -> Iterator[Written]:
 
 
 def _try(
-    kind: str, path: Path, written: list[Written], account: Account, found: Counter[str]
+    kind: str, path: Path, written: list[Written], outcome_log: OutcomeLog, found: Counter[str]
 ) -> None:
     """Try one store, in whose files damaged lines and whole ones take turns."""
     with opened(kind, path) as store:
@@ -116,24 +116,26 @@ def _try(
         file.write_bytes(mosaic.content)
         mosaics.append(mosaic)
     with opened(kind, path) as store:
-        watched = Watched(store, account)
-        watched.is_damaged = True
-        records: list[Record] = watched.do("read") or []
-        _judge(records, mosaics, account, found, once=kind == "rotating")
-        _compare_ways(watched, records, account)
+        checked_store = CheckedStore(store, outcome_log)
+        checked_store.is_damaged = True
+        records: list[Record] = checked_store.do("read") or []
+        _classify(records, mosaics, outcome_log, found, once=kind == "rotating")
+        _compare_ways(checked_store, records, outcome_log)
 
 
-def _compare_ways(watched: Watched, records: list[Record], account: Account) -> None:
+def _compare_ways(
+    checked_store: CheckedStore, records: list[Record], outcome_log: OutcomeLog
+) -> None:
     """Expect the same *records* on every way that leads to them, and nothing else afterwards."""
-    store = watched.store
-    account.expect("broken", "records() differs", holds=[*store.records()] == records)
-    scanned = watched.do("scan")
-    account.expect("broken", f"scan: {scanned.records}", holds=scanned.records == len(records))
-    account.expect("broken", "an import differs", holds=_imported(store) == records)
-    watched.do("recover")
-    watched.is_damaged = False
-    account.expect("broken", "not clean", holds=watched.do("scan").clean)
-    account.expect("broken", "recover changed them", holds=watched.do("read") == records)
+    store = checked_store.store
+    outcome_log.expect("broken", "records() differs", holds=[*store.records()] == records)
+    scanned = checked_store.do("scan")
+    outcome_log.expect("broken", f"scan: {scanned.records}", holds=scanned.records == len(records))
+    outcome_log.expect("broken", "an import differs", holds=_imported(store) == records)
+    checked_store.do("recover")
+    checked_store.is_damaged = False
+    outcome_log.expect("broken", "not clean", holds=checked_store.do("scan").clean)
+    outcome_log.expect("broken", "recover changed them", holds=checked_store.do("read") == records)
 
 
 def _imported(store: PersistenceBackend) -> list[Record]:
@@ -216,10 +218,10 @@ def _objects(text: bytes) -> list[tuple[int, int]]:
     return found
 
 
-def _judge(
+def _classify(
     records: list[Record],
     mosaics: list[Mosaic],
-    account: Account,
+    outcome_log: OutcomeLog,
     found: Counter[str],
     *,
     once: bool,
@@ -236,14 +238,16 @@ def _judge(
         rights.sort(key=lambda right: (right != "written", right not in _PRETENDERS))
         right = rights.pop(0) if rights else "bytes that stand nowhere"
         found[right] += 1
-        account.expect("glued", f"{right}: {record!r}", holds=right in {"written", *_PRETENDERS})
+        outcome_log.expect(
+            "glued", f"{right}: {record!r}", holds=right in {"written", *_PRETENDERS}
+        )
     there = Counter(_key(_value(record)) for record in records)
     for key, times in whole.items():
         # 0.3.0's are known by their contents in rotated sets.
         least = 1 if once or '"_id"' in key else times
-        account.expect("lost", key, holds=there[key] >= least)
+        outcome_log.expect("lost", key, holds=there[key] >= least)
     for key, times in there.items():
-        account.expect("duplicated", key, holds='"_id"' not in key or times == 1)
+        outcome_log.expect("duplicated", key, holds='"_id"' not in key or times == 1)
 
 
 def _right_of(span: Span, mosaic: Mosaic) -> str:  # noqa: PLR0911  a rule each

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from unittest import mock
 
-from faults.account import Account
 from faults.interrupt_world import OPERATIONS, PRECIOUS, WORLDS, Operation, World, descriptors
 from faults.outcome import Outcome
-from faults.places import scratch
+from faults.outcome_log import OutcomeLog
+from faults.scratch_stores import scratch
 from faults.striking import Strike, Struck, armed
 
 from papyra import NotPublishedError, Record
@@ -229,7 +229,7 @@ def _records(world: World) -> Iterator[str]:
     if written != world.store._stored:
         yield f"{world.store._stored} stored by the object, {written} counted"
     if not world.is_shared:
-        yield from _told(world, world.store.metrics.snapshot(), world.store.metrics.totals())
+        yield from _reported(world, world.store.metrics.snapshot(), world.store.metrics.totals())
         return
     last = world.open()
     # So that its own counts are published, too.
@@ -247,16 +247,16 @@ def _records(world: World) -> Iterator[str]:
         if (published := shown.totals()) != dict(totals):
             yield f"published {_nonzero(published)}, counted {_nonzero(totals)}"
         # A store's own reset is of its own counters: they add up all the same.
-        yield from _told(world, shown.snapshot(), published)
+        yield from _reported(world, shown.snapshot(), published)
 
 
-def _told(world: World, snapshot: dict[str, int], totals: dict[str, int]) -> Iterator[str]:
+def _reported(world: World, snapshot: dict[str, int], totals: dict[str, int]) -> Iterator[str]:
     """Yield what resets did not tell."""
-    told = Counter[str]()
+    reported = Counter[str]()
     for counts in (*world.resets, snapshot):
-        told.update(counts)
-    if _nonzero(told) != _nonzero(totals):
-        yield f"resets and snapshot: {_nonzero(told)}, totals: {_nonzero(totals)}"
+        reported.update(counts)
+    if _nonzero(reported) != _nonzero(totals):
+        yield f"resets and snapshot: {_nonzero(reported)}, totals: {_nonzero(totals)}"
 
 
 def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
@@ -265,13 +265,13 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
 
 def run(*, long: bool) -> Outcome:
     """Interrupt every operation of memory and files at each point, and at pairs of points."""
-    account, tried = every(("memory", "json", "rotating"), step=1 if long else 40)
-    return account.outcome("interrupts", tried)
+    outcome_log, tried = every(("memory", "json", "rotating"), step=1 if long else 40)
+    return outcome_log.outcome("interrupts", tried)
 
 
-def every(kinds: Collection[str], *, step: int) -> tuple[Account, str]:
+def every(kinds: Collection[str], *, step: int) -> tuple[OutcomeLog, str]:
     """Interrupt every operation of these *kinds* at one of *step* points, and at pairs of points."""
-    account = Account()
+    outcome_log = OutcomeLog()
     singles = doubles = 0
     seed = str(random.random())
     with scratch() as directory:
@@ -285,5 +285,5 @@ def every(kinds: Collection[str], *, step: int) -> tuple[Account, str]:
                 singles += one.points
                 doubles += two.points
                 for failure in (*one.failures, *two.failures):
-                    account.note("broken", failure)
-    return account, f"{singles:,} points, {doubles:,} pairs"
+                    outcome_log.note("broken", failure)
+    return outcome_log, f"{singles:,} points, {doubles:,} pairs"

@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from faults.account import made
-from faults.places import data_files
+from faults.outcome_log import made
+from faults.scratch_stores import data_files
 
 from papyra import (
     PersistenceBackend,

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from faults import workers
-from faults.account import Account, made
-from faults.nursery import Nursery
 from faults.outcome import Outcome
-from faults.places import KINDS, scratch, url
+from faults.outcome_log import OutcomeLog, made
+from faults.process_pool import ProcessPool
+from faults.scratch_stores import KINDS, scratch, url
 
 from papyra import ForkedStoreError, PapyraError, StoreLockedError, open_store
 from papyra.backends.files.store import FileBackend
@@ -22,9 +22,9 @@ from papyra.system.locks import LOCK_SHARED, try_lock
 
 def storm(*, long: bool) -> Outcome:
     """Have a signal arrive all the time, with a handler that does nothing, or raises."""
-    account = Account()
+    outcome_log = OutcomeLog()
     signals = 0
-    with scratch() as place, Nursery(place) as nursery:
+    with scratch() as place, ProcessPool(place) as process_pool:
         for kind in KINDS:
             # Where the handler raises, a short one does with `interrupt_points`, which picks each place.
             for raises in (False, True) if long else (False,):
@@ -32,21 +32,21 @@ def storm(*, long: bool) -> Outcome:
                     with scratch() as directory:
                         where = url(kind, directory / "store.ndjson", max_bytes=2000)
                         wanted = 1000 if long else 80
-                        found, n = nursery.call(_storm, where, raises, wanted, random.random())
-                        account.merge(found)
+                        found, n = process_pool.call(_storm, where, raises, wanted, random.random())
+                        outcome_log.merge(found)
                         signals += n
-    return account.outcome("signal storm", f"{signals:,} signals")
+    return outcome_log.outcome("signal storm", f"{signals:,} signals")
 
 
 class _Storm(KeyboardInterrupt):
     """What the handler raises."""
 
 
-def _storm(where: str, raises: bool, wanted: int, seed: float) -> tuple[Account, int]:  # noqa: FBT001
+def _storm(where: str, raises: bool, wanted: int, seed: float) -> tuple[OutcomeLog, int]:  # noqa: FBT001
     random.seed(seed)
     # What is raised while a generator is collected goes nowhere else, and no call was interrupted.
     sys.unraisablehook = lambda _: None
-    account = Account()
+    outcome_log = OutcomeLog()
     number = signals = 0
     is_armed = False
 
@@ -76,20 +76,20 @@ def _storm(where: str, raises: bool, wanted: int, seed: float) -> tuple[Account,
         except PapyraError as error:
             is_armed = False
             failed += 1
-            account.note("broken", f"{do} ended with {error!r}")
+            outcome_log.note("broken", f"{do} ended with {error!r}")
     signal.setitimer(signal.ITIMER_REAL, 0)
-    account.expect("broken", "no signal arrived in a call", holds=not raises or interrupted > 0)
+    outcome_log.expect("broken", "no signal arrived in a call", holds=not raises or interrupted > 0)
     acknowledged.append(store.append(made("after", 1)))
-    stored = account.check_records(store.read(), acknowledged)
+    stored = outcome_log.check_records(store.read(), acknowledged)
     written = store.metrics.totals()["records_written"]
-    told = f"{len(acknowledged)} <= {written} == {stored}"
-    account.expect("miscounted", told, holds=len(acknowledged) <= written == stored)
+    reported = f"{len(acknowledged)} <= {written} == {stored}"
+    outcome_log.expect("miscounted", reported, holds=len(acknowledged) <= written == stored)
     if not raises:
-        account.expect("miscounted", told, holds=len(acknowledged) == written)
+        outcome_log.expect("miscounted", reported, holds=len(acknowledged) == written)
     store.recover()
-    account.expect("broken", "not clean after recover", holds=store.scan().clean)
+    outcome_log.expect("broken", "not clean after recover", holds=store.scan().clean)
     store.close()
-    return account, signals
+    return outcome_log, signals
 
 
 def _choice(store: FileBackend, number: int) -> Callable[[], list[str]]:
@@ -101,7 +101,7 @@ def _choice(store: FileBackend, number: int) -> Callable[[], list[str]]:
     def append_many() -> list[str]:
         return store.append_many([made("storm", 10 * number + n) for n in range(5)])
 
-    def mend() -> list[str]:
+    def repair() -> list[str]:
         workers.damage(store)
         store.recover()
         return []
@@ -114,28 +114,28 @@ def _choice(store: FileBackend, number: int) -> Callable[[], list[str]]:
         store.read(limit=5)
         return []
 
-    return random.choice((append, append, append, append_many, append_many, mend, compact, read))
+    return random.choice((append, append, append, append_many, append_many, repair, compact, read))
 
 
 def fork(*, long: bool) -> Outcome:
     """Fork while other threads append and look: the child may not use the store, and harms nothing."""
-    account = Account()
+    outcome_log = OutcomeLog()
     forks = 0
-    with scratch() as place, Nursery(place) as nursery:
+    with scratch() as place, ProcessPool(place) as process_pool:
         for kind in KINDS:
             with scratch() as directory:
                 where = url(kind, directory / "store.ndjson", max_bytes=4000)
                 n = 300 if long else 25
-                account.merge(nursery.call(_fork, where, directory, n))
+                outcome_log.merge(process_pool.call(_fork, where, directory, n))
                 forks += n
-    return account.outcome("fork in flight", f"{forks} forks")
+    return outcome_log.outcome("fork in flight", f"{forks} forks")
 
 
 _FORKED_USES: Final = ("append", "read", "scan", "compact", "recover")
 
 
-def _fork(where: str, directory: Path, forks: int) -> Account:
-    account = Account()
+def _fork(where: str, directory: Path, forks: int) -> OutcomeLog:
+    outcome_log = OutcomeLog()
     done = threading.Event()
     acknowledged: list[str] = []
     store = workers.opened(where)
@@ -162,23 +162,25 @@ def _fork(where: str, directory: Path, forks: int) -> Account:
         if not child:
             os._exit(_in_child(store, where, acks, f"child {number}"))
         _, status = os.waitpid(child, 0)
-        account.expect("broken", f"child {number} ended with {status}", holds=not status)
+        outcome_log.expect("broken", f"child {number} ended with {status}", holds=not status)
     done.set()
     for thread in threads:
         thread.join()
-    told = workers.acknowledged(acks)
-    account.expect("broken", f"{len(told)} children could append", holds=len(told) == forks)
-    stored = account.check_records(store.read(strict=True), acknowledged + told)
+    reported = workers.acknowledged(acks)
+    outcome_log.expect(
+        "broken", f"{len(reported)} children could append", holds=len(reported) == forks
+    )
+    stored = outcome_log.check_records(store.read(strict=True), acknowledged + reported)
     written = store.metrics.totals()
     exact = written == dict.fromkeys(written, 0) | {
         "records_written": len(acknowledged),
         "records_read": stored,
     }
-    account.expect("miscounted", f"{written}", holds=exact)
-    all_ = len(acknowledged) + len(told)
-    account.expect("duplicated", f"{stored} for {all_}", holds=stored == all_)
+    outcome_log.expect("miscounted", f"{written}", holds=exact)
+    all_ = len(acknowledged) + len(reported)
+    outcome_log.expect("duplicated", f"{stored} for {all_}", holds=stored == all_)
     store.close()
-    return account
+    return outcome_log
 
 
 def _in_child(store: FileBackend, where: str, acks: Path, who: str) -> int:
@@ -197,14 +199,14 @@ def _in_child(store: FileBackend, where: str, acks: Path, who: str) -> int:
 
 def stopped(*, long: bool) -> Outcome:
     """Stop a process that holds the lock: the others say so in time, and go on when it goes on."""
-    account = Account()
+    outcome_log = OutcomeLog()
     stops = 0
-    with scratch() as place, Nursery(place) as nursery:
+    with scratch() as place, ProcessPool(place) as process_pool:
         for kind in KINDS:
             with scratch() as directory:
                 where = url(kind, directory / "store.ndjson", max_bytes=20_000)
                 acks = directory / "acks"
-                pid = nursery.start(workers.write, where, acks, "holder", 1, None)
+                pid = process_pool.start(workers.write, where, acks, "holder", 1, None)
                 with open_store(where, lock_timeout=0.05) as store:
                     assert isinstance(store, FileBackend)
                     mine = []
@@ -212,21 +214,21 @@ def stopped(*, long: bool) -> Outcome:
                         _stop_while_it_holds(pid, Path(store.source + ".lock"))
                         try:
                             store.append(made("too early", number))
-                            account.note("broken", "an append went past a lock")
+                            outcome_log.note("broken", "an append went past a lock")
                         except StoreLockedError as error:
                             named = f"process {pid}" in str(error)
-                            account.expect("broken", f"{error}", holds=named)
+                            outcome_log.expect("broken", f"{error}", holds=named)
                         os.kill(pid, signal.SIGCONT)
                         stops += 1
                         with workers.opened(where) as patient:
                             mine.append(patient.append(made(f"patient {number}", 0)))
-                    nursery.kill(pid)
-                    told = workers.acknowledged(acks) + mine
-                    account.check_records(store.read(strict=True), told)
+                    process_pool.kill(pid)
+                    reported = workers.acknowledged(acks) + mine
+                    outcome_log.check_records(store.read(strict=True), reported)
                     errors = store.metrics.totals()["write_errors"]
                     holds = errors == (40 if long else 6)
-                    account.expect("miscounted", f"{errors} write errors", holds=holds)
-    return account.outcome("lock holder stopped", f"{stops} stops")
+                    outcome_log.expect("miscounted", f"{errors} write errors", holds=holds)
+    return outcome_log.outcome("lock holder stopped", f"{stops} stops")
 
 
 def _stop_while_it_holds(pid: int, lock: Path) -> None:

@@ -5,10 +5,10 @@ import resource
 from pathlib import Path
 from typing import Final
 
-from faults.account import Account
-from faults.nursery import Nursery
 from faults.outcome import Outcome
-from faults.places import KINDS, scratch, url
+from faults.outcome_log import OutcomeLog
+from faults.process_pool import ProcessPool
+from faults.scratch_stores import KINDS, scratch, url
 
 from papyra import Record, Retention, open_store
 
@@ -21,24 +21,24 @@ _OPERATIONS: Final = ("records", "scan", "recover", "compact")
 
 def run(*, long: bool) -> Outcome:
     """Stream, scan, recover and compact, each in a fresh process, and see what it took."""
-    account = Account()
+    outcome_log = OutcomeLog()
     size = (1024 if long else 150) * _MIB
     peak = tried = 0
     for kind in KINDS:
-        with scratch(on_disk=long) as directory, Nursery(directory) as nursery:
+        with scratch(on_disk=long) as directory, ProcessPool(directory) as process_pool:
             where = url(kind, directory / "store.ndjson", max_bytes=64 * _MIB)
-            records = nursery.call(_fill, where, size, 1 if long else 8)
+            records = process_pool.call(_fill, where, size, 1 if long else 8)
             for operation in _OPERATIONS:
-                resident, found = nursery.call(_peak, where, operation, size // 2)
-                told = f"{kind}: {operation} had {resident} MiB resident"
-                account.expect("broken", told, holds=resident <= _MOST)
+                resident, found = process_pool.call(_peak, where, operation, size // 2)
+                reported = f"{kind}: {operation} had {resident} MiB resident"
+                outcome_log.expect("broken", reported, holds=resident <= _MOST)
                 if operation != "compact":
-                    told = f"{operation} met {found} of {records}"
-                    account.expect("lost", told, holds=found == records)
+                    reported = f"{operation} met {found} of {records}"
+                    outcome_log.expect("lost", reported, holds=found == records)
                 peak = max(peak, resident)
                 tried += 1
-    told = f"{tried} operations on {size // _MIB:,} MiB, at most {peak} MiB resident"
-    return account.outcome("memory", told)
+    reported = f"{tried} operations on {size // _MIB:,} MiB, at most {peak} MiB resident"
+    return outcome_log.outcome("memory", reported)
 
 
 def _fill(where: str, size: int, ratio: int) -> int:

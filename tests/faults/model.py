@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
-from faults.account import made
 from faults.outcome import Outcome
-from faults.places import KINDS, opened
+from faults.outcome_log import made
+from faults.scratch_stores import KINDS, opened
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (

@@ -9,18 +9,18 @@ from pathlib import Path
 from shutil import copytree, ignore_patterns
 from typing import Final
 
-from faults.account import Account
-from faults.asyncio_mutants import PLACES
+from faults.asyncio_mutants import POSITIONS
 from faults.file_mutants import FILES
 from faults.fork_mutants import FORKS
 from faults.outcome import Outcome
-from faults.places import scratch
+from faults.outcome_log import OutcomeLog
 from faults.record_mutants import RECORDS
+from faults.scratch_stores import scratch
 from faults.text_mutant import ROOT, TextMutant
 from faults.thread_mutants import THREADS
 
 #: Every one of them.
-MUTANTS: Final = (*RECORDS, *PLACES, *THREADS, *FORKS, *FILES)
+MUTANTS: Final = (*RECORDS, *POSITIONS, *THREADS, *FORKS, *FILES)
 #: Seconds after which a test that hangs has noticed; whoever runs them all has as many for each.
 _PATIENCE: Final = 45
 #: pytest's answers.
@@ -29,17 +29,19 @@ _PASSED, _FAILED = 0, 1
 
 def text(*, long: bool) -> Outcome:
     """Take out one step after the other; in the short form a few, at random."""
-    account = Account()
+    outcome_log = OutcomeLog()
     chosen = MUTANTS if long else random.sample(MUTANTS, 3)
     with scratch() as place:
         _copy(place)
         if long:
             answer = _answer(place, {mutant.test for mutant in MUTANTS})
-            account.expect("broken", f"with all steps: {answer}", holds=answer == _PASSED)
+            outcome_log.expect("broken", f"with all steps: {answer}", holds=answer == _PASSED)
         for mutant in chosen:
             answer = _without(mutant, place)
-            account.expect("broken", f"{mutant.lacks}: {answer}", holds=answer == _FAILED)
-    return account.outcome("a step of records, files or asyncio taken out", f"{len(chosen)} steps")
+            outcome_log.expect("broken", f"{mutant.lacks}: {answer}", holds=answer == _FAILED)
+    return outcome_log.outcome(
+        "a step of records, files or asyncio taken out", f"{len(chosen)} steps"
+    )
 
 
 def _copy(place: Path) -> None:

@@ -6,11 +6,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from faults.account import Account, made
+from faults.checked_store import CheckedStore
 from faults.failing_calls import FAULTS, FailingCalls
 from faults.outcome import Outcome
-from faults.places import KINDS, opened, scratch
-from faults.watched import Watched
+from faults.outcome_log import OutcomeLog, made
+from faults.scratch_stores import KINDS, opened, scratch
 
 from papyra import PapyraError, Retention
 from papyra.backends.files.store import FileBackend
@@ -21,80 +21,80 @@ _ALL: Final = Retention(max_records=1000)
 
 def run(*, long: bool) -> Outcome:
     """Let each call fail in each way; in the short form some, at random."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         for sync in ("always", "interval"):
             if not long and sync == "interval":
                 continue
             with scratch() as directory:
-                number = _Workload(kind, directory, account, sync).run(FailingCalls("EIO", 0))
+                number = _Workload(kind, directory, outcome_log, sync).run(FailingCalls("EIO", 0))
             for fault in FAULTS:
                 chosen = range(1, number + 1)
                 for at in chosen if long else random.sample(chosen, 50):
                     with scratch() as directory:
                         calls = FailingCalls(fault, at)
-                        _Workload(kind, directory, account, sync).run(calls)
+                        _Workload(kind, directory, outcome_log, sync).run(calls)
                         tried += bool(calls.failed)
-    return account.outcome("n-th system call fails", f"{tried:,} calls")
+    return outcome_log.outcome("n-th system call fails", f"{tried:,} calls")
 
 
 class _Workload:
     """Everything that a store can be told, in a directory of its own."""
 
-    def __init__(self, kind: str, directory: Path, account: Account, sync: str) -> None:
+    def __init__(self, kind: str, directory: Path, outcome_log: OutcomeLog, sync: str) -> None:
         self._path = directory / "store.ndjson"
         self._open: Callable[[], FileBackend] = partial(
             opened, kind, self._path, retention=_ALL, sync=sync
         )
-        self._account = account
-        self._watched: list[Watched] = []
+        self._outcome_log = outcome_log
+        self._checked_store: list[CheckedStore] = []
         self._number = 0
 
     def run(self, calls: FailingCalls) -> int:
         """Do it all while *calls* are in the way, and look at what came of it; return their number."""
         with calls.in_the_way():
-            watched = self._opened()
+            checked_store = self._opened()
             for _ in range(4):
-                self._append(watched)
-            self._append(watched, 3)
+                self._append(checked_store)
+            self._append(checked_store, 3)
             self._damage()
-            watched.is_damaged = True
-            self._append(watched)
-            report = watched.do("recover")
-            watched.do("read")
+            checked_store.is_damaged = True
+            self._append(checked_store)
+            report = checked_store.do("recover")
+            checked_store.do("read")
             if report is not None and report.quarantine is not None:
-                watched.do("recover", undo=report.quarantine)
-            self._append(watched, 2)
-            watched.do("scan")
-            watched.do("compact")
-            self._append(watched)
-            watched = self._reopened_if_failed(watched)
-            self._append(watched)
-            watched.do("close")
-        for each in self._watched:
+                checked_store.do("recover", undo=report.quarantine)
+            self._append(checked_store, 2)
+            checked_store.do("scan")
+            checked_store.do("compact")
+            self._append(checked_store)
+            checked_store = self._reopened_if_failed(checked_store)
+            self._append(checked_store)
+            checked_store.do("close")
+        for each in self._checked_store:
             each.store.close()
         self._check(f"{calls.failed} as call {calls.made}")
         return calls.made
 
-    def _opened(self) -> Watched:
+    def _opened(self) -> CheckedStore:
         try:
             store = self._open()
         except (PapyraError, KeyboardInterrupt):
             store = self._open()  # a call fails once
-        self._watched.append(Watched(store, self._account))
-        return self._watched[-1]
+        self._checked_store.append(CheckedStore(store, self._outcome_log))
+        return self._checked_store[-1]
 
-    def _reopened_if_failed(self, watched: Watched) -> Watched:
-        if not watched.is_final:
-            return watched
-        watched.do("close")
+    def _reopened_if_failed(self, checked_store: CheckedStore) -> CheckedStore:
+        if not checked_store.is_final:
+            return checked_store
+        checked_store.do("close")
         again = self._opened()
         again.is_damaged = True
         return again
 
-    def _append(self, watched: Watched, n: int = 1) -> None:
-        watched.append(*(made("one", self._number + i) for i in range(n)))
+    def _append(self, checked_store: CheckedStore, n: int = 1) -> None:
+        checked_store.append(*(made("one", self._number + i) for i in range(n)))
         self._number += n
 
     def _damage(self) -> None:
@@ -102,22 +102,26 @@ class _Workload:
         with self._path.open("ab") as file:
             file.write(b'no record\n{"kind":"event","timesta')
 
-    def _check(self, told: str) -> None:
+    def _check(self, reported: str) -> None:
         """Compare the store, opened anew, with what was told."""
-        account = self._account
-        acknowledged = [id_ for each in self._watched for id_ in each.acknowledged]
-        written = sum(each.store.metrics.totals()["records_written"] for each in self._watched)
-        uncertain = sum(each.uncertain for each in self._watched)
+        outcome_log = self._outcome_log
+        acknowledged = [id_ for each in self._checked_store for id_ in each.acknowledged]
+        written = sum(
+            each.store.metrics.totals()["records_written"] for each in self._checked_store
+        )
+        uncertain = sum(each.uncertain for each in self._checked_store)
         with self._open() as store:
-            watched = Watched(store, account)
-            watched.is_damaged = True
-            stored = account.check_records(watched.do("read"), acknowledged)
+            checked_store = CheckedStore(store, outcome_log)
+            checked_store.is_damaged = True
+            stored = outcome_log.check_records(checked_store.do("read"), acknowledged)
             holds = len(acknowledged) <= written <= stored <= written + uncertain
-            what = f"{len(acknowledged)} <= {written} <= {stored} <= + {uncertain} after {told}"
-            account.expect("miscounted", what, holds=holds)
-            watched.append(made("after", 1))
-            watched.do("recover")
-            watched.is_damaged = False
-            found = watched.do("scan").anomalies
-            account.expect("broken", f"{found} after {told}", holds=not found)
-            account.check_records(watched.do("read"), acknowledged + watched.acknowledged)
+            what = f"{len(acknowledged)} <= {written} <= {stored} <= + {uncertain} after {reported}"
+            outcome_log.expect("miscounted", what, holds=holds)
+            checked_store.append(made("after", 1))
+            checked_store.do("recover")
+            checked_store.is_damaged = False
+            found = checked_store.do("scan").anomalies
+            outcome_log.expect("broken", f"{found} after {reported}", holds=not found)
+            outcome_log.check_records(
+                checked_store.do("read"), acknowledged + checked_store.acknowledged
+            )

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 #: What a run tells: in words what was tried, then the columns that it can tell.
-_Told = tuple[str, dict[str, int]]
+_Reported = tuple[str, dict[str, int]]
 
 
 def _json_store(path: Path) -> Any:
@@ -73,7 +73,7 @@ def _wrongs(found: list[int] | None, expected: list[int]) -> Counter[str]:
     return Counter(lost=lost, duplicated=sum(stored.values()) - len(stored), glued=glued)
 
 
-def torn_tail(directory: Path) -> _Told:
+def torn_tail(directory: Path) -> _Reported:
     path = directory / "store.ndjson"
     for number in range(4):
         _append(_json_store(path), number)
@@ -88,13 +88,13 @@ def torn_tail(directory: Path) -> _Told:
     return f"{len(content) - start - 2} torn lines", wrongs
 
 
-def killing(directory: Path) -> _Told:
+def killing(directory: Path) -> _Reported:
     path, acks = directory / "store.ndjson", directory / "acks"
     wrongs: Counter[str] = Counter()
     _append(_json_store(path), 0)
-    number, kills = 1, 60
+    number, kill_count = 1, 60
     expected = [0]
-    for _ in range(kills):
+    for _ in range(kill_count):
         child = os.fork()
         if not child:
             store = _json_store(path)
@@ -110,16 +110,16 @@ def killing(directory: Path) -> _Told:
         expected = [0, *acked]
     wrongs += _wrongs(_numbers(_json_store(path)), expected)
     # Its counters die with the process.
-    return f"{kills} kills of one writer, {len(expected):,} records acknowledged", wrongs
+    return f"{kill_count} kills of one writer, {len(expected):,} records acknowledged", wrongs
 
 
-def cut(directory: Path) -> _Told:
+def cut(directory: Path) -> _Reported:
     return _damage(
         directory, lambda content: ((n, content[:n]) for n in range(len(content))), "cuts"
     )
 
 
-def flip(directory: Path) -> _Told:
+def flip(directory: Path) -> _Reported:
     def flipped(content: bytes) -> Any:
         for bit in range(8 * len(content)):
             damaged = bytearray(content)
@@ -129,7 +129,7 @@ def flip(directory: Path) -> _Told:
     return _damage(directory, flipped, "flips")
 
 
-def _damage(directory: Path, damages: Callable[[bytes], Any], what: str) -> _Told:
+def _damage(directory: Path, damages: Callable[[bytes], Any], what: str) -> _Reported:
     path = directory / "store.ndjson"
     store = _json_store(path)
     for number in range(5):
@@ -151,7 +151,7 @@ def _damage(directory: Path, damages: Callable[[bytes], Any], what: str) -> _Tol
     return f"{tried:,} {what}", wrongs
 
 
-def disk(directory: Path) -> _Told:
+def disk(directory: Path) -> _Reported:
     place = directory / "disk"
     place.mkdir()
     wrongs: Counter[str] = Counter()
@@ -187,7 +187,7 @@ def _fill(place: Path, size: int) -> Counter[str]:
     return Counter({**_wrongs(found, acked), "miscounted": int(not exact)})
 
 
-def compaction(directory: Path) -> _Told:
+def compaction(directory: Path) -> _Reported:
     path = directory / "store.ndjson"
     _append(_json_store(path), 0)
     child = os.fork()
@@ -205,7 +205,7 @@ def compaction(directory: Path) -> _Told:
     )
 
 
-def invalid_utf8(directory: Path) -> _Told:
+def invalid_utf8(directory: Path) -> _Reported:
     path = directory / "store.ndjson"
     store = _json_store(path)
     for number in range(100):
@@ -222,7 +222,7 @@ def invalid_utf8(directory: Path) -> _Told:
     return "1 store of 100 records", wrongs + Counter(broken=refused)
 
 
-def recovered_twice(directory: Path) -> _Told:
+def recovered_twice(directory: Path) -> _Reported:
     # Without a bound that is reached: what max_files drops would be dropped as asked.
     def opened() -> Any:
         return _rotating_store(directory / "store.ndjson", max_bytes=600, max_files=50)
@@ -250,5 +250,5 @@ def _repair(operation: str) -> list[Any]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="papyra-faults-") as place:
         tried, wrong = globals()[sys.argv[1]](Path(place))
-    told = {"lost": 0, "duplicated": 0, "glued": 0} | wrong
-    print(json.dumps({"tried": tried} | told))
+    reported = {"lost": 0, "duplicated": 0, "glued": 0} | wrong
+    print(json.dumps({"tried": tried} | reported))

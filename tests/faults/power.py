@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Final
 
 from faults.disk import Disk
+from faults.expected_state import Expected, ExpectedState
 from faults.exploring import Explorer, recorded, scratch
 from faults.inodes import Change, Directory, Entries, File, Tree, changed, renamed, tree_of
-from faults.ledger import Expected, Ledger
 from faults.outcome import Outcome
 from faults.trace import Call
 from faults.workloads import tasks
@@ -84,9 +84,9 @@ class PowerCuts(Explorer):
         room = most - len(extremes) - len(mixed)
         return [*extremes, *self._random.sample(alone, min(room, len(alone))), *mixed]
 
-    def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
+    def expected(self, expected_state: ExpectedState, highest: int, *, sync: str) -> Expected:
         """Return what must hold: what was synced before it was acknowledged is there."""
-        return ledger.after_power_cut(highest, sync=sync)
+        return expected_state.after_power_cut(highest, sync=sync)
 
     def _is_kill(self) -> bool:
         return False

@@ -3,11 +3,11 @@
 import random
 from typing import Final
 
-from faults import redis_places
-from faults.account import Account, made
+from faults import redis_scratch
 from faults.outcome import Outcome
-from faults.places import scratch
-from faults.redis_places import Insistent
+from faults.outcome_log import OutcomeLog, made
+from faults.redis_scratch import Insistent
+from faults.scratch_stores import scratch
 from redis_proxy import Cut, Proxy
 
 from papyra import WriteOutcomeUnknownError
@@ -18,9 +18,9 @@ _CUTS: Final[tuple[Cut, ...]] = ("before", "after", "within")
 
 def cut(*, long: bool) -> Outcome:
     """Cut connections while threads append, and see that each batch is stored once."""
-    account = Account()
+    outcome_log = OutcomeLog()
     done = acknowledged = 0
-    with scratch() as directory, redis_places.server(directory) as server:
+    with scratch() as directory, redis_scratch.server(directory) as server:
         for threads in (1, 4):
             with Proxy(server.port) as proxy:
                 address = f"redis://127.0.0.1:{proxy.port}"
@@ -33,19 +33,19 @@ def cut(*, long: bool) -> Outcome:
                         proxy.cuts += cuts
                         while proxy.cuts:
                             writers.advance(1)
-                    acknowledged += writers.check(account)
+                    acknowledged += writers.check(outcome_log)
                     raised = writers.refused + writers.unknown
-                    account.expect("broken", f"{raised} errors", holds=not raised)
+                    outcome_log.expect("broken", f"{raised} errors", holds=not raised)
                 done += proxy.done
-    return account.outcome("Redis: connection cut", f"{done:,} cuts, {acknowledged:,} records")
+    return outcome_log.outcome("Redis: connection cut", f"{done:,} cuts, {acknowledged:,} records")
 
 
 def unknown(*, long: bool) -> Outcome:
     """Cut every connection until nobody can say what became of a batch; write others; send it again."""
-    account = Account()
+    outcome_log = OutcomeLog()
     with (
         scratch() as directory,
-        redis_places.server(directory) as server,
+        redis_scratch.server(directory) as server,
         Proxy(server.port) as proxy,
     ):
         address = f"redis://127.0.0.1:{proxy.port}"
@@ -60,7 +60,7 @@ def unknown(*, long: bool) -> Outcome:
                 proxy.cuts = [random.choice(_CUTS), *random.choices(_CUTS, k=200)]
                 try:
                     store.append_many([made(f"unknown {batch}", n) for n in range(3)])
-                    account.note("broken", "a batch that was cut again and again did not fail")
+                    outcome_log.note("broken", "a batch that was cut again and again did not fail")
                 except WriteOutcomeUnknownError as error:
                     errors.append(error)
                 proxy.cuts = []
@@ -72,10 +72,12 @@ def unknown(*, long: bool) -> Outcome:
             for again in errors:
                 acknowledged += other.resend(again)
                 other.resend(again)
-            account.check_records(store.read(strict=True), acknowledged)
-            told = f"{store.metrics.totals()}, of {mine}"
+            outcome_log.check_records(store.read(strict=True), acknowledged)
+            reported = f"{store.metrics.totals()}, of {mine}"
             written = store.metrics.totals()["records_written"]
-            account.expect("miscounted", told, holds=written == mine)
+            outcome_log.expect("miscounted", reported, holds=written == mine)
             failed = store.metrics.totals()["write_errors"]
-            account.expect("miscounted", told, holds=failed == batches)
-    return account.outcome("Redis: outcome unknown", f"{batches} batches, sent again after others")
+            outcome_log.expect("miscounted", reported, holds=failed == batches)
+    return outcome_log.outcome(
+        "Redis: outcome unknown", f"{batches} batches, sent again after others"
+    )

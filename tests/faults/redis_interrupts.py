@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 from unittest import mock
 
-from faults import redis_places
-from faults.account import made
+from faults import redis_scratch
 from faults.interrupt_points import every
 from faults.interrupt_world import WORLDS, World
 from faults.outcome import Outcome
-from faults.places import scratch
+from faults.outcome_log import made
+from faults.scratch_stores import scratch
 from redis.client import Redis
 
 
@@ -73,7 +73,7 @@ def serving(directory: Path) -> Iterator[None]:
         UnavailableError: where there is none.
     """
     version = mock.patch("redis.utils.get_lib_version", return_value="0")
-    with redis_places.server(directory) as server, version:
+    with redis_scratch.server(directory) as server, version:
         RedisWorld.port = server.port
         with RedisWorld(directory).open() as store:  # so that the server knows its scripts
             store.append(made("first", 0))
@@ -83,5 +83,5 @@ def serving(directory: Path) -> Iterator[None]:
 def run(*, long: bool) -> Outcome:
     """Interrupt every operation at each point, and at pairs of points."""
     with scratch() as directory, serving(directory):
-        account, tried = every(("redis",), step=1 if long else 120)
-    return account.outcome("Redis: interrupts", tried)
+        outcome_log, tried = every(("redis",), step=1 if long else 120)
+    return outcome_log.outcome("Redis: interrupts", tried)

@@ -5,11 +5,11 @@ import signal
 import time
 from collections.abc import Callable
 
-from faults import redis_places
-from faults.account import Account
+from faults import redis_scratch
 from faults.outcome import Outcome
-from faults.places import scratch
-from faults.redis_places import Insistent, admin
+from faults.outcome_log import OutcomeLog
+from faults.redis_scratch import Insistent, admin
+from faults.scratch_stores import scratch
 
 from papyra import Retention
 from papyra.backends.redis import RedisBackend
@@ -18,26 +18,28 @@ from servers import Server, free_port
 
 def killed(*, long: bool) -> Outcome:
     """Kill a server under load and start it again, with appendfsync always and everysec."""
-    account = Account()
-    kills = acknowledged = 0
+    outcome_log = OutcomeLog()
+    kill_count = acknowledged = 0
     for fsync in ("always", "everysec"):
         with scratch(on_disk=True) as directory:
             port, options = free_port(), ("--appendfsync", fsync)
-            with redis_places.server(directory, *options, port=port, keep=True):
+            with redis_scratch.server(directory, *options, port=port, keep=True):
                 store = RedisBackend(f"redis://127.0.0.1:{port}", timeout=0.3, lock_timeout=60)
             with Insistent(store) as writers:
                 for _ in range(30 if long else 4):
-                    with redis_places.server(directory, *options, port=port, keep=True) as server:
+                    with redis_scratch.server(directory, *options, port=port, keep=True) as server:
                         writers.advance(random.randrange(1, 100))
                         server.process.kill()
                         server.process.wait()
-                    kills += 1
-                with redis_places.server(directory, *options, port=port, keep=True):
+                    kill_count += 1
+                with redis_scratch.server(directory, *options, port=port, keep=True):
                     writers.advance(10)
                     writers.__exit__()
-                    acknowledged += writers.check(account)
+                    acknowledged += writers.check(outcome_log)
                     store.close()
-    return account.outcome("Redis: server killed", f"{kills} kills, {acknowledged:,} records")
+    return outcome_log.outcome(
+        "Redis: server killed", f"{kill_count} kills, {acknowledged:,} records"
+    )
 
 
 def stopped(*, long: bool) -> Outcome:
@@ -60,14 +62,14 @@ def full(*, long: bool) -> Outcome:
             time.sleep(random.uniform(0.001, 0.01))
             client.config_set("maxmemory", 0)
 
-    def compact(server: Server, account: Account) -> None:
+    def compact(server: Server, outcome_log: OutcomeLog) -> None:
         with admin(server) as client:
             client.config_set("maxmemory", 1)
             address, kept = f"redis://127.0.0.1:{server.port}", Retention(max_records=5)
             with RedisBackend(address, name="full", retention=kept) as store:
                 report = store.compact()
                 left = store.scan().records
-            account.expect("broken", f"{report}, {left} left", holds=left == report.kept == 5)
+            outcome_log.expect("broken", f"{report}, {left} left", holds=left == report.kept == 5)
 
     return _disturbed("full", "out of memory", fill, 400 if long else 30, compact)
 
@@ -89,10 +91,10 @@ def _disturbed(
     what: str,
     disturb: Callable[[Server], None],
     times: int,
-    at_last: Callable[[Server, Account], None] = lambda *_: None,
+    at_last: Callable[[Server, OutcomeLog], None] = lambda *_: None,
 ) -> Outcome:
-    account = Account()
-    with scratch() as directory, redis_places.server(directory) as server:
+    outcome_log = OutcomeLog()
+    with scratch() as directory, redis_scratch.server(directory) as server:
         address = f"redis://127.0.0.1:{server.port}"
         with RedisBackend(address, name=name, timeout=0.3, lock_timeout=60) as store:
             with Insistent(store) as writers:
@@ -100,7 +102,9 @@ def _disturbed(
                     writers.advance(random.randrange(1, 20))
                     disturb(server)
                 writers.advance(10)
-            acknowledged = writers.check(account)
-        at_last(server, account)
+            acknowledged = writers.check(outcome_log)
+        at_last(server, outcome_log)
     raised = f"{writers.refused} refused, {writers.unknown} unknown"
-    return account.outcome(f"Redis: {what}", f"{times} times, {acknowledged:,} records, {raised}")
+    return outcome_log.outcome(
+        f"Redis: {what}", f"{times} times, {acknowledged:,} records, {raised}"
+    )

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Final
 
 import redis
-from faults import redis_places, workers
-from faults.account import Account
-from faults.nursery import Nursery
+from faults import redis_scratch, workers
 from faults.outcome import Outcome
-from faults.places import scratch
+from faults.outcome_log import OutcomeLog
+from faults.process_pool import ProcessPool
+from faults.scratch_stores import scratch
 
 from papyra import Retention, open_counters, open_store
 
@@ -20,45 +20,53 @@ _KEPT: Final = 50
 
 def run(*, long: bool) -> Outcome:
     """Write, compact, scan and repair at once, keeping all records or the newest."""
-    account = Account()
+    outcome_log = OutcomeLog()
     acked = looks = 0
     calls = 3000 if long else 100
-    with scratch() as place, Nursery(place) as nursery, redis_places.server(place) as server:
+    with (
+        scratch() as place,
+        ProcessPool(place) as process_pool,
+        redis_scratch.server(place) as server,
+    ):
         for keeps in (10**9, _KEPT):
             with scratch() as directory:
                 url = f"redis://127.0.0.1:{server.port}?name=keeps{keeps}"
                 acks = [directory / f"acks-{n}" for n in range(_WRITERS)]
                 until = directory / "the writers are done"
                 writers = [
-                    nursery.start(workers.write, url, each, each.name, _THREADS, calls)
+                    process_pool.start(workers.write, url, each, each.name, _THREADS, calls)
                     for each in acks
                 ]
-                others = [nursery.start(do, url, keeps, until) for do in (compact, repair, scan)]
+                others = [
+                    process_pool.start(do, url, keeps, until) for do in (compact, repair, scan)
+                ]
                 for pid in writers:
-                    nursery.wait(pid)
+                    process_pool.wait(pid)
                 until.touch()
-                dropped, damaged, scans = (nursery.wait(pid) for pid in others)
+                dropped, damaged, scans = (process_pool.wait(pid) for pid in others)
                 acknowledged = [id_ for each in acks for id_ in workers.acknowledged(each)]
-                _check(url, keeps, acknowledged, dropped, account)
+                _check(url, keeps, acknowledged, dropped, outcome_log)
                 acked += len(acknowledged)
                 looks += scans + damaged
-    told = f"{acked:,} records, {looks:,} live scans and repairs"
-    return account.outcome("Redis: processes side by side", told)
+    reported = f"{acked:,} records, {looks:,} live scans and repairs"
+    return outcome_log.outcome("Redis: processes side by side", reported)
 
 
-def _check(url: str, keeps: int, acknowledged: list[str], dropped: int, account: Account) -> None:
+def _check(
+    url: str, keeps: int, acknowledged: list[str], dropped: int, outcome_log: OutcomeLog
+) -> None:
     with open_store(url, retention=Retention(max_records=keeps)) as store:
         store.recover()
         report = store.compact()
         dropped += report.dropped
         found = store.read(strict=True)
-        account.check_records(found, acknowledged if keeps > _KEPT else ())
-        told = f"{len(acknowledged)} acknowledged, {dropped} dropped, {len(found)} there"
-        account.expect("lost", told, holds=dropped + len(found) == len(acknowledged))
-        account.expect("broken", told, holds=len(found) == min(keeps, len(acknowledged)))
+        outcome_log.check_records(found, acknowledged if keeps > _KEPT else ())
+        reported = f"{len(acknowledged)} acknowledged, {dropped} dropped, {len(found)} there"
+        outcome_log.expect("lost", reported, holds=dropped + len(found) == len(acknowledged))
+        outcome_log.expect("broken", reported, holds=len(found) == min(keeps, len(acknowledged)))
     shared = open_counters(url).read().snapshot()
     exact = shared["records_written"] == len(acknowledged) and not shared["write_errors"]
-    account.expect("miscounted", f"{shared}, {told}", holds=exact)
+    outcome_log.expect("miscounted", f"{shared}, {reported}", holds=exact)
 
 
 def compact(url: str, keeps: int, until: Path) -> int:

@@ -22,7 +22,7 @@ from faults.outcome import Outcome, UnavailableError
 #: What Papyra 0.3.0 can be tried with, too: the fault here, and its name in `original`.
 _SAME: Final = {
     "damaged.torn_tail": "torn_tail",
-    "killing.run": "killing",
+    "sigkill.run": "killing",
     "bits.cut": "cut",
     "bits.flip": "flip",
     "full_disk.disk": "disk",
@@ -35,16 +35,20 @@ _WRONGS: Final = ("lost", "duplicated", "glued", "miscounted", "broken")
 #: P1, P2 and so on, and the faults that they were tried by.
 _PROMISES: Final = {
     "an acknowledged record survives `kill -9` and a crash of the interpreter, at every `sync`": (
-        "killing.run",
-        "kills.run",
+        "sigkill.run",
+        "crash_points.run",
     ),
     'with `sync="always"` it survives a power cut, where the drive is honest': ("power.run",),
     'with `sync="interval"` a power cut costs what came since the last sync began, one a second; with'
     ' "none" what the kernel had not written': ("power.run",),
-    "a new record is never glued to a torn one": ("damaged.torn_tail", "kills.run", "bits.cut"),
+    "a new record is never glued to a torn one": (
+        "damaged.torn_tail",
+        "crash_points.run",
+        "bits.cut",
+    ),
     "reading and scanning change no byte and create no file": ("model.run",),
     "an interrupted rotation, compaction, recovery or undo leaves each record there once": (
-        "kills.run",
+        "crash_points.run",
         "power.run",
         "nth_call.run",
         "interrupted.storm",
@@ -66,7 +70,7 @@ _PROMISES: Final = {
         "surroundings.read_only",
     ),
     "acknowledged <= `records_written` <= stored <= `records_written` + what was in flight": (
-        "killing.run",
+        "sigkill.run",
         "nth_call.run",
         "model.run",
         "full_disk.disk",
@@ -218,9 +222,9 @@ def _of_original(python: str, name: str) -> dict[str, Any]:
     script = Path(__file__).with_name("original.py")
     # -P: the names of the modules beside the script are those of others in the library.
     done = subprocess.run([python, "-P", script, name], check=False, capture_output=True, text=True)
-    told: dict[str, Any] = json.loads(done.stdout or '{"tried": "it could not be tried here"}')
-    print(f"0.3.0, {name}: {told}", flush=True)
-    return told
+    reported: dict[str, Any] = json.loads(done.stdout or '{"tried": "it could not be tried here"}')
+    print(f"0.3.0, {name}: {reported}", flush=True)
+    return reported
 
 
 def _promises(outcomes: dict[str, Outcome]) -> str:
@@ -249,10 +253,10 @@ def _original(theirs: dict[str, dict[str, Any]], outcomes: dict[str, Outcome]) -
         (
             outcomes[name].fault,
             f"{outcomes[name].tried}: {sum(outcomes[name][2:])}",
-            told["tried"],
-            *(f"{told[wrong]:,}" if wrong in told else "-" for wrong in _WRONGS),
+            reported["tried"],
+            *(f"{reported[wrong]:,}" if wrong in reported else "-" for wrong in _WRONGS),
         )
-        for name, told in theirs.items()
+        for name, reported in theirs.items()
         if name in outcomes
     ]
     heading = ("fault", "papyra, and all that went wrong", "0.3.0", *_WRONGS)

@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from faults import workers
-from faults.account import Account
-from faults.nursery import Nursery
 from faults.outcome import Outcome
-from faults.places import KINDS, scratch, url
+from faults.outcome_log import OutcomeLog
+from faults.process_pool import ProcessPool
+from faults.scratch_stores import KINDS, scratch, url
 
 from papyra import Anomaly, Record, Retention, open_counters, open_store
 
@@ -19,61 +19,63 @@ _PLENTY: Final = Retention(max_records=10**9)
 
 def run(*, long: bool) -> Outcome:
     """Write, rotate, compact, repair, scan and read at once, and count what comes of it."""
-    account = Account()
+    outcome_log = OutcomeLog()
     acked = looks = 0
     calls = 5000 if long else 300
-    with scratch() as place, Nursery(place) as nursery:
+    with scratch() as place, ProcessPool(place) as process_pool:
         for kind in KINDS:
             for max_files in (None, 4) if kind == "rotating" else (None,):
                 # Damage is put behind the records in one of two: the other may have no findings.
                 for repairs in (False, True):
                     with scratch() as directory:
                         where = url(kind, directory / "store.ndjson", max_files=max_files)
-                        here = _Crowd(where, directory, account, drops=max_files is not None)
-                        looks += here.run(nursery, calls, repairs=repairs)
+                        here = _Crowd(where, directory, outcome_log, drops=max_files is not None)
+                        looks += here.run(process_pool, calls, repairs=repairs)
                         acked += here.check()
-    return account.outcome("processes side by side", f"{acked:,} records, {looks:,} live looks")
+    return outcome_log.outcome("processes side by side", f"{acked:,} records, {looks:,} live looks")
 
 
 class _Crowd:
     """Three writers, and those who disturb them."""
 
-    def __init__(self, where: str, directory: Path, account: Account, *, drops: bool) -> None:
+    def __init__(
+        self, where: str, directory: Path, outcome_log: OutcomeLog, *, drops: bool
+    ) -> None:
         self._url = where
         self._until = directory / "the writers are done"
         self._acks = [directory / f"acks-{n}" for n in range(_WRITERS)]
-        self._account = account
+        self._outcome_log = outcome_log
         self._drops = drops
 
-    def run(self, nursery: Nursery, calls: int, *, repairs: bool) -> int:
+    def run(self, process_pool: ProcessPool, calls: int, *, repairs: bool) -> int:
         """Have all of them do their part; return how often somebody looked."""
         writers = [
-            nursery.start(workers.write, self._url, each, each.name, _THREADS, calls)
+            process_pool.start(workers.write, self._url, each, each.name, _THREADS, calls)
             for each in self._acks
         ]
         beside = (scan, read_newest, compact, workers.repair if repairs else workers.compact)
-        others = [nursery.start(each, self._url, self._until) for each in beside]
+        others = [process_pool.start(each, self._url, self._until) for each in beside]
         for pid in writers:
-            nursery.wait(pid)
+            process_pool.wait(pid)
         self._until.touch()
-        scans, findings = nursery.wait(others[0])
-        reads, wrong = nursery.wait(others[1])
+        scans, findings = process_pool.wait(others[0])
+        reads, wrong = process_pool.wait(others[1])
         for pid in others[2:]:
-            nursery.wait(pid)
+            process_pool.wait(pid)
         if not repairs:
             for finding in findings:
-                self._account.note("broken", f"found in a live scan: {finding}")
+                self._outcome_log.note("broken", f"found in a live scan: {finding}")
         for what in wrong:
-            self._account.note("broken", what)
+            self._outcome_log.note("broken", what)
         return int(scans + reads)
 
     def check(self) -> int:
         """Compare what is there with what was acknowledged; return the number of the latter."""
         acknowledged = [id_ for each in self._acks for id_ in workers.acknowledged(each)]
-        account = self._account
+        outcome_log = self._outcome_log
         with workers.opened(self._url) as store:
             store.recover()
-            stored = account.check_records(
+            stored = outcome_log.check_records(
                 store.read(strict=True), acknowledged, oldest_dropped=self._drops
             )
         counted = open_counters(self._url).read().totals()
@@ -82,7 +84,7 @@ class _Crowd:
         )
         errors = {name: n for name, n in counted.items() if name in _ERRORS and n}
         what = f"{counted}, {len(acknowledged)} acknowledged, {stored} stored"
-        account.expect("miscounted", what, holds=exact and not errors)
+        outcome_log.expect("miscounted", what, holds=exact and not errors)
         return len(acknowledged)
 
 

@@ -66,10 +66,10 @@ class Struck(NamedTuple):
     error: BaseException | None
     length: int
     ticks: tuple[int, ...]
-    places: tuple[Place | None, ...]
+    positions: tuple[Place | None, ...]
 
     def __str__(self) -> str:
-        return ", then ".join(str(place or "the end of the call") for place in self.places)
+        return ", then ".join(str(place or "the end of the call") for place in self.positions)
 
 
 @cache
@@ -135,8 +135,8 @@ def armed() -> Iterator[Strike]:
 
 
 def _strike(call: Callable[[], object], tick: int, gap: int = 0) -> Struck:
-    result, error, length, ticks, n, places = striker().run(call, tick, gap)
-    found = [None if place is None else Place(*place) for place in places[:n]]
+    result, error, length, ticks, n, positions = striker().run(call, tick, gap)
+    found = [None if place is None else Place(*place) for place in positions[:n]]
     return Struck(result, error, length, tuple(ticks[:n]), tuple(found))
 
 

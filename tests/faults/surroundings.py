@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 from unittest import mock
 
-from faults.account import Account, made
+from faults.checked_store import CheckedStore
 from faults.outcome import Outcome
-from faults.places import KINDS, mounted, opened, scratch
-from faults.watched import Watched
+from faults.outcome_log import OutcomeLog, made
+from faults.scratch_stores import KINDS, mounted, opened, scratch
 
 from papyra import PersistenceBackend, Retention, StoreIOError
 
@@ -31,7 +31,7 @@ def clock(*, long: bool) -> Outcome:
 
     And let the file system's clock go in steps, as that of most kernels does.
     """
-    account = Account()
+    outcome_log = OutcomeLog()
     jumps = 0
     for kind in KINDS:
         for _ in range(20 if long else 3):
@@ -39,27 +39,27 @@ def clock(*, long: bool) -> Outcome:
                 path = directory / "store.ndjson"
                 retention = Retention(max_age=20 * 365 * 86400.0)
                 with opened(kind, path, retention=retention) as store:
-                    watched = Watched(store, account)
+                    checked_store = CheckedStore(store, outcome_log)
                     for jump in random.sample(_JUMPS, len(_JUMPS)):
                         with _clock(time.time() + jump, stands=random.random() < 0.5):
-                            _use(watched, jumps, directory)
+                            _use(checked_store, jumps, directory)
                         jumps += 1
-                    account.check_records(watched.do("read"), watched.acknowledged)
-    return account.outcome("clock jumps", f"{jumps:,} jumps")
+                    outcome_log.check_records(checked_store.do("read"), checked_store.acknowledged)
+    return outcome_log.outcome("clock jumps", f"{jumps:,} jumps")
 
 
-def _use(watched: Watched, round_: int, directory: Path) -> None:
+def _use(checked_store: CheckedStore, round_: int, directory: Path) -> None:
     for number in range(12):
-        watched.append(made(f"round {round_}", number))
+        checked_store.append(made(f"round {round_}", number))
         if number == 6:
             later = time.time() + 5
             os.utime(directory, (later, later))
-        stored = watched.do("read")
-        holds = len(stored) == len(watched.acknowledged)
-        told = f"{len(stored)} of {len(watched.acknowledged)} are read"
-        watched.account.expect("lost", told, holds=holds)
-    watched.do("compact")
-    watched.do("scan")
+        stored = checked_store.do("read")
+        holds = len(stored) == len(checked_store.acknowledged)
+        reported = f"{len(stored)} of {len(checked_store.acknowledged)} are read"
+        checked_store.outcome_log.expect("lost", reported, holds=holds)
+    checked_store.do("compact")
+    checked_store.do("scan")
 
 
 @contextmanager
@@ -92,48 +92,48 @@ def _stat_in_steps(
 
 def read_only(*, long: bool) -> Outcome:
     """Mount the file system anew so that nobody may write, and then so that all may."""
-    account = Account()
+    outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
         for _ in range(10 if long else 2):
             with mounted("-t", "tmpfs", "-o", "size=1m", "tmpfs") as place:
                 path = place / "store.ndjson"
                 with opened(kind, path) as store:
-                    before = Watched(store, account)
+                    before = CheckedStore(store, outcome_log)
                     for number in range(20):
                         before.append(made("before", number))
                 with path.open("ab") as file:
                     file.write(b'no record\n{"torn')
                 _remount(place, "ro")
                 with opened(kind, path) as store:
-                    tried += _refused(store, before.acknowledged, account)
+                    tried += _refused(store, before.acknowledged, outcome_log)
                 _remount(place, "rw")
                 with opened(kind, path) as store:
-                    after = Watched(store, account)
+                    after = CheckedStore(store, outcome_log)
                     after.is_damaged = True
                     after.append(made("after", 0))
                     after.do("recover")
                     after.is_damaged = False
-                    told = before.acknowledged + after.acknowledged
-                    account.check_records(after.do("read"), told)
-                    account.expect("broken", "not clean", holds=after.do("scan").clean)
-    return account.outcome("read-only file system", f"{tried} changes refused")
+                    reported = before.acknowledged + after.acknowledged
+                    outcome_log.check_records(after.do("read"), reported)
+                    outcome_log.expect("broken", "not clean", holds=after.do("scan").clean)
+    return outcome_log.outcome("read-only file system", f"{tried} changes refused")
 
 
 def _remount(place: Path, how: str) -> None:
     subprocess.run(["mount", "-o", f"remount,{how}", place], check=True)
 
 
-def _refused(store: PersistenceBackend, acknowledged: list[str], account: Account) -> int:
+def _refused(store: PersistenceBackend, acknowledged: list[str], outcome_log: OutcomeLog) -> int:
     """Look, which works, and try to change something, which does not."""
-    watched = Watched(store, account)
-    watched.is_damaged = True
-    account.check_records(watched.do("read"), acknowledged)
-    account.expect("broken", "a scan", holds=watched.do("scan").found == 2)
+    checked_store = CheckedStore(store, outcome_log)
+    checked_store.is_damaged = True
+    outcome_log.check_records(checked_store.do("read"), acknowledged)
+    outcome_log.expect("broken", "a scan", holds=checked_store.do("scan").found == 2)
     for change in ("append", "compact", "recover"):
-        watched.do(change, *([made("refused", 0)] if change == "append" else []))
-        error = watched.error
+        checked_store.do(change, *([made("refused", 0)] if change == "append" else []))
+        error = checked_store.error
         refused = isinstance(error, StoreIOError) and error.errno == errno.EROFS
-        account.expect("broken", f"{change} ended with {error!r}", holds=refused)
-    account.check_records(watched.do("read"), acknowledged)
+        outcome_log.expect("broken", f"{change} ended with {error!r}", holds=refused)
+    outcome_log.check_records(checked_store.do("read"), acknowledged)
     return 3

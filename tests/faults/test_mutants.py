@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 
 import pytest
+from faults.crash_points import CrashPoints
 from faults.exploring import Explorer, recorded, scratch
-from faults.kills import Kills
 from faults.mutants import MUTANTS
 from faults.mutated import MUTANTS as TEXTS
 from faults.outcome import UnavailableError
@@ -20,7 +20,7 @@ from servers import missing
 
 pytestmark = pytest.mark.faults
 
-_EXPLORERS: dict[str, type[Explorer]] = {"kill": Kills, "power cut": PowerCuts}
+_EXPLORERS: dict[str, type[Explorer]] = {"kill": CrashPoints, "power cut": PowerCuts}
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faults.autopsy import laid_out
+from faults.check_crash_state import laid_out
 from faults.disk import Disk
 from faults.exploring import recorded, scratch
 from faults.outcome import UnavailableError

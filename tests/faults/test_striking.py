@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from faults.interrupt_points import each_point
 from faults.outcome import UnavailableError
-from faults.places import scratch
 from faults.redis_interrupts import serving
+from faults.scratch_stores import scratch
 from faults.striking import Strike, armed
 
 from papyra.backends.files.quarantine.writer import Quarantine
@@ -47,8 +47,8 @@ def struck_in(strike: Strike, call: Callable[[], object]) -> set[tuple[object, .
     found, tick = set(), 1
     while (one := strike(lambda: call(), tick)).ticks:  # noqa: PLW0108  its entry is a point, too
         tick = one.ticks[0] + 1
-        if one.places[0] is not None:
-            found.add(expression(*one.places[0]))
+        if one.positions[0] is not None:
+            found.add(expression(*one.positions[0]))
     return found
 
 
@@ -58,11 +58,11 @@ class AlarmError(Exception):
 
 def seen(call: Callable[[], object], n: int) -> set[tuple[object, ...]]:
     """Return where the handlers of *n* real signals of a timer ran, in functions of *call*."""
-    places = set()
+    positions = set()
 
     def handle(_: int, frame: Any) -> None:
         if not frame.f_code.co_qualname.startswith("seen"):
-            places.add(expression(frame.f_code, frame.f_lasti))
+            positions.add(expression(frame.f_code, frame.f_lasti))
         raise AlarmError
 
     chance = random.Random(1)
@@ -80,7 +80,7 @@ def seen(call: Callable[[], object], n: int) -> set[tuple[object, ...]]:
                 pass
     finally:
         signal.signal(signal.SIGALRM, before)
-    return places
+    return positions
 
 
 def calls_of_all_kinds() -> None:

@@ -89,13 +89,13 @@ def record(program: Path, arguments: Sequence[str], place: Path) -> Iterator[Cal
         timeout=100,
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "PYTHONDONTWRITEBYTECODE": "1"},
     )
-    told = _hexed(os.fsencode(notes))
+    reported = _hexed(os.fsencode(notes))
     with trace.open() as lines:
         for line in lines:
             call = _parse(line)
             if call is None:
                 continue
-            if call.name == "write" and f"<{told}>" in line:
+            if call.name == "write" and f"<{reported}>" in line:
                 yield Note(json.loads(call.data(1)))
             else:
                 yield call

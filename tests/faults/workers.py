@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Final
 
-from faults.account import made
+from faults.outcome_log import made
 
 from papyra import PapyraError, PersistenceBackend, open_store
 from papyra.backends.files.store import FileBackend

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Final
 
 from faults.mutants import MUTANTS
-from faults.told import Work, saying
-from faults.told_pages import tell_pages
+from faults.traced_pages import trace_pages
+from faults.traced_program import Work, saying
 
 from papyra import Retention
 
@@ -203,7 +203,7 @@ def tasks(sync: str) -> list[str]:
 
 def _main(notes: str, directory: str, mutant: str, *todo: str) -> None:
     say = saying(notes)
-    tell_pages(say)
+    trace_pages(say)
     if mutant:
         MUTANTS[mutant].apply(setattr)
     for task in todo:

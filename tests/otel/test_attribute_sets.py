@@ -18,8 +18,8 @@ def fill(bridge: MetricsBridge) -> list[MemoryBackend]:
     return stores
 
 
-class Ledger(PersistenceMetricsMixin):
-    kind = "ledger"
+class Journal(PersistenceMetricsMixin):
+    kind = "journal"
 
 
 def test_stores_beyond_the_bound_are_counted_together_and_told_of_once(
@@ -31,17 +31,17 @@ def test_stores_beyond_the_bound_are_counted_together_and_told_of_once(
     assert exported(cumulative) == named
 
     late = [MemoryBackend() for _ in range(3)]
-    ledger = Ledger()
+    journal = Journal()
     for number in range(3):
         bridge.add(late[number], name=f"late{number}")
         late[number].append_many([event(1), event(2)])
         late[number].metrics.reset()
-    bridge.add(ledger)
-    ledger.metrics.increment("compactions_triggered")
+    bridge.add(journal)
+    journal.metrics.increment("compactions_triggered")
     del late[0]
     assert exported(cumulative) == named | {
         ("memory", "_other"): memory_counts(records_written=6),
-        ("ledger", "_other"): counts(compactions_triggered=1),
+        ("journal", "_other"): counts(compactions_triggered=1),
     }
     sentence = (
         "the store 'late0' and all that come after 200 others are exported together, as"

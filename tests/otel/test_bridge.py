@@ -90,18 +90,18 @@ def test_stores_of_one_kind_and_name_are_exported_as_their_sum(
 def test_a_third_partys_store_says_its_kind_and_else_is_custom(
     bridge: MetricsBridge, cumulative: InMemoryMetricReader
 ) -> None:
-    class Ledger(PersistenceMetricsMixin):
-        kind = "ledger"
+    class Journal(PersistenceMetricsMixin):
+        kind = "journal"
 
     class Untold(PersistenceMetricsMixin):
         pass
 
-    ledger, untold = Ledger(), Untold()
-    ledger.metrics.increment("records_written")
-    bridge.add(ledger)
+    journal, untold = Journal(), Untold()
+    journal.metrics.increment("records_written")
+    bridge.add(journal)
     bridge.add(untold)
     assert exported(cumulative) == {
-        ("ledger", "ledger"): counts(records_written=1),
+        ("journal", "journal"): counts(records_written=1),
         ("custom", "custom"): counts(),
     }
 

@@ -22,8 +22,8 @@ from papyra_otel import BridgeError, MetricsBridge
 MEMORY = ("memory", "memory")
 
 
-class Ledger(PersistenceMetricsMixin):
-    kind = "ledger"
+class Journal(PersistenceMetricsMixin):
+    kind = "journal"
 
 
 def test_a_second_bridge_goes_on_from_what_the_first_exported(
@@ -32,17 +32,17 @@ def test_a_second_bridge_goes_on_from_what_the_first_exported(
     """As where a test client runs an application's lifespan twice, with another store each time."""
     for turn in range(1, 4):
         with MetricsBridge(provider) as bridge:
-            store, ledger = MemoryBackend(), Ledger()
+            store, journal = MemoryBackend(), Journal()
             bridge.add(store)
-            bridge.add(ledger)
+            bridge.add(journal)
             store.append_many([event(1), event(2)])
             for n, counter in enumerate(COUNTERS):
-                ledger.metrics.increment(counter.name, n)
+                journal.metrics.increment(counter.name, n)
             if turn == 2:  # otherwise it is closed before anybody has asked
                 exported(cumulative)
         expected = {
             MEMORY: memory_counts(records_written=2 * turn),
-            ("ledger", "ledger"): {name: n * turn for n, name in enumerate(NAMES)},
+            ("journal", "journal"): {name: n * turn for n, name in enumerate(NAMES)},
         }
         for _ in range(2):
             assert exported(cumulative) == deltas.collect() == expected

@@ -33,10 +33,10 @@ def test_the_naive_export_counts_the_whole_history_again_and_the_bridge_does_not
     store.append_many([event(n) for n in range(10)])
     labels = {"papyra.backend.kind": "memory", "papyra.store.name": "naive"}
     naive = provider.get_meter("naive").create_counter("records_written")
-    for told in (10, 20, 30):
+    for reported in (10, 20, 30):
         naive.add(store.metrics.snapshot()["records_written"], labels)
         assert exported(cumulative) == {
-            ("memory", "naive"): {"records_written": told},
+            ("memory", "naive"): {"records_written": reported},
             MEMORY: memory_counts(records_written=10),
         }
 
@@ -181,17 +181,17 @@ class TestFork:
         store.append_many([event(4), event(5)])  # which the parent is still to export
 
         def child() -> Any:
-            told = []
+            reported = []
             for records in (4, 1):  # at first more than its parent had exported
                 store.append_many([event(6)] * records)
-                told.append((exported(cumulative), deltas.collect()))
-            return told
+                reported.append((exported(cumulative), deltas.collect()))
+            return reported
 
         with bridge._exporter._lock:  # held by another thread, for all the child knows
-            told = in_child(child)
+            reported = in_child(child)
 
         five, seven, eight = ({MEMORY: memory_counts(records_written=n)} for n in (5, 7, 8))
-        assert told == [(seven, seven), (eight, eight)]
+        assert reported == [(seven, seven), (eight, eight)]
         assert exported(cumulative) == deltas.collect() == five
 
     def test_a_child_with_a_provider_of_its_own_exports_what_it_counted(

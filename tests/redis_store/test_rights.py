@@ -61,7 +61,7 @@ class Keeper:
         return found
 
 
-class Ledger:
+class Journal:
     """Appends, and notes what was acknowledged; what is refused must change nothing."""
 
     def __init__(self, store: PersistenceBackend, keeper: Keeper) -> None:
@@ -88,12 +88,12 @@ class Ledger:
         else:
             self.acknowledged += fresh
 
-    def check(self, told: dict[str, int]) -> None:
+    def check(self, reported: dict[str, int]) -> None:
         """See that what was acknowledged is there, and nothing else; *told* are the server's counts."""
         own = self.store.metrics.totals()
         assert own["records_written"] == len(self.acknowledged) == len(self.keeper.lines)
         assert own["write_errors"] == self.refused
-        assert told == own
+        assert reported == own
 
 
 @pytest.fixture
@@ -123,22 +123,22 @@ def test_whatever_right_is_missing_what_is_refused_is_not_stored_and_what_is_ack
             assert lacking in {"eval", "evalsha", "type"}
             assert keeper.client.keys(kind.key("*")) == []
             return
-        ledger = Ledger(store, keeper)
+        journal = Journal(store, keeper)
         for batch in (1, 3, 1, 3):  # the store's first, and those that follow, without the right
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", f"+{lacking}")
         for batch in (1, 3):
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", f"-{lacking}")
         for batch in (3, 1):  # in the middle of its life
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", f"+{lacking}")
         for batch in (1, 3, 1):
-            ledger.append(batch=batch)
-        assert numbers(store.read(strict=True)) == ledger.acknowledged
+            journal.append(batch=batch)
+        assert numbers(store.read(strict=True)) == journal.acknowledged
         assert store.scan().clean
         store.close()
-        ledger.check(open_counters(kind.url).read().snapshot())
+        journal.check(open_counters(kind.url).read().snapshot())
 
 
 @pytest.mark.parametrize("source", TRIED_SERVERS)
@@ -158,16 +158,16 @@ def test_whatever_command_was_renamed_what_is_refused_is_not_stored_and_what_is_
             assert renamed in {"eval", "evalsha", "type"}
             assert keeper.client.keys("*") == []
             return
-        ledger = Ledger(store, keeper)
+        journal = Journal(store, keeper)
         for batch in (1, 3, 1, 3):
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         needed = {"time", "xadd", "xdel", "hget", "hset", "hincrby", "hdel"}
-        assert (ledger.refused > 0) == (renamed in needed)
+        assert (journal.refused > 0) == (renamed in needed)
         totals = keeper.state()["counters"]
-        assert int(totals.get(b"records_written", 0)) == len(ledger.acknowledged)
-        assert len(keeper.lines) == len(ledger.acknowledged)
-        assert store.metrics.totals()["records_written"] == len(ledger.acknowledged)
-        assert store.metrics.totals()["write_errors"] == ledger.refused
+        assert int(totals.get(b"records_written", 0)) == len(journal.acknowledged)
+        assert len(keeper.lines) == len(journal.acknowledged)
+        assert store.metrics.totals()["records_written"] == len(journal.acknowledged)
+        assert store.metrics.totals()["write_errors"] == journal.refused
         keeper.client.close()
 
 
@@ -202,21 +202,21 @@ def test_a_right_to_one_of_the_keys_alone_leaves_nothing_either(
     alone = f"(~{kind.key(where)} +{command})"
     with user(keeper, "limited", *COMMANDS.split(), f"-{command}", alone) as address:
         store = RedisBackend(address, name=kind.store_name)
-        ledger = Ledger(store, keeper)
+        journal = Journal(store, keeper)
         for batch in (1, 3, 1):
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", f"+{command}")
         for batch in (1, 3):
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", "reset", "on", ">p", "~papyra:*", *COMMANDS.split())
         keeper.do("ACL", "SETUSER", "limited", f"-{command}", alone)
         for batch in (3, 1):
-            ledger.append(batch=batch)
+            journal.append(batch=batch)
         keeper.do("ACL", "SETUSER", "limited", f"+{command}")
-        ledger.append()
-        assert numbers(store.read(strict=True)) == ledger.acknowledged
+        journal.append()
+        assert numbers(store.read(strict=True)) == journal.acknowledged
         store.close()
-        ledger.check(open_counters(kind.url).read().snapshot())
+        journal.check(open_counters(kind.url).read().snapshot())
 
 
 @pytest.mark.parametrize("lacking", NAMES)
@@ -258,8 +258,8 @@ def test_a_reset_and_a_report_that_are_refused_change_nothing(
         store.metrics.increment("compaction_errors")  # one that is new to the server
         before = keeper.state()
         store._share_counts()
-        told = keeper.state() != before
-        interval = counts(records_written=1, compaction_errors=int(told))
+        reported = keeper.state() != before
+        interval = counts(records_written=1, compaction_errors=int(reported))
         before = keeper.state()
         try:
             first = shared.reset()

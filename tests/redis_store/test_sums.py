@@ -28,11 +28,11 @@ def test_the_sum_is_exported_and_stays_while_the_server_is_away(
         one.append_many([event(1), event(2)])
         other.append(event(3))
         assert exported(reader, scope="store") == {key: counts(records_written=3)}
-        told = len(caplog.messages)
+        reported = len(caplog.messages)
     one.append(event(4))
     for _ in range(2):
         assert exported(reader, scope="store") == {key: counts(records_written=3)}
-    assert len(caplog.messages) == told + 1
+    assert len(caplog.messages) == reported + 1
     assert "cannot be read; the last ones stay exported" in caplog.messages[-1]
     bridge.remove(open_counters(way))
     text = exposition(open_counters(kind.url))

@@ -17,7 +17,7 @@ OPTIONS = ("--outputjson", "--ignoreexternal", "--verifytypes")
 def main(*packages: str) -> str:
     """Return what is not typed, a line each; "" if everything is."""
     environment = Path(sys.executable).parent
-    told = []
+    reported = []
     for package in packages:
         # From elsewhere: in a project pyright looks for what is installed, and not in the project.
         with tempfile.TemporaryDirectory() as elsewhere:
@@ -30,18 +30,18 @@ def main(*packages: str) -> str:
                 text=True,
             )
         report = json.loads(done.stdout)
-        told += [
+        reported += [
             f"{message.get('file', package)}: {message['message']}"
             for symbol in report["typeCompleteness"]["symbols"]
             for message in symbol["diagnostics"]
             if message["severity"] == "error"
         ]
-        told += [f"{package}: {message['message']}" for message in report["generalDiagnostics"]]
+        reported += [f"{package}: {message['message']}" for message in report["generalDiagnostics"]]
         if not report["typeCompleteness"]["symbols"]:
-            told.append(f"{package}: pyright found no public name")
-        elif not told and report["typeCompleteness"]["completenessScore"] != 1:
-            told.append(f"{package}: the score is below 1, for no reason that pyright gives")
-    return "\n".join(told)
+            reported.append(f"{package}: pyright found no public name")
+        elif not reported and report["typeCompleteness"]["completenessScore"] != 1:
+            reported.append(f"{package}: the score is below 1, for no reason that pyright gives")
+    return "\n".join(reported)
 
 
 if __name__ == "__main__":

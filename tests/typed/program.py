@@ -176,7 +176,7 @@ async def on_a_loop(store: papyra.aio.AsyncBackend) -> None:
 
 
 @dataclass(frozen=True)
-class Ledger(papyra.PersistenceMetricsMixin):
+class Journal(papyra.PersistenceMetricsMixin):
     """A class of the program's own that counts by hand."""
 
     place: str

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 import redis
-from faults.account import Account, made
 from faults.outcome import UnavailableError
+from faults.outcome_log import OutcomeLog, made
 
 from papyra import StoreIOError, WriteOutcomeUnknownError, open_counters
 from papyra.backends.redis import RedisBackend
@@ -89,17 +89,17 @@ class Insistent:
                 with self._lock:
                     self.refused += 1
 
-    def check(self, account: Account) -> int:
+    def check(self, outcome_log: OutcomeLog) -> int:
         """Compare what is there with what was acknowledged; return the number of the latter."""
         store, acknowledged = self._store, len(self.acknowledged)
-        account.check_records(store.read(strict=True), self.acknowledged)
+        outcome_log.check_records(store.read(strict=True), self.acknowledged)
         found = store.scan()
-        account.expect("broken", f"{found}", holds=found.clean)
+        outcome_log.expect("broken", f"{found}", holds=found.clean)
         mine = store.metrics.totals()
         shared = open_counters(f"{store._link.address.shown}?name={store.name}").read().snapshot()
-        told = f"{acknowledged}, {found.records}, {mine}, {shared}"
+        reported = f"{acknowledged}, {found.records}, {mine}, {shared}"
         counts = {mine["records_written"], shared["records_written"], found.records}
-        account.expect("miscounted", told, holds=counts == {acknowledged})
+        outcome_log.expect("miscounted", reported, holds=counts == {acknowledged})
         errors = self.refused + self.unknown
-        account.expect("miscounted", told, holds=mine["write_errors"] == errors)
+        outcome_log.expect("miscounted", reported, holds=mine["write_errors"] == errors)
         return acknowledged

@@ -26,7 +26,7 @@ class Expected(NamedTuple):
     in_place: bool
 
 
-class Ledger:
+class ExpectedState:
     """
     What the program has said so far.
 

@@ -10,7 +10,7 @@ from faults.outcome import Outcome
 from papyra import Record
 
 #: Findings and errors that are told in words; the rest is only counted.
-_MOST_TOLD: Final = 5
+_MOST_SHOWN: Final = 5
 
 
 def made(who: str, number: int, size: int = 40) -> Record:
@@ -32,7 +32,7 @@ def _is_made(record: Record) -> bool:
         return False
 
 
-class Account:
+class OutcomeLog:
     """
     Adds up what went wrong.
 
@@ -42,23 +42,23 @@ class Account:
 
     def __init__(self) -> None:
         self.wrongs: Counter[str] = Counter()
-        self._told: list[str] = []
+        self._reported: list[str] = []
 
     def note(self, wrong: str, what: str, n: int = 1) -> None:
         """Count *n* of a column of `Outcome`; the first few are told in words."""
         self.wrongs[wrong] += n
-        if len(self._told) < _MOST_TOLD:
-            self._told.append(f"{wrong}: {what}")
+        if len(self._reported) < _MOST_SHOWN:
+            self._reported.append(f"{wrong}: {what}")
 
     def expect(self, wrong: str, what: str, *, holds: bool) -> None:
         """Count one of the column *wrong* unless something *holds*."""
         if not holds:
             self.note(wrong, what)
 
-    def merge(self, other: "Account") -> None:
+    def merge(self, other: "OutcomeLog") -> None:
         """Take in what went wrong in another process."""
         self.wrongs += other.wrongs
-        self._told += other._told
+        self._reported += other._reported
 
     def check_records(
         self,
@@ -104,6 +104,6 @@ class Account:
 
     def outcome(self, fault: str, tried: str) -> Outcome:
         """Return what came of it all; what is told in words is printed."""
-        for line in self._told:
+        for line in self._reported:
             print(f"{fault}: {line}", file=sys.stderr)
         return Outcome(fault, tried, **self.wrongs)

@@ -110,13 +110,13 @@ def test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_s
 
 def test_a_caller_is_told_once_and_not_where_it_was_cancelled(run: Run) -> None:
     async def main() -> None:
-        told, cancelled = (Place(0.0, waiter=asyncio.Future()) for _ in range(2))
-        assert told.waiter is not None
+        reported, cancelled = (Place(0.0, waiter=asyncio.Future()) for _ in range(2))
+        assert reported.waiter is not None
         assert cancelled.waiter is not None
         cancelled.waiter.cancel()
-        for place in (told, told, cancelled):
+        for place in (reported, reported, cancelled):
             place.wake()
-        await told.waiter
+        await reported.waiter
         assert cancelled.waiter.cancelled()
 
     run(main())

@@ -23,11 +23,11 @@ COMMANDS = {
 def test_every_damage_is_told_once(shell: Shell, command: tuple[str, ...]) -> None:
     whole = intact(3)
     shell.path.write_bytes(whole + TORN + STRANGE + b'{"kind":"log","timestamp":1,"n":NaN}\n')
-    places = [len(whole), len(whole) + len(TORN), len(whole) + len(TORN) + len(STRANGE)]
+    positions = [len(whole), len(whole) + len(TORN), len(whole) + len(TORN) + len(STRANGE)]
 
     done = shell.papyra(*(word.format(shell.path) for word in command))
 
-    told = Counter(int(place) for place in re.findall(r"byte (\d+)", done.out + done.err))
-    assert {place: told[place] for place in places} == dict.fromkeys(places, 1)
+    reported = Counter(int(place) for place in re.findall(r"byte (\d+)", done.out + done.err))
+    assert {place: reported[place] for place in positions} == dict.fromkeys(positions, 1)
     assert done.err == ""
     assert "()" not in done.out

@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
+from faults.expected_state import Expected
 from faults.inodes import Tree
-from faults.ledger import Expected
-from faults.told import MAX_BYTES, numbered
+from faults.traced_program import MAX_BYTES, numbered
 from stores import counts
 
 from papyra import JsonBackend, Record, RotatingBackend
@@ -54,14 +54,14 @@ def examine(place: Path, tree: Tree, expected: Expected, kind: str, *, killed: b
     """
     _lay_out(place, tree)
     try:
-        _Autopsy(place, tree, expected, kind, killed=killed).perform()
+        _CrashStateCheck(place, tree, expected, kind, killed=killed).perform()
     except (PapyraError, OSError, ValueError, LookupError) as error:
         raise WrongError("broken", f"the store cannot be used: {error!r}") from error
     finally:
         shutil.rmtree(place)
 
 
-class _Autopsy:
+class _CrashStateCheck:
     def __init__(
         self, place: Path, tree: Tree, expected: Expected, kind: str, *, killed: bool
     ) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from faults.account import Account
+from faults.outcome_log import OutcomeLog
 
 from papyra import PapyraError, PersistenceBackend, StoreFailedError
 from papyra.metrics.names import NAMES
@@ -12,7 +12,7 @@ from papyra.metrics.names import NAMES
 _Rule = Callable[[tuple[Any, ...], Any], dict[str, int]]
 
 
-class Watched:
+class CheckedStore:
     """
     Does to a store what it is told, and compares whole snapshots before and after.
 
@@ -26,14 +26,14 @@ class Watched:
         is_final: A sync failed, so that no append may succeed any more.
     """
 
-    def __init__(self, store: PersistenceBackend, account: Account) -> None:
+    def __init__(self, store: PersistenceBackend, outcome_log: OutcomeLog) -> None:
         self.store = store
         self.acknowledged: list[str] = []
         self.uncertain = 0
         self.error: BaseException | None = None
         self.failures = 0
         self.is_damaged = False
-        self.account = account
+        self.outcome_log = outcome_log
         self.is_final = False
 
     def append(self, *records: Any) -> None:
@@ -48,7 +48,7 @@ class Watched:
             self.uncertain += len(records)
         if self.is_final:
             what = f"after a failed sync an append ended with {self.error!r}"
-            self.account.expect("broken", what, holds=isinstance(self.error, StoreFailedError))
+            self.outcome_log.expect("broken", what, holds=isinstance(self.error, StoreFailedError))
         self.is_final |= isinstance(self.error, StoreFailedError)
 
     def do(self, operation: str, *arguments: Any, **options: Any) -> Any:
@@ -61,12 +61,12 @@ class Watched:
             self.error = error
         except Exception as error:  # noqa: BLE001  what is no error of papyra's is a finding
             self.error = error
-            self.account.note("broken", f"{operation} raised {error!r}")
+            self.outcome_log.note("broken", f"{operation} raised {error!r}")
         self.failures += self.error is not None
         after = self.store.metrics.totals()
         moved = {name: after[name] - before[name] for name in NAMES if after[name] != before[name]}
-        told = operation if "undo" not in options else "undo"
-        self._check(told, moved, _RULES[told](arguments, answer))
+        reported = operation if "undo" not in options else "undo"
+        self._check(reported, moved, _RULES[reported](arguments, answer))
         return answer
 
     def _check(self, operation: str, moved: dict[str, int], expected: dict[str, int]) -> None:
@@ -82,7 +82,7 @@ class Watched:
             # Not queued yet, withdrawn, or written all the same.
             allowed += [{}, {"records_written": moved.get("records_written", 0)}]
         what = f"{operation} counted {moved}, not {expected} ({self.error!r})"
-        self.account.expect("miscounted", what, holds=moved in [_moving(a) for a in allowed])
+        self.outcome_log.expect("miscounted", what, holds=moved in [_moving(a) for a in allowed])
 
 
 def _moving(expected: dict[str, int]) -> dict[str, int]:

@@ -37,20 +37,20 @@ class _Words:
         self._words.release()
 
 
-def tell_pages(say: Callable[[dict[str, Any]], None]) -> None:
+def trace_pages(say: Callable[[dict[str, Any]], None]) -> None:
     """Say each store to a page that is made from now on."""
 
-    class ToldPage(OwnPage):
+    class TracedPage(OwnPage):
         def __init__(self, descriptor: int, directory: str, name: str, **options: Any) -> None:
             super().__init__(descriptor, directory, name, **options)
             path = os.readlink(f"/proc/self/fd/{descriptor}")
-            self._told: Any = self.cells
-            cells: Any = _Words(self._told, path, _AT_TOTALS, say)
+            self._reported: Any = self.cells
+            cells: Any = _Words(self._reported, path, _AT_TOTALS, say)
             words: Any = _Words(self._words, path, 0, say)
             self.cells, self._words = cells, words
 
         def release(self) -> None:
-            self._told.release()
+            self._reported.release()
             super().release()
 
-    patch("papyra.metrics.multiprocess.OwnPage", ToldPage).start()  # the program ends soon
+    patch("papyra.metrics.multiprocess.OwnPage", TracedPage).start()  # the program ends soon

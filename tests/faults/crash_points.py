@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from faults.disk import Disk
+from faults.expected_state import Expected, ExpectedState
 from faults.exploring import Explorer, recorded, scratch
 from faults.inodes import Tree, changed, tree_of
-from faults.ledger import Expected, Ledger
 from faults.outcome import Outcome
 from faults.trace import Call
 from faults.workloads import tasks
@@ -18,7 +18,7 @@ _WHOLE: Final = 4096
 _SAMPLE: Final = 6
 
 
-class Kills(Explorer):
+class CrashPoints(Explorer):
     """What is left where the kernel goes on: all that was written, in order."""
 
     fault = "killed at every byte"
@@ -46,9 +46,9 @@ class Kills(Explorer):
             edges.intersection(every).union(self._random.sample(every, min(count, len(every))))
         )
 
-    def expected(self, ledger: Ledger, highest: int, *, sync: str) -> Expected:
+    def expected(self, expected_state: ExpectedState, highest: int, *, sync: str) -> Expected:
         """Return what must hold: no byte that was written is lost, synced or not."""
-        return ledger.after_kill(highest)
+        return expected_state.after_kill(highest)
 
     def _is_kill(self) -> bool:
         return True
@@ -57,7 +57,7 @@ class Kills(Explorer):
 def run(*, long: bool) -> Outcome:
     """Kill a program that does everything to both kinds of store, at every moment."""
     with scratch() as place:
-        explorer = Kills(Path(place), long=long)
+        explorer = CrashPoints(Path(place), long=long)
         # What is synced matters to nobody who only kills.
         explorer.explore(recorded(Path(place), tasks("always")))
     return explorer.outcome

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 _SERVE: Final = (
-    "import sys; sys.path[:] = sys.argv[1:]; from faults.nursery import _serve; _serve()"
+    "import sys; sys.path[:] = sys.argv[1:]; from faults.process_pool import _serve; _serve()"
 )
 
 
-class Nursery:
+class ProcessPool:
     """
     A process that forks children for the asking, and has no threads to trouble them.
 
