@@ -73,6 +73,8 @@ class PersistenceBackend(Primitives):
         source: Where it is, for messages: a file's path, or the name.
     """
 
+    __module__ = "papyra"
+
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  object's own signature
         """Refuse a subclass that replaces an operation: it would not be counted."""
         super().__init_subclass__(**kwargs)

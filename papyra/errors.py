@@ -26,6 +26,8 @@ Each message names the place, the cause and what to do; the attributes carry the
 class PapyraError(Exception):
     """The root of papyra's errors."""
 
+    __module__ = "papyra"
+
 
 class RecordError(PapyraError, ValueError):
     """
@@ -37,6 +39,8 @@ class RecordError(PapyraError, ValueError):
     Attributes:
         path: Where in the record the value stands, as ``data['items'][3]``.
     """
+
+    __module__ = "papyra"
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
@@ -57,6 +61,8 @@ class CorruptRecordError(PapyraError):
         source: File path or stream key that holds the record.
         offset: First byte of the damaged line in *source*, or the id of the stream's entry.
     """
+
+    __module__ = "papyra"
 
     def __init__(self, source: str, offset: int | str, reason: str) -> None:
         super().__init__(f"{source}, {_at(offset)}: {reason}; recover() can repair it")
@@ -80,6 +86,8 @@ class UnreadableRecordError(PapyraError):
         offset: First byte of the line in *source*, or the id of the stream's entry.
     """
 
+    __module__ = "papyra"
+
     def __init__(self, source: str, offset: int | str, reason: str) -> None:
         super().__init__(
             f"{source}, {_at(offset)}: its checksum is right, and it cannot be read: {reason};"
@@ -96,6 +104,8 @@ class UnreadableRecordError(PapyraError):
 class StoreURLError(PapyraError, ValueError):
     """A store URL has an unknown scheme or option, or a value that its option cannot take."""
 
+    __module__ = "papyra"
+
 
 class StoreNotFoundError(PapyraError):
     """
@@ -104,6 +114,8 @@ class StoreNotFoundError(PapyraError):
     Attributes:
         source: The path that was looked at.
     """
+
+    __module__ = "papyra"
 
     def __init__(
         self, source: str, reason: str = "no such store; a program makes it with its first append"
@@ -119,6 +131,8 @@ class StoreNotFoundError(PapyraError):
 class NotPublishedError(PapyraError):
     """A store's counters cannot be seen from another process; the message says why."""
 
+    __module__ = "papyra"
+
 
 class NotAStoreError(PapyraError):
     """
@@ -127,6 +141,8 @@ class NotAStoreError(PapyraError):
     Attributes:
         source: The file's path.
     """
+
+    __module__ = "papyra"
 
     def __init__(self, source: str) -> None:
         super().__init__(
@@ -142,17 +158,25 @@ class NotAStoreError(PapyraError):
 class UnsupportedError(PapyraError):
     """A kind of store cannot do what was asked of it."""
 
+    __module__ = "papyra"
+
 
 class UndoError(PapyraError):
     """What a recovery or compaction saved cannot be put back; the message says why."""
+
+    __module__ = "papyra"
 
 
 class StoreClosedError(PapyraError):
     """A store was used after close(); open it again."""
 
+    __module__ = "papyra"
+
 
 class ForkedStoreError(PapyraError):
     """A store opened before a fork was used in the child: open it there, after the fork."""
+
+    __module__ = "papyra"
 
 
 class StoreLockedError(PapyraError):
@@ -164,6 +188,8 @@ class StoreLockedError(PapyraError):
     Attributes:
         source: What is locked.
     """
+
+    __module__ = "papyra"
 
     def __init__(self, source: str, waited: float, holder: str = "") -> None:
         held = f"held by {holder}" if holder else "held by another thread or process"
@@ -190,6 +216,8 @@ class StoreBusyError(PapyraError):
         source: What is in use.
     """
 
+    __module__ = "papyra"
+
     def __init__(self, source: str) -> None:
         super().__init__(
             f"{source}: this very thread is in the middle of a call on it, which a finalizer, a weak"
@@ -212,6 +240,8 @@ class StoreFailedError(PapyraError):
     the disk, then close it and open the store again.
     """
 
+    __module__ = "papyra"
+
 
 class WriteOutcomeUnknownError(PapyraError):
     """
@@ -228,6 +258,8 @@ class WriteOutcomeUnknownError(PapyraError):
         time: When it happened, in seconds since the epoch.
         resent: The batch was sent again since, and is stored.
     """
+
+    __module__ = "papyra"
 
     def __init__(  # noqa: PLR0913, PLR0917  all of it is needed to send the batch again
         self,
@@ -270,6 +302,8 @@ class StoreIOError(PapyraError, OSError):
 
     An `OSError`: `errno`, `strerror` and `filename` are set, and its cause is the original.
     """
+
+    __module__ = "papyra"
 
     def __init__(self, errno: int | None, strerror: str, filename: str) -> None:
         super().__init__(errno, strerror, filename)

@@ -32,6 +32,8 @@ class Record:
             hold is refused by append.
     """
 
+    __module__ = "papyra"
+
     __slots__ = ("data", "id", "kind", "timestamp")
     __match_args__ = ("kind", "timestamp", "data")
 
@@ -84,7 +86,14 @@ class Record:
         return f"Record({shown}, id={self.id!r})" if self.id is not None else f"Record({shown})"
 
     def __reduce__(self) -> tuple[Any, tuple[str, float, dict[str, Any], str | None]]:
-        return _restore, (self.kind, self.timestamp, self.data, self.id)
+        return self._restored, (self.kind, self.timestamp, self.data, self.id)
+
+    @classmethod
+    def _restored(
+        cls, kind: str, timestamp: float, data: dict[str, Any], id_: str | None
+    ) -> "Record":
+        """Return the record of a pickle or copy; as a method, so that pickles name the class alone."""
+        return restore(kind, timestamp, data, id_)
 
 
 # The slots' own setters go past __setattr__: a frozen object at the price of a plain one.
@@ -94,7 +103,8 @@ set_data = Record.__dict__["data"].__set__
 set_id = Record.__dict__["id"].__set__
 
 
-def _restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None) -> Record:
+def restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None) -> Record:
+    """Return a record without checking anything: the caller has."""
     record = object.__new__(Record)
     set_kind(record, kind)
     set_timestamp(record, timestamp)

@@ -61,6 +61,9 @@ class Anomaly(NamedTuple):
         return f"{self.source}, {at}: {self.type} ({self.length} bytes): {self.detail}"
 
 
+Anomaly.__module__ = "papyra"
+
+
 class ScanReport(NamedTuple):
     """
     What a scan found; nothing was changed.
@@ -87,6 +90,9 @@ class ScanReport(NamedTuple):
         return self.found == 0
 
 
+ScanReport.__module__ = "papyra"
+
+
 class Step(NamedTuple):
     """
     What a recovery does about one damage.
@@ -104,6 +110,9 @@ class Step(NamedTuple):
     stop: int | str
     type: str
     action: str
+
+
+Step.__module__ = "papyra"
 
 
 _ACTIONS: Final = {"stale_temporary_file": "delete", "unexpected_file": "leave"}
@@ -152,6 +161,9 @@ class RecoveryReport(NamedTuple):
         )
 
 
+RecoveryReport.__module__ = "papyra"
+
+
 class Quarantined(NamedTuple):
     """
     What one recovery or compaction saved before it removed it.
@@ -169,6 +181,9 @@ class Quarantined(NamedTuple):
     files: tuple[str, ...]
     bytes: int
     obstacle: str
+
+
+Quarantined.__module__ = "papyra"
 
 
 class CompactionReport(NamedTuple):
@@ -218,6 +233,9 @@ class CompactionReport(NamedTuple):
         return not self.remaining
 
 
+CompactionReport.__module__ = "papyra"
+
+
 class ImportReport(NamedTuple):
     """
     What an import copied.
@@ -244,6 +262,9 @@ class ImportReport(NamedTuple):
         return not self.found
 
 
+ImportReport.__module__ = "papyra"
+
+
 class Rewritten(NamedTuple):
     """
     What a store's `_rewrite` did.
@@ -259,3 +280,6 @@ class Rewritten(NamedTuple):
     bytes_after: int
     removed: int = 0
     quarantine: str | None = None
+
+
+Rewritten.__module__ = "papyra.primitives"

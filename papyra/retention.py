@@ -24,6 +24,8 @@ class Retention:
         ValueError: for a negative limit, or one that is no number.
     """
 
+    __module__ = "papyra"
+
     __slots__ = ("max_age", "max_records", "max_total_bytes")
 
     def __init__(

@@ -46,6 +46,8 @@ class MetricsBridge:
             global one that cannot be made.
     """
 
+    __module__ = "papyra_otel"
+
     def __init__(self, meter_provider: MeterProvider | None = None) -> None:
         self._provider = _global_provider() if meter_provider is None else meter_provider
         try:

@@ -12,6 +12,8 @@ from papyra.errors import PapyraError
 class BridgeError(PapyraError, ValueError):
     """A second bridge on one MeterProvider, or a second name for one store."""
 
+    __module__ = "papyra_otel"
+
 
 class AddressError(PapyraError, OSError):
     """
@@ -20,6 +22,8 @@ class AddressError(PapyraError, OSError):
     An `OSError`: `errno`, `strerror` and, as `filename`, the URL are set, and its cause is the
     original.
     """
+
+    __module__ = "papyra_otel"
 
     def __init__(self, errno: int | None, strerror: str, filename: str) -> None:
         super().__init__(errno, strerror, filename)

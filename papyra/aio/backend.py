@@ -62,6 +62,8 @@ class AsyncBackend:
         store: The store.
     """
 
+    __module__ = "papyra.aio"
+
     def __init__(self, store: PersistenceBackend) -> None:
         if not isinstance(store, PersistenceBackend):
             raise TypeError(f"a papyra.PersistenceBackend is needed, not {type(store).__name__}")

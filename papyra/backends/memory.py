@@ -28,6 +28,8 @@ class MemoryBackend(PersistenceBackend):
     *sync* changes nothing: there is no disk.
     """
 
+    __module__ = "papyra"
+
     kind = "memory"
     unsupported: ClassVar[frozenset[str]] = frozenset(
         {"compactions_triggered", "compaction_errors"}

@@ -30,9 +30,9 @@ from papyra.format.json_rules import (
 from papyra.format.unlimited_json import parse_unlimited
 from papyra.record import (
     Record,
-    _restore,
     is_time,
     refuse_reserved,
+    restore,
     set_data,
     set_id,
     set_kind,
@@ -270,7 +270,7 @@ def record_of(value: Any, *, is_vouched_for: bool = False) -> Record:  # noqa: A
     if id_ is not None and not isinstance(id_, str):
         raise ValueError("its _id is not a string")
     value.pop("_crc", None)
-    return _restore(kind, timestamp, value, id_)
+    return restore(kind, timestamp, value, id_)
 
 
 def _is_beyond(value: object) -> bool:

@@ -37,6 +37,8 @@ class PersistenceMetricsMixin:
         metrics: The counters of this object.
     """
 
+    __module__ = "papyra"
+
     #: What exporters call this kind of store.
     kind: ClassVar[str] = "custom"
     #: The counters that this class never moves; exporters leave them out.

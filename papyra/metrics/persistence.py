@@ -55,6 +55,8 @@ class PersistenceMetrics:
         supported: The names of the others, in the specification's order.
     """
 
+    __module__ = "papyra"
+
     __slots__ = (
         "__weakref__",
         "_cells",

@@ -46,6 +46,9 @@ class Verdict(NamedTuple):
     anomaly: Anomaly | None
 
 
+Verdict.__module__ = "papyra.primitives"
+
+
 class RewriteFilter(Protocol):
     """
     What a store's `_rewrite` asks.

@@ -26,6 +26,8 @@ class MustWait(BaseException):
     It is no error, and no `Exception`: what was taken is left as it was, as at an interrupt.
     """
 
+    __module__ = "papyra.primitives"
+
 
 class Store(Protocol):
     """What the queue needs of the store that it writes for."""

@@ -33,7 +33,7 @@ from papyra import (
 from papyra.aio.backend import AsyncBackend
 from papyra.reading.dropped import MOST_KINDS, Dropped
 from papyra.reading.scanner import Line
-from papyra.record import _restore
+from papyra.record import restore
 
 LEGACY = Path(__file__).parent.parent / "data" / "papyra-0.3.0"
 SETS = sorted([*(LEGACY / "generated").iterdir(), *(LEGACY / "rotating").iterdir()])
@@ -349,7 +349,7 @@ def test_many_kinds_are_counted_in_bounded_memory() -> None:
 def test_times_that_no_float_holds_are_told_as_the_largest_float(beyond: float) -> None:
     dropped = Dropped()
     for timestamp in (3, beyond, -beyond):
-        dropped.add(_restore("event", timestamp, {}, None), 1)
+        dropped.add(restore("event", timestamp, {}, None), 1)
 
     assert (dropped.oldest, dropped.newest) == (-sys.float_info.max, sys.float_info.max)
 

@@ -26,6 +26,8 @@ class JsonBackend(FileBackend):
         StoreURLError: if rotated segments stand beside the file: it is a rotating store.
     """
 
+    __module__ = "papyra"
+
     kind = "json"
 
     def __init__(

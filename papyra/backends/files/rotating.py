@@ -35,6 +35,8 @@ class RotatingBackend(FileBackend):
         lock_timeout: Seconds that a call waits for other threads and processes.
     """
 
+    __module__ = "papyra"
+
     kind = "rotating"
 
     def __init__(  # noqa: PLR0913  as many as there are options

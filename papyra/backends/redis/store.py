@@ -90,6 +90,8 @@ class RedisBackend(PersistenceBackend):
         StoreNotFoundError: if the store *must_exist* and does not.
     """
 
+    __module__ = "papyra.backends.redis"
+
     kind = "redis"
     survives_fork = False
 
