@@ -1,0 +1,399 @@
+"""
+No page, comment, docstring or message holds a turn of speech that a reader must read twice.
+
+:data:`TURNS` is the table: each turn with its name, the expression that finds it, sentences that
+it must find, and sentences that it must pass over. Two rules for prose are behind it.
+
+1. *Subject, verb, object.* "Who", "Whoever", "What" or "Where" does not begin a clause that is the
+   subject of a sentence, or the whole of one: name the caller, the leader, a reader, another
+   process, the operator. A question, and "Where X, Y", are good English.
+2. *Negate verbs, not nouns.* "is not valid JSON", "cannot be reached", "at most 10,000", "Otherwise
+   ...". ``else`` counts only where it means otherwise, "stands" only of things that lie somewhere,
+   "so many" only without "that".
+
+Code is not prose: blocks of code, and code within a line, are left out.
+"""
+
+import ast
+import io
+import re
+import tokenize
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+import papyra
+from reference import PAGES
+
+ROOT = Path(__file__).parents[2]
+#: papyra itself may be installed elsewhere, as from a wheel.
+INSTALLED = Path(papyra.__file__).parents[1]
+FOLDERS = (
+    *(INSTALLED / name for name in ("papyra", "papyra_otel")),
+    *(ROOT / name for name in ("examples", "benchmarks")),
+)
+#: These consist of docstrings and messages, which are looked at where they are written.
+GENERATED = {ROOT / "docs" / "reference" / name for name in PAGES}
+FILES = {
+    path.relative_to(root).as_posix(): path
+    for root, paths in (
+        (INSTALLED, [path for folder in FOLDERS[:2] for path in folder.rglob("*.py")]),
+        (ROOT, [path for folder in FOLDERS[2:] for path in folder.rglob("*.py")]),
+        (ROOT, [ROOT / "README.md", *set((ROOT / "docs").rglob("*.md")) - GENERATED]),
+        (ROOT, [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")]),
+    )
+    for path in sorted(paths)
+}
+#: Files that still hold such a turn. Mend a file, and take it out of here.
+NOT_YET: set[str] = {
+    # the root
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "README.md",
+    # benchmarks
+    "benchmarks/__main__.py",
+    "benchmarks/counting.py",
+    "benchmarks/growth.py",
+    "benchmarks/load.py",
+    "benchmarks/memory.py",
+    "benchmarks/openings.py",
+    "benchmarks/reading.py",
+    "benchmarks/redis_store.py",
+    "benchmarks/side_by_side.py",
+    "benchmarks/startup.py",
+    "benchmarks/steps.py",
+    "benchmarks/table.py",
+    # docs
+    "docs/README.md",
+    "docs/anomalies.md",
+    "docs/performance.md",
+    "docs/redis.md",
+    "docs/reliability-redis.md",
+    "docs/reliability.md",
+    "docs/tutorial.md",
+    # docs/explanation
+    "docs/explanation/counters.md",
+    "docs/explanation/what-survives.md",
+    # docs/how-to
+    "docs/how-to/finalizers-and-signals.md",
+    "docs/how-to/import-and-seal.md",
+    "docs/how-to/migrate-from-0.3.0.md",
+    "docs/how-to/run-in-production.md",
+    # docs/reference
+    "docs/reference/files.md",
+    # examples
+    "examples/asyncio_workers.py",
+    "examples/demo.py",
+    "examples/own_backend.py",
+    "examples/own_backend_mixin.py",
+    "examples/pykka_lifecycle.py",
+    # papyra
+    "papyra/__init__.py",
+    "papyra/backend.py",
+    "papyra/errors.py",
+    "papyra/exposition.py",
+    "papyra/primitives.py",
+    "papyra/record.py",
+    "papyra/reports.py",
+    "papyra/retention.py",
+    "papyra/store_path.py",
+    "papyra/store_url.py",
+    "papyra/transfer.py",
+    "papyra/units.py",
+    # papyra/aio
+    "papyra/aio/backend.py",
+    "papyra/aio/loop_writer.py",
+    "papyra/aio/place.py",
+    "papyra/aio/prefetch.py",
+    # papyra/backends
+    "papyra/backends/memory.py",
+    # papyra/backends/files
+    "papyra/backends/files/active_file.py",
+    "papyra/backends/files/background_sync.py",
+    "papyra/backends/files/json_file.py",
+    "papyra/backends/files/line_reader.py",
+    "papyra/backends/files/neighbours.py",
+    "papyra/backends/files/paths.py",
+    "papyra/backends/files/preview.py",
+    "papyra/backends/files/read_view.py",
+    "papyra/backends/files/real_path.py",
+    "papyra/backends/files/rewrite.py",
+    "papyra/backends/files/rotating.py",
+    "papyra/backends/files/store.py",
+    "papyra/backends/files/store_check.py",
+    "papyra/backends/files/swap.py",
+    # papyra/backends/files/legacy
+    "papyra/backends/files/legacy/duplicates.py",
+    "papyra/backends/files/legacy/leftovers.py",
+    # papyra/backends/files/quarantine
+    "papyra/backends/files/quarantine/manifest.py",
+    "papyra/backends/files/quarantine/undo.py",
+    "papyra/backends/files/quarantine/writer.py",
+    # papyra/backends/redis
+    "papyra/backends/redis/address.py",
+    "papyra/backends/redis/client.py",
+    "papyra/backends/redis/connections.py",
+    "papyra/backends/redis/credentials.py",
+    "papyra/backends/redis/forgetting.py",
+    "papyra/backends/redis/legacy_streams.py",
+    "papyra/backends/redis/quarantine.py",
+    "papyra/backends/redis/rewrite.py",
+    "papyra/backends/redis/scripts.py",
+    "papyra/backends/redis/server_errors.py",
+    "papyra/backends/redis/shared_counters.py",
+    "papyra/backends/redis/startup_check.py",
+    "papyra/backends/redis/store.py",
+    "papyra/backends/redis/stream.py",
+    "papyra/backends/redis/writing.py",
+    # papyra/cli
+    "papyra/cli/__init__.py",
+    "papyra/cli/help_texts.py",
+    "papyra/cli/interrupts.py",
+    "papyra/cli/output.py",
+    "papyra/cli/render.py",
+    "papyra/cli/store_argument.py",
+    "papyra/cli/usage.py",
+    # papyra/format
+    "papyra/format/codec.py",
+    "papyra/format/damage.py",
+    "papyra/format/flaws.py",
+    "papyra/format/json_rules.py",
+    "papyra/format/legacy_lines.py",
+    "papyra/format/unlimited_json.py",
+    # papyra/metrics
+    "papyra/metrics/exited.py",
+    "papyra/metrics/exportable.py",
+    "papyra/metrics/mixin.py",
+    "papyra/metrics/mmap_page.py",
+    "papyra/metrics/multiprocess.py",
+    "papyra/metrics/persistence.py",
+    "papyra/metrics/storage.py",
+    "papyra/metrics/unpublished_marks.py",
+    # papyra/reading
+    "papyra/reading/dropped.py",
+    "papyra/reading/duplicate_ids.py",
+    "papyra/reading/findings.py",
+    "papyra/reading/keep.py",
+    "papyra/reading/last_copies.py",
+    "papyra/reading/query.py",
+    "papyra/reading/scanner.py",
+    "papyra/reading/sealing.py",
+    "papyra/reading/seen_ids.py",
+    # papyra/system
+    "papyra/system/descriptors.py",
+    "papyra/system/files.py",
+    "papyra/system/forks.py",
+    "papyra/system/locks.py",
+    "papyra/system/os_errors.py",
+    "papyra/system/own_locks.py",
+    # papyra/writing
+    "papyra/writing/call.py",
+    "papyra/writing/group_commit.py",
+    "papyra/writing/waiting_calls.py",
+    # papyra_otel
+    "papyra_otel/__init__.py",
+    "papyra_otel/bridge.py",
+    "papyra_otel/exporter.py",
+    "papyra_otel/listener.py",
+    "papyra_otel/prometheus.py",
+    "papyra_otel/source.py",
+}
+
+
+class Turn(NamedTuple):
+    """A turn of speech that is not written here."""
+
+    name: str
+    expression: str
+    bad: tuple[str, ...]
+    good: tuple[str, ...]
+
+
+#: Where a sentence begins: at the start of a text, or behind the end of another sentence.
+_START = r"(?:(?:^|(?<=[.?!] ))[\"(*]?)"
+#: A sentence that is not a question.
+_SAYS = r"(?!(?:[^.?!]|\.(?! ))*\?)"
+TURNS = (
+    Turn(
+        "is no X",
+        r"(?<!\bthere )\b(?:is|are|was|were|be|been|being) no\b"
+        r"(?! longer\b| more than\b| less than\b| \w+er than\b)",
+        ("This is no store.", "Both are no records.", "what is no letter", "It must be no link."),
+        (
+            "It is not a store.",
+            "It is no longer used.",
+            "There is no space.",
+            "It is no older than",
+        ),
+    ),
+    Turn(
+        "none of X's",
+        r"\bnone of (?:(?:the|this|that|its) )?[\w.]+'s\b|\bnone of (?:ours|theirs)\b",
+        ("a line that is none of papyra's", "none of 0.3.0's", "none of this store's"),
+        ("It does not belong to this store.", "None of the records is lost."),
+    ),
+    Turn(
+        "to be had",
+        r"\bto be had\b",
+        ("The lock is not to be had.",),
+        ("The lock cannot be taken.", "It had to be opened."),
+    ),
+    Turn(
+        "as X has it",
+        r"\bas (?:[\w.']+ ){1,4}(?:has|have|had) it\b",
+        ("two copies, as 0.3.0 has it", "as the other file had it"),
+        ("two copies, as 0.3.0 wrote them", "as the file has itself"),
+    ),
+    Turn(
+        "at the most",
+        r"\bat the (?:most|least)\b",
+        ("at the most 10,000", "a second at the least"),
+        ("at most 10,000", "at the moment", "at least one"),
+    ),
+    Turn(
+        "so many",
+        r"\bso many\b(?![^.;:]*\bthat\b)",
+        ("Only so many are kept.",),
+        ("so many records that the disk is full", "only `max_files` files are kept"),
+    ),
+    Turn(
+        "else, for otherwise",
+        r"(?<!thing )(?<!body )(?<!one )(?<!where )(?<!what )(?<!whatever )(?<!who )(?<!\ball )\belse\b"
+        r"|\bor where else\b",
+        ("Else it waits.", "or else", "which would else be lost", "; else a reader waits"),
+        ("Otherwise it waits.", "something else", "anywhere else", "what else", "elsewhere"),
+    ),
+    Turn("likewise", r"\blikewise\b", ("Likewise a reader.",), ("A reader does the same.",)),
+    Turn(
+        "stands, of a thing that lies somewhere",
+        r"\b(?:stand|stands|stood|standing)\b(?!-| for\b| in for\b| still\b| out\b)",
+        ("where a file stands", "the line stood there", "Two files stand beside it."),
+        ("It stands for a path.", "a stand-in", "an outstanding call", "it stands in for one"),
+    ),
+    Turn(
+        "nobody, somebody, whoever",
+        r"\b(?:nobody|(?:some|any|every)(?:body|one)|whoever|whomever|whosoever)\b",
+        ("Nobody waits.", "somebody's lock", "whoever opens it", "Someone waits."),
+        ("No process waits.", "the lock of another process"),
+    ),
+    Turn(
+        "a clause with who as a subject",
+        rf"(?-i:{_START}Who\b){_SAYS}|; who\b",
+        (
+            "Who comes later waits.",
+            "It leads. Who waits is told.",
+            "It is full; who waits, waits on.",
+        ),
+        ("Callers that come later wait.", "a caller, who waits", "Who waits?"),
+    ),
+    Turn(
+        "a clause with what as a subject",
+        rf"(?-i:{_START}What(?:ever)?\b){_SAYS}|; what(?:ever)?\b(?! (?:to|happened)\b)",
+        ("What is damaged is saved.", "What a line contains.", "one is kept; what is left goes"),
+        ("Damaged lines are saved.", "Say what a line contains.", "What is it?", "; what to do"),
+    ),
+    Turn(
+        "a clause with where as a subject",
+        rf"(?-i:{_START}Where(?:ver)?\b){_SAYS}(?=(?:[^.,:]|\.(?! ))*(?:\. |[.:]$|$))",
+        ("Where a file is is not known.", "Where the records lie"),
+        ("Where the lock is missing, it waits.", "The place where it is.", "Where is it?"),
+    ),
+)
+
+
+#: A string that is a program for Redis or Python, not something to read.
+PROGRAM = re.compile(
+    r"redis\.call\(|\bthen\b.*\bend\b|^(?:import|from) \w+", re.DOTALL | re.MULTILINE
+)
+
+
+def prose(path: Path) -> Iterator[str]:
+    """Yield the texts in the file at *path* that people read."""
+    texts = program(path) if path.suffix == ".py" else page(path)
+    for text in texts:
+        yield re.sub(r"\s+", " ", re.sub(r"(`+)[^`]+\1", "CODE", text)).strip()
+
+
+def program(path: Path) -> Iterator[str]:
+    """Yield each comment, as of several lines, and the paragraphs of each docstring and message."""
+    code = path.read_text()
+    comments: list[str] = []
+    below = (0, 0)
+    for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        if token.type == tokenize.COMMENT:
+            if token.start != below:
+                yield " ".join(comments)
+                comments = []
+            comments.append(token.string.lstrip("#: "))
+            below = token.start[0] + 1, token.start[1]
+    yield " ".join(comments)
+    nodes = list(ast.walk(ast.parse(code)))
+    formatted = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    parts = {id(part) for node in formatted for part in node.values}
+    for literal in formatted:
+        yield "".join(
+            str(part.value) if isinstance(part, ast.Constant) else "VALUE"
+            for part in literal.values
+        )
+    for node in nodes:
+        text = node.value if isinstance(node, ast.Constant) and id(node) not in parts else None
+        if isinstance(text, str) and not PROGRAM.search(text):
+            yield from paragraphs(text)
+
+
+def page(path: Path) -> Iterator[str]:
+    """Yield the paragraphs of a page, without its code and its headings."""
+    text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for part in paragraphs(text):
+        if not part.startswith("#"):
+            yield re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", re.sub(r"^(?:[-*>]|\d+\.) ", "", part))
+
+
+def paragraphs(text: str) -> Iterator[str]:
+    """Yield the paragraphs, entries and cells of *text*."""
+    yield from re.split(r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\s\|\s|^\| ", text, flags=re.MULTILINE)
+
+
+def faults(path: Path) -> list[str]:
+    return [
+        f"{turn.name}: ...{text[max(0, found.start() - 50) : found.end() + 40]}..."
+        for text in prose(path)
+        for turn in TURNS
+        for found in re.finditer(turn.expression, text, re.IGNORECASE)
+    ]
+
+
+@pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_YET])
+def test_a_file_holds_no_turn_that_a_reader_must_read_twice(name: str) -> None:
+    found = faults(FILES[name])
+
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("name", sorted(NOT_YET))
+def test_a_file_that_is_mended_is_taken_out_of_the_list(name: str) -> None:
+    assert name in FILES, "moved or gone: take it out of NOT_YET"
+    assert faults(FILES[name]), "clean: take it out of NOT_YET"
+
+
+@pytest.mark.parametrize("turn", TURNS, ids=lambda turn: turn.name)
+def test_an_expression_finds_its_turn_and_passes_over_good_sentences(turn: Turn) -> None:
+    found = {
+        text for text in turn.bad + turn.good if re.search(turn.expression, text, re.IGNORECASE)
+    }
+
+    assert found == set(turn.bad)
+
+
+def test_what_people_read_is_told_from_code(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        '"""Module\n\nof a `code`."""\n# One\n# comment\nx = 1  # two\nprint(f"three {x}" "four")\n'
+    )
+    document = tmp_path / "page.md"
+    document.write_text("# Head\n\n- [What](x.md)\n  one `two`\n\n```text\ncode\n```\n| a | b |\n")
+
+    assert {"Module", "of a CODE.", "One comment", "two", "three VALUEfour"} <= set(prose(module))
+    assert [text for text in prose(document) if text] == ["What one CODE", "a", "b"]
