@@ -47,13 +47,13 @@ def measured(found: Iterable[Case], *, rounds: int) -> dict[Case, dict[str, floa
     """Return the medians of each case."""
     figures: dict[Case, list[dict[str, float]]] = {case: [] for case in found}
     for _ in range(rounds):
-        for case, told in figures.items():
+        for case, runs in figures.items():
             command = [sys.executable, "-m", "benchmarks.growth", *map(str, case)]
             done = subprocess.run(command, check=True, capture_output=True)
-            told.append(json.loads(done.stdout))
+            runs.append(json.loads(done.stdout))
     return {
-        case: {name: median(one[name] for one in told) for name in FIGURES}
-        for case, told in figures.items()
+        case: {name: median(one[name] for one in runs) for name in FIGURES}
+        for case, runs in figures.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""Programs of the tests' own: real processes, told what to do through a pipe."""
+"""Child processes of the tests: real processes that read commands from a pipe."""
 
 import json
 import os
@@ -40,7 +40,7 @@ for line in sys.stdin:
 
 
 class Child:
-    """A Python process that does what it is told; ended with the block, if not before."""
+    """A Python process that runs one line at a time; killed at the end of the block, if not before."""
 
     def __init__(self, *prefix: str) -> None:
         self._process = subprocess.Popen(
@@ -52,7 +52,7 @@ class Child:
         )
         self.pid = self._process.pid
 
-    def tell(self, command: str) -> None:
+    def send(self, command: str) -> None:
         """Have *command* run, one line of Python, and do not wait for it."""
         assert self._process.stdin is not None
         self._process.stdin.write(command + "\n")
@@ -65,7 +65,7 @@ class Child:
 
     def do(self, command: str) -> Any:
         """Run *command* and return what it came to; an error as its name and message."""
-        self.tell(command)
+        self.send(command)
         return self.answer()
 
     def kill(self) -> None:

@@ -404,7 +404,7 @@ def test_a_call_is_withdrawn_or_taken_and_never_both(
     error = OSError("it gave up")
     withdrawal = threading.Thread(target=lambda: store._queue._give_up(store, call, error))
     withdrawal.start()
-    withdrawal.join(0.05)  # it waits for the leader; without the door it is done by now
+    withdrawal.join(0.05)  # it waits for the leader; without the lock it is done by now
     go_on.release()
     withdrawal.join()
     store.go.release()

@@ -144,18 +144,18 @@ def test_records_are_counted_when_they_are_stored(backend: PersistenceBackend) -
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)
 @pytest.mark.parametrize(
-    ("query", "handed_over"),
+    ("query", "yielded"),
     [({}, 5), ({"limit": 2}, 2), ({"limit": 0}, 0), ({"kind": "audit"}, 0), ({"kind": "event"}, 5)],
     ids=str,
 )
 def test_a_read_counts_the_records_that_it_hands_over(
-    backend: PersistenceBackend, read: Read, query: dict[str, Any], handed_over: int
+    backend: PersistenceBackend, read: Read, query: dict[str, Any], yielded: int
 ) -> None:
     backend.append_many([event(n) for n in range(5)])
 
-    assert len(read(backend, **query)) == handed_over
+    assert len(read(backend, **query)) == yielded
 
-    assert backend.metrics.snapshot() == counts(records_written=5, records_read=handed_over)
+    assert backend.metrics.snapshot() == counts(records_written=5, records_read=yielded)
 
 
 @pytest.mark.parametrize("read", READS.values(), ids=READS)

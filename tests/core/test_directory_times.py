@@ -215,5 +215,5 @@ def test_a_frozen_time_is_not_the_locks_and_listings(
             child.do(
                 f"lock = locked('{store.source}.lock', LOCK_EXCLUSIVE, timeout=5); lock.__enter__()"
             )
-            child.tell("lock.__exit__(None, None, None)")
+            child.send("lock.__exit__(None, None, None)")
             store.append(event(2))

@@ -424,7 +424,7 @@ def test_any_number_of_processes_append_beside_recoveries(file_kind: FileKind) -
         for child in (one, other, third):
             child.do(f"store = open_store('{file_kind.url}')")
         for name, child in (("one", one), ("other", other)):
-            child.tell(
+            child.send(
                 "len([store.append(Record('event',"
                 f" data={{'who': {name!r}, 'n': n}})) for n in range(2000)])"
             )
@@ -445,7 +445,7 @@ def test_a_rewrite_beside_an_appending_process_loses_nothing(file_kind: FileKind
     with Child() as child, file_kind.open() as mine:
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event', data={'n': 0}))")
-        child.tell("len([store.append(Record('event', data={'n': n})) for n in range(1, 3000)])")
+        child.send("len([store.append(Record('event', data={'n': n})) for n in range(1, 3000)])")
         rewritten = 0
         while rewritten < 15:
             with FileLock(f"{file_kind.path}.lock", LOCK_EXCLUSIVE, timeout=5, create_like="."):
@@ -594,7 +594,7 @@ def test_a_parents_page_dies_with_it_though_a_child_lives_on(file_kind: FileKind
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
         # A thread that does not live on in the child, where what it holds is never let go of.
-        child.do("held = lambda book, wait: wait.wait()")
+        child.do("held = lambda storage, wait: wait.wait()")
         child.do(
             "threading.Thread(target=held, args=(store.metrics._storage, threading.Event()),"
             " daemon=True).start()"

@@ -192,7 +192,7 @@ def test_a_resetter_killed_before_the_flip_changes_nothing(file_kind: FileKind) 
             child.do("from papyra.metrics.mmap_page import Page")
             child.do("fill = Page._fill")
             child.do("Page._fill = lambda *a: (fill(*a), os.kill(os.getpid(), signal.SIGKILL))")
-            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child.send(f"open_counters({file_kind.url!r}).reset()")
             child._process.wait()
 
         assert store.metrics.snapshot() == counts(records_written=2)
@@ -218,7 +218,7 @@ def test_a_resetter_killed_anywhere_has_reset_nothing_once_somebody_looks(
             child.do(f"place, name = papyra.metrics.{place}, {name!r}; real = getattr(place, name)")
             child.do("kill = lambda *a: (real(*a), os.kill(os.getpid(), signal.SIGKILL))")
             child.do("setattr(place, name, kill)")
-            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child.send(f"open_counters({file_kind.url!r}).reset()")
             child._process.wait()
         assert os.path.exists(f"{file_kind.path}.metrics/reset")
 
@@ -234,7 +234,7 @@ def test_a_programs_own_reset_takes_back_one_of_all_that_was_killed(file_kind: F
         with Child() as child:
             child.do("from papyra.metrics.mmap_page import Page; end = Page.end_interval")
             child.do("Page.end_interval = lambda *a: (end(*a), os.kill(os.getpid(), 9))")
-            child.tell(f"open_counters({file_kind.url!r}).reset()")
+            child.send(f"open_counters({file_kind.url!r}).reset()")
             child._process.wait()
         store.append(event(2))
         assert store.metrics.reset() == counts(records_written=2)
@@ -305,7 +305,7 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
         else:
             child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
         child.do(f"store = open_store({file_kind.url!r})")
-        child.tell("store.append(Record('event'))")
+        child.send("store.append(Record('event'))")
         child._process.wait()
 
     for _ in range(2):
@@ -336,7 +336,7 @@ def test_an_interrupt_while_counters_are_published_counts_nothing_twice(
 def test_no_append_runs_while_the_counts_move_into_their_page(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It would count in the book that is being left; see `PersistenceMetrics._settle_written`."""
+    """It would count in the storage that is being left; see `PersistenceMetrics._settle_written`."""
     held = []
     move = PersistenceMetrics._move
 

@@ -352,7 +352,7 @@ def test_processes_rotate_and_append_side_by_side(path: Path) -> None:
     with Child() as one, Child() as two, open_store(url) as mine:
         for child, start in ((one, 1000), (two, 2000)):
             child.do(f"store = open_store({url!r})")
-            child.tell(
+            child.send(
                 f"[store.append(Record('event', data={{'n': n}})) for n in range({start}, {start}+300)]"
             )
         for n in range(300):

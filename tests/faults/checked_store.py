@@ -14,7 +14,7 @@ _Rule = Callable[[tuple[Any, ...], Any], dict[str, int]]
 
 class CheckedStore:
     """
-    Does to a store what it is told, and compares whole snapshots before and after.
+    Runs the operations of a store, and compares whole snapshots before and after.
 
     Attributes:
         acknowledged: The ids that appends returned.

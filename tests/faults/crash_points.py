@@ -58,6 +58,6 @@ def run(*, long: bool) -> Outcome:
     """Kill a program that does everything to both kinds of store, at every moment."""
     with scratch() as place:
         explorer = CrashPoints(Path(place), long=long)
-        # What is synced matters to nobody who only kills.
+        # A kill loses nothing that the system has, synced or not.
         explorer.explore(recorded(Path(place), tasks("always")))
     return explorer.outcome

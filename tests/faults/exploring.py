@@ -19,7 +19,7 @@ from faults.trace import Call, Note, record
 
 #: A file system in memory, where there is one: a hundred thousand directories are made.
 _FAST: Final = Path("/dev/shm")
-#: Wrong states that are told in words; the rest is only counted.
+#: Wrong states that are printed; the others are only counted.
 _MOST_SHOWN: Final = 10
 
 
@@ -99,10 +99,10 @@ class Explorer(ABC):
                 examine(place, tree, expected, kind, killed=self._is_kill())
             except WrongError as wrong:
                 self.wrongs[wrong.what] += 1
-                self._tell(f"{task}, before {call}: {wrong}", tree)
+                self._print_wrong(f"{task}, before {call}: {wrong}", tree)
 
-    def _tell(self, wrong: str, tree: Tree) -> None:
-        """Say what was wrong, to whoever has to mend it."""
+    def _print_wrong(self, wrong: str, tree: Tree) -> None:
+        """Print what was wrong and the state that it was seen in."""
         if self.wrongs.total() <= _MOST_SHOWN:
             reported = {name: tree[name] for name in sorted(tree) if ".metrics" not in name}
             print(wrong, reported, sep="; ", file=sys.stderr)
@@ -115,7 +115,7 @@ class Explorer(ABC):
 
 
 def recorded(place: Path, tasks: Sequence[str], *, mutant: str = "") -> Iterator[Call | Note]:
-    """Do *tasks* in the directory *place*, and yield what the system was told."""
+    """Do *tasks* in the directory *place*, and yield its system calls and notes."""
     (place / "stores").mkdir()
     program = Path(workloads.__file__)
     return record(program, [str(place / "stores"), mutant, *tasks], place)

@@ -148,7 +148,7 @@ def _damaged(written: list[Written]) -> Iterator[Tile]:
     """Yield the tiles of one line that is damaged, at random."""
     first, second = _any_of(written), _any_of(written)
     head, tail = written[first].text, written[second].text
-    begin, end = random.choice(_objects(head)) if random.random() < 0.3 else _places(head)
+    begin, end = random.choice(_objects(head)) if random.random() < 0.3 else _two_places(head)
     way = random.choice(
         ("torn", "joined", "cut", "overwritten", "overwritten", "lifted", "unsealed")
     )
@@ -185,13 +185,13 @@ def _any_of(written: list[Written]) -> int:
 def _over(other: Written, line: int, length: int) -> Tile:
     """Return what stands where bytes were overwritten."""
     if random.random() < 0.3:
-        start, _ = _places(other.text)
+        start, _ = _two_places(other.text)
         return Tile(line, start, other.text[start : start + length])
     strange = random.choice((b"\n", b"\0", b" ", b'"', b"}", b"7", random.randbytes(length or 1)))
     return Tile.strange((strange * length)[:length])
 
 
-def _places(text: bytes) -> tuple[int, int]:
+def _two_places(text: bytes) -> tuple[int, int]:
     """Return two places in *text*, often where its structure is."""
     first, second = sorted((_place(text), _place(text)))
     return first, second

@@ -83,8 +83,8 @@ class _Model(RuleBasedStateMachine):
 
     def seals(self) -> int:
         """Return the damage that an append meets: a torn tail, which it closes."""
-        met, self.is_torn = self.is_torn, False
-        return int(met)
+        counted, self.is_torn = self.is_torn, False
+        return int(counted)
 
     @rule(size=st.integers(0, 300))
     def append(self, size: int) -> None:
@@ -171,9 +171,11 @@ class _Model(RuleBasedStateMachine):
         found = self.store.read(limit=limit)
         assert found == (self.records[-limit:] if limit else [])
         # How much damage lies between the newest is the store's to say.
-        met = self.store.metrics.snapshot()["anomaly_detected"] - self.expected["anomaly_detected"]
-        assert 0 <= met <= self.damaged
-        self.count(records_read=len(found), anomaly_detected=met)
+        counted = (
+            self.store.metrics.snapshot()["anomaly_detected"] - self.expected["anomaly_detected"]
+        )
+        assert 0 <= counted <= self.damaged
+        self.count(records_read=len(found), anomaly_detected=counted)
 
     @rule()
     def recover(self) -> None:

@@ -1,4 +1,4 @@
-"""The n-th system call goes wrong, for every n of all that a store can be told to do."""
+"""The n-th system call of every operation of a store fails, for every n."""
 
 import random
 from collections.abc import Callable
@@ -40,7 +40,7 @@ def run(*, long: bool) -> Outcome:
 
 
 class _Workload:
-    """Everything that a store can be told, in a directory of its own."""
+    """Every operation of a store, in a directory of its own."""
 
     def __init__(self, kind: str, directory: Path, outcome_log: OutcomeLog, sync: str) -> None:
         self._path = directory / "store.ndjson"
@@ -103,7 +103,7 @@ class _Workload:
             file.write(b'no record\n{"kind":"event","timesta')
 
     def _check(self, reported: str) -> None:
-        """Compare the store, opened anew, with what was told."""
+        """Compare the store, opened anew, with what its operations reported."""
         outcome_log = self._outcome_log
         acknowledged = [id_ for each in self._checked_store for id_ in each.acknowledged]
         written = sum(

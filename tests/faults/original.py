@@ -88,7 +88,7 @@ def torn_tail(directory: Path) -> _Reported:
     return f"{len(content) - start - 2} torn lines", wrongs
 
 
-def killing(directory: Path) -> _Reported:
+def sigkill(directory: Path) -> _Reported:
     path, acks = directory / "store.ndjson", directory / "acks"
     wrongs: Counter[str] = Counter()
     _append(_json_store(path), 0)

@@ -9,7 +9,7 @@ from faults.outcome import Outcome
 
 from papyra import Record
 
-#: Findings and errors that are told in words; the rest is only counted.
+#: Findings and errors that are printed; the others are only counted.
 _MOST_SHOWN: Final = 5
 
 
@@ -45,7 +45,7 @@ class OutcomeLog:
         self._reported: list[str] = []
 
     def note(self, wrong: str, what: str, n: int = 1) -> None:
-        """Count *n* of a column of `Outcome`; the first few are told in words."""
+        """Count *n* of a column of `Outcome`; print the first few."""
         self.wrongs[wrong] += n
         if len(self._reported) < _MOST_SHOWN:
             self._reported.append(f"{wrong}: {what}")
@@ -103,7 +103,7 @@ class OutcomeLog:
                 self.note("duplicated", id_, n - 1)
 
     def outcome(self, fault: str, tried: str) -> Outcome:
-        """Return what came of it all; what is told in words is printed."""
+        """Return what came of it all; print the first few wrongs."""
         for line in self._reported:
             print(f"{fault}: {line}", file=sys.stderr)
         return Outcome(fault, tried, **self.wrongs)

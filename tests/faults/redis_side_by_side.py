@@ -79,7 +79,7 @@ def compact(url: str, keeps: int, until: Path) -> int:
 
 
 def repair(url: str, _: int, until: Path) -> int:
-    """Put damage into the stream and mend it, *until* a file is there; return how often."""
+    """Put damage into the stream and recover it, *until* a file is there; return how often."""
     done = 0
     with open_store(url) as store, redis.Redis.from_url(url.partition("?")[0]) as client:
         while not until.exists():

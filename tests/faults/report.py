@@ -22,7 +22,7 @@ from faults.outcome import Outcome, UnavailableError
 #: What Papyra 0.3.0 can be tried with, too: the fault here, and its name in `original`.
 _SAME: Final = {
     "damaged.torn_tail": "torn_tail",
-    "sigkill.run": "killing",
+    "sigkill.run": "sigkill",
     "bits.cut": "cut",
     "bits.flip": "flip",
     "full_disk.disk": "disk",

@@ -40,7 +40,7 @@ class _Store:
     A store whose writers are killed round after round.
 
     Attributes:
-        acknowledged: Ids that were told to somebody who lives on.
+        acknowledged: Ids that another process, which lives on, was sent.
     """
 
     def __init__(

@@ -64,7 +64,7 @@ def _write(store: PersistenceBackend, acks: Path, who: str, calls: int | None) -
 
 
 def acknowledged(acks: Path) -> list[str]:
-    """Return the ids in *acks*; the last one may be half told, which counts as not told."""
+    """Return the ids in *acks*; the last one may be half written, which counts as not acknowledged."""
     return acks.read_text().split("\n")[:-1] if acks.exists() else []
 
 
@@ -74,7 +74,7 @@ def compact(url: str, until: Path) -> int:
 
 
 def repair(url: str, until: Path) -> int:
-    """Damage the store, mend it, and undo some of the mending, *until* a file is there."""
+    """Damage the store, recover it, and undo some of the recoveries, *until* a file is there."""
     return _again_and_again(url, until, _repair)
 
 

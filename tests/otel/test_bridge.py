@@ -93,13 +93,13 @@ def test_a_third_partys_store_says_its_kind_and_else_is_custom(
     class Journal(PersistenceMetricsMixin):
         kind = "journal"
 
-    class Untold(PersistenceMetricsMixin):
+    class Unnamed(PersistenceMetricsMixin):
         pass
 
-    journal, untold = Journal(), Untold()
+    journal, unnamed = Journal(), Unnamed()
     journal.metrics.increment("records_written")
     bridge.add(journal)
-    bridge.add(untold)
+    bridge.add(unnamed)
     assert exported(cumulative) == {
         ("journal", "journal"): counts(records_written=1),
         ("custom", "custom"): counts(),

@@ -71,10 +71,12 @@ def looks_agree(kind: Redis, store: RedisBackend, entries: list[dict[str, bytes]
     kind.client.delete(kind.key("records"))
     for fields in entries:
         kind.put_entry(fields)
-    met = [id_ for _, whole in store._lines(newest_first=False) for id_ in ids_in(whole)]
+    met_ids = [id_ for _, whole in store._lines(newest_first=False) for id_ in ids_in(whole)]
     shown = may_repeat(Entries(store._link).batches())
     ids = [record.id for record in store.records()]
-    return shown >= (len(set(met)) < len(met)) and ids == [record.id for record in store.read()]
+    return shown >= (len(set(met_ids)) < len(met_ids)) and ids == [
+        record.id for record in store.read()
+    ]
 
 
 def sizes(store: RedisBackend) -> list[int]:

@@ -225,13 +225,13 @@ def published() -> None:
     """The counters of all programs are read without opening the store."""
     try:
         counters = papyra.open_counters("json:orders.ndjson")
-        tally = counters.read()
+        totals = counters.read()
     except papyra.NotPublishedError as error:
         raise SystemExit(str(error)) from None
     assert_type((counters.source, counters.kind, counters.name), tuple[str, str, str])
-    assert_type((tally.live, tally.exited, tally.unpublished), tuple[int, int, int])
-    assert_type((tally.totals(), tally.snapshot()), tuple[dict[str, int], dict[str, int]])
-    assert_type(tally.since, float)
+    assert_type((totals.live, totals.exited, totals.unpublished), tuple[int, int, int])
+    assert_type((totals.totals(), totals.snapshot()), tuple[dict[str, int], dict[str, int]])
+    assert_type(totals.since, float)
 
 
 def shown(store: papyra.PersistenceBackend, loops: papyra.aio.AsyncBackend) -> str:
