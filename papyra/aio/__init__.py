@@ -1,7 +1,7 @@
 """
-The operations of a store for asyncio: the same calls, bytes and counters.
+How does a program on asyncio use a store?
 
-`backend` has them. `loop_writer` and `ordered_writes` lead appends into the store's queue in their order,
+`backend` has the operations as coroutines: the same calls, bytes and counters. `loop_writer` and `ordered_writes` lead appends into the store's queue in their order,
 `prefetch` reads ahead for streams, `thread_pool` runs what must not keep the loop.
 """
 

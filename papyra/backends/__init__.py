@@ -1,1 +1,5 @@
-"""The stores; each module holds one, and what it needs of other packages is imported there."""
+"""
+Where does a store keep its lines?
+
+In `memory`, in `files`, or in `redis`: each holds its stores, and imports the library that it needs.
+"""

@@ -1,4 +1,8 @@
-"""The command line; click is imported in this package alone."""
+"""
+What can an operator do from a shell?
+
+`commands` are the commands, `render` their texts, `exit_codes` how they end. Only this package imports click.
+"""
 
 import sys
 

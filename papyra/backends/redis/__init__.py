@@ -1,5 +1,5 @@
 """
-The Redis store: one stream, for many processes and hosts.
+How do many processes and hosts share one store in a Redis stream?
 
 `RedisBackend` loads with its first use; that is when the extra is needed: pip install 'papyra[redis]'.
 """
