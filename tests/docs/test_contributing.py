@@ -2,6 +2,7 @@
 
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -14,8 +15,8 @@ import pytest
 import papyra
 
 ROOT = Path(__file__).parents[2]
-CONTRIBUTING, TESTS = "CONTRIBUTING.md", "tests/README.md"
-PAGES = {name: (ROOT / name).read_text() for name in (CONTRIBUTING, TESTS)}
+CONTRIBUTING, TESTS, ARCHITECTURE = "CONTRIBUTING.md", "tests/README.md", "docs/architecture.md"
+PAGES = {name: (ROOT / name).read_text() for name in (CONTRIBUTING, TESTS, ARCHITECTURE)}
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 #: What a page shows in code and is a path: a file here, or a folder.
 _PATH = r"(?:papyra|papyra_otel|tests|examples|docs|benchmarks)/[\w./-]*"
@@ -81,6 +82,30 @@ def test_every_name_that_a_page_places_in_a_file_is_in_it(page: str) -> None:
     assert placed
     for name, path in placed:
         assert re.search(rf"\b{name}\b", place(path).read_text()), (name, path)
+
+
+def test_the_rooms_of_the_package_and_what_each_may_import_are_those_of_the_import_test() -> None:
+    rows = re.findall(
+        r"^\| `papyra/(\w+)(?:/|\.py)` \| .+\? \|(.*)\|$", PAGES[ARCHITECTURE], re.MULTILINE
+    )
+    allowed = runpy.run_path(str(ROOT / "tests" / "core" / "test_imports.py"))["ALLOWED"]
+
+    assert {room: set(re.findall(r"`(\w+)`", cell)) for room, cell in rows} == allowed
+
+
+def test_a_picture_shows_every_room() -> None:
+    picture = PAGES[ARCHITECTURE].split("```")[1]
+    rooms = set(re.findall(r"^\| `papyra/(\w+)", PAGES[ARCHITECTURE], re.MULTILINE))
+
+    # These few answer for one value each, and everything above them may ask.
+    assert rooms - {"retention", "reports", "units", "store_path"} <= set(
+        re.findall(r"\w+", picture)
+    )
+
+
+def test_every_page_for_readers_of_the_source_leads_to_the_architecture() -> None:
+    for page in ("README.md", "docs/README.md", CONTRIBUTING):
+        assert re.search(r"\]\((?:docs/)?architecture\.md[)#]", (ROOT / page).read_text()), page
 
 
 def test_the_folders_of_the_tests_are_explained() -> None:

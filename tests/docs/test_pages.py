@@ -28,6 +28,8 @@ PAGES = sorted(
     )
     if not page.startswith(ELSEWHERE) and "```" in (ROOT / page).read_text()
 )
+#: What a picture of characters has, and no output.
+PICTURE = "│"
 #: What differs from run to run, and what a page shows in its place.
 VARYING = {
     r"\d{8}T\d{6}-[0-9a-f]{8}": "QUARANTINE",
@@ -57,12 +59,13 @@ class Step(NamedTuple):
 
 
 def blocks(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield language, code, and the `text` block right behind it, of each fenced block."""
+    """Yield language, code, and the `text` block right behind it, of each fenced block but pictures."""
     found = re.finditer(
         r"^```(\w*)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?", text, re.DOTALL | re.MULTILINE
     )
     for match in found:
-        yield match[1], match[2], match[3] or ""
+        if PICTURE not in match[2]:
+            yield match[1], match[2], match[3] or ""
 
 
 def steps(text: str) -> Iterator[Step]:
