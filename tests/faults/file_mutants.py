@@ -32,7 +32,7 @@ FILES: Final = (
     ),
     TextMutant(
         "a rotation leaves out a number whose lock is there",
-        "backends/files/active_file.py",
+        "backends/files/rotating.py",
         'for side in ("", ".lock")',
         'for side in ("",)',
         f"{_NEIGHBOURS}test_a_rotation_takes_no_number_whose_lock_is_there",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from papyra.backends.files import active_file, swap
+from papyra.backends.files import active_file, lock_file, swap
 from papyra.backends.files.active_file import ActiveFile
 from papyra.backends.files.background_sync import _Syncer
 from papyra.backends.files.quarantine import writer
@@ -114,16 +114,16 @@ def _old_file_removed_first(replace: Replace) -> None:
 
 
 def _segment_numbers_unsynced(replace: Replace) -> None:
-    replace(active_file, "sync_data", _nothing)
+    replace(lock_file, "sync_data", _nothing)
 
 
 def _new_active_file_before_the_segments_name(replace: Replace) -> None:
     rotate, sync = ActiveFile.rotate, sync_directory
     waiting: list[str] = []
 
-    def rotated(self: ActiveFile) -> None:
+    def rotated(self: ActiveFile, segment: str) -> None:
         waiting.append("the first sync of this rotation")
-        rotate(self)
+        rotate(self, segment)
 
     replace(active_file, "sync_directory", lambda path: waiting.pop() if waiting else sync(path))
     replace(ActiveFile, "rotate", rotated)

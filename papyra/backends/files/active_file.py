@@ -1,30 +1,24 @@
 """The file that appends go to, kept open together with its lock."""
 
-import errno
 import os
 from collections.abc import Callable
 from typing import Final
 from warnings import warn
 
 from papyra.backends.files.line_reader import last_line
+from papyra.backends.files.lock_file import FIRST_GENERATION, begin_generations, bump_generation
 from papyra.backends.files.paths import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
-from papyra.errors import StoreIOError
 from papyra.format.flaws import Flaw
 from papyra.reading.scanner import anomaly_at, fragments_of
 from papyra.reports import Anomaly
 from papyra.system.clock import monotonic
 from papyra.system.descriptors import Descriptors
-from papyra.system.files import lacking, own_like, read_at, write_all
+from papyra.system.files import lacking, own_like, read_at
 from papyra.system.locks import LOCK_EXCLUSIVE, flock, lock
 from papyra.system.sync import sync_data, sync_directory
 from papyra.writing.call import NOW, MustWait
 
-#: What a new lock file holds: the highest number of a rotated segment ever used, and a newline.
-#: Every byte more is one generation.
-_FIRST_GENERATION: Final = b"000000000000\n"
-_DIGITS: Final = 12
-_LAST: Final = 10**_DIGITS - 1
-#: Seconds between two looks whether somebody who knows no generations moved the files away.
+#: Seconds between two looks whether a program that knows no generations moved the files away.
 _LOOK_EVERY: Final = 0.05
 _NONE: Final = -1
 
@@ -128,32 +122,18 @@ class ActiveFile:
             if isinstance(piece.content, Flaw)
         ]
 
-    def rotate(self) -> None:
+    def rotate(self, segment: str) -> None:
         """
-        Give the file, which is on the disk, a number that was never used, and make a new one.
+        Rename the file, which is on the disk, to *segment*, and make a new one.
 
-        The lock is held. A crash or an error between any two steps leaves no record behind:
-        where there is no file at the path, the next append makes one.
+        The lock is held. A crash or an error between any two steps leaves no record behind: where
+        no file is at the path, the next append makes one.
         """
         layout = self._layout
-        number = 1 + max(layout.last_number(), last_number_in(self.lock))
-        # Renaming replaces what is there, which may be the only copy of something; and where another
-        # store is about to be, its lock is first.
-        while any(os.path.lexists(layout.segment(number) + side) for side in ("", ".lock")):
-            number += 1
-        segment = layout.segment(number)
-        if number > _LAST:
-            raise StoreIOError(
-                errno.EOVERFLOW,
-                "no number is left for a full file; move the file with the highest one away",
-                layout.path,
-            )
-        os.lseek(self.lock, 0, os.SEEK_SET)
-        write_all(self.lock, b"%0*d" % (_DIGITS, number))
         bump_generation(self.lock)
         self._release_file()  # Windows renames no open file
         os.rename(layout.path, segment)
-        # Else a power cut could keep the new file and lose the new name of the old one.
+        # Otherwise a power cut could keep the new file and lose the new name of the old one.
         layout.miss(sync_directory(layout.directory), NAMES_UNSYNCED)
         self._open(os.lseek(self.lock, 0, os.SEEK_END), may_wait=True)
 
@@ -164,14 +144,10 @@ class ActiveFile:
 
     def _open(self, generation: int, *, may_wait: bool) -> None:
         """Open the file at the path, or make it, unless it is the one that is open."""
-        if (
-            self.at_look is not None
-        ):  # first: on a full disk nothing of what follows may be possible
+        if self.at_look is not None:  # first: on a full disk all that follows may fail
             self.at_look(self.lock)
-        if generation < len(_FIRST_GENERATION):
-            os.lseek(self.lock, 0, os.SEEK_SET)
-            write_all(self.lock, _FIRST_GENERATION)
-            generation = os.lseek(self.lock, 0, os.SEEK_END)
+        if generation < FIRST_GENERATION:
+            generation = begin_generations(self.lock)
         status = self._layout.stat()
         if status is None or (status.st_dev, status.st_ino) != self._identity:
             if not may_wait:
@@ -247,25 +223,3 @@ def _is_at(descriptor: int, path: str) -> bool:
     except FileNotFoundError:
         return False
     return os.path.samestat(there, os.fstat(descriptor))
-
-
-def last_number_in(lock_descriptor: int) -> int:
-    """Return the highest number of a rotated segment ever used; the lock is held."""
-    noted = read_at(lock_descriptor, _DIGITS, 0)
-    # A power cut may leave NULs in a lock file that was never synced. Then no segment was ever
-    # numbered: the number is synced before it is used.
-    return int(noted) if noted.isdigit() else 0
-
-
-def bump_generation(lock_descriptor: int) -> None:
-    """
-    Tell all writers to open the file anew; the lock is held, exclusive.
-
-    It stands on the disk before what it announces: a crash between the two costs each writer
-    one look, the other order would have it write into a file that nobody reads.
-    """
-    if os.lseek(lock_descriptor, 0, os.SEEK_END) < len(_FIRST_GENERATION):
-        os.lseek(lock_descriptor, 0, os.SEEK_SET)
-        write_all(lock_descriptor, _FIRST_GENERATION)
-    os.write(lock_descriptor, b".")
-    sync_data(lock_descriptor)

@@ -1,11 +1,14 @@
 """The store that is a set of NDJSON files, each with a bound for its size."""
 
+import errno
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
+from papyra.backends.files.lock_file import LAST_NUMBER, last_number_in, note_number
 from papyra.backends.files.read_view import View
 from papyra.backends.files.store import FileBackend
+from papyra.errors import StoreIOError
 from papyra.primitives import Sync
 from papyra.reading.scanner import Line
 from papyra.retention import Retention
@@ -58,13 +61,35 @@ class RotatingBackend(FileBackend):
 
     def _rotate(self) -> None:
         self._sync_active()
-        self._active.rotate()
+        self._active.rotate(self._next_segment())
         try:
             self._drop_oldest()
         except OSError as error:  # the record can be stored all the same
             self._pending_warnings.append(
                 f"{self.source}: more than {self._max_files} files: {error}"
             )
+
+    def _next_segment(self) -> str:
+        """
+        Return the path that the full file gets: its number was never used, and is noted as used now.
+
+        The highest number is kept in the lock file, since the segments that had the highest ones may
+        have been dropped. The lock is held.
+        """
+        layout, lock = self._layout, self._active.lock
+        number = 1 + max(layout.last_number(), last_number_in(lock))
+        # Renaming replaces the file at the new path, which may be the only copy of something. A store
+        # that another program makes there has its lock first.
+        while any(os.path.lexists(layout.segment(number) + side) for side in ("", ".lock")):
+            number += 1
+        if number > LAST_NUMBER:
+            raise StoreIOError(
+                errno.EOVERFLOW,
+                "no number is left for a full file; move the file with the highest one away",
+                layout.path,
+            )
+        note_number(lock, number)
+        return layout.segment(number)
 
     def _excess(self) -> Mapping[str, int]:
         sizes = {}
