@@ -26,8 +26,8 @@ FILES: Final = (
     TextMutant(
         "a file that begins with a checksummed line was not rotated by 0.3.0",
         "backends/files/paths.py",
-        " if _is_original(ending) and is_newer(path) else ending",
-        " if _is_original(ending) and False else ending",
+        " if is_legacy_name(ending) and is_newer(path) else ending",
+        " if is_legacy_name(ending) and False else ending",
         f"{_NEIGHBOURS}test_a_file_of_checksummed_lines_was_not_rotated_by_0_3_0",
     ),
     TextMutant(

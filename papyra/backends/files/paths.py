@@ -8,6 +8,12 @@ from contextlib import suppress
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from papyra.backends.files.legacy.file_order import (
+    Age,
+    age_of_leftover,
+    age_of_rotated,
+    is_legacy_name,
+)
 from papyra.backends.files.neighbours import OWN, is_newer, without_neighbours
 from papyra.backends.files.real_path import NOT_REGULAR, real_path
 from papyra.errors import StoreIOError
@@ -22,13 +28,6 @@ if TYPE_CHECKING:
 _TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]{8}")
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = re.compile(r"[0-9]{12}")
-#: A rotated file of 0.3.0, which renames them all at every rotation: 1 is the newest.
-_LEGACY: Final = re.compile(r"[1-9][0-9]{0,5}")
-#: What a repair or compaction of 0.3.0's left of one of its files: perhaps the only copy.
-_REMAINS: Final = re.compile(
-    r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
-)
-_ORIGINAL: Final = re.compile(f"{_LEGACY.pattern}|{_REMAINS.pattern}")
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
 #: What it means that a directory cannot be synced.
@@ -214,7 +213,7 @@ class Layout:
         found = []
         for ending in without_neighbours(endings):
             path = f"{self.path}.{ending}"
-            found.append((path, "" if _is_original(ending) and is_newer(path) else ending))
+            found.append((path, "" if is_legacy_name(ending) and is_newer(path) else ending))
         # Every read asks, and a directory may hold thousands. A file system tells the time in
         # steps: what changed a moment ago may change again without a trace. How long ago cannot
         # be had from its time, since its clock need not be this machine's.
@@ -224,16 +223,15 @@ class Layout:
 
     def slots(self) -> list[Slot]:
         """Return the files in which data may stand, oldest first; the active one is the last."""
-        legacy: list[tuple[tuple[int, int, int], Slot]] = []
+        legacy: list[tuple[Age, Slot]] = []
         segments = []
         for path, ending in self.siblings():
             if _SEGMENT.fullmatch(ending):
                 segments.append(Slot(path))
-            elif _LEGACY.fullmatch(ending):
-                legacy.append(((2, -int(ending), 0), Slot(path, is_legacy=True)))
-            elif match := _REMAINS.fullmatch(ending):
-                slot = Slot(path, is_legacy=True, is_remains=True)
-                legacy.append((_age_of_remains(*match.groups()), slot))
+            elif age := age_of_rotated(ending):
+                legacy.append((age, Slot(path, is_legacy=True)))
+            elif age := age_of_leftover(ending):
+                legacy.append((age, Slot(path, is_legacy=True, is_remains=True)))
         legacy.sort()
         return [*(slot for _, slot in legacy), *segments, Slot(self.path)]
 
@@ -277,7 +275,7 @@ class Layout:
         from papyra.reports import Anomaly  # noqa: PLC0415
 
         for path, ending in self.siblings():
-            if ending in OWN or _SEGMENT.fullmatch(ending) or _is_original(ending):
+            if ending in OWN or _SEGMENT.fullmatch(ending) or is_legacy_name(ending):
                 continue
             if not _is_temporary(path, ending):
                 detail = "papyra made no such file; move it away if it is in the way"
@@ -297,11 +295,6 @@ class Layout:
             return not try_lock(descriptor, LOCK_SHARED)
 
 
-def _is_original(ending: str) -> bool:
-    """Tell whether 0.3.0 may have made a file that is called so."""
-    return _ORIGINAL.fullmatch(ending) is not None
-
-
 def _state_of(directory: str) -> _State:
     """
     Return what changes with every change of the names in *directory*; () if that cannot be known.
@@ -315,23 +308,6 @@ def _state_of(directory: str) -> _State:
     if not changed % _COARSE or os.name == "nt":
         return ()
     return status.st_dev, status.st_ino, status.st_mtime_ns, changed
-
-
-def _age_of_remains(
-    number: str | None, stamp: str | None, compacted: str | None
-) -> tuple[int, int, int]:
-    """
-    Return what sorts a file that 0.3.0 left among its rotated ones, which have (2, -number, 0).
-
-    A repair moves the oldest file away first, a compaction deletes it first, and both put the
-    newest of the new ones in place first: what they left is older than what is in place. A repair
-    that moves nothing away replaces the newest file first: what it left stands between what the
-    next one was and the new one.
-    """
-    age = -int(number or 0)
-    if stamp is not None:
-        return 0, int(stamp), age
-    return (2, age, 1) if number and not compacted else (1, age, 0)
 
 
 def _is_temporary(path: str, ending: str) -> bool:

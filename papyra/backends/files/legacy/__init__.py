@@ -1,5 +1,6 @@
 """
 What did Papyra 0.3.0 leave beside its files?
 
-`leftovers` are files that its interrupted repairs left, `duplicates` the records that they hold twice.
+`file_order` sorts its files by age, `leftovers` are files that its interrupted repairs left,
+`duplicates` the records that they hold twice, `seen_ids` tells which records were met before.
 """
