@@ -14,7 +14,6 @@ MOST, MEDIAN = 350, 120
 LONGER_YET: set[str] = {
     "papyra/aio/backend.py",
     "papyra/backend.py",
-    "papyra/backends/files/paths.py",
     "papyra/backends/files/store.py",
     "papyra/store_url.py",
     "papyra/writing/group_commit.py",

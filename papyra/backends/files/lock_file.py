@@ -1,5 +1,5 @@
 """
-What the lock file of a store says: the highest number of a segment ever used, and the generation.
+The contents of the lock file: the highest number of a segment ever used, and the generation.
 
 Twelve digits and a newline are the number. Each byte behind them is one generation: a process that
 replaces or renames the active file adds one, so that all others open the file at the path anew.

@@ -15,7 +15,7 @@ _LEFTOVER: Final = re.compile(
 )
 _LEGACY: Final = re.compile(f"{_ROTATED.pattern}|{_LEFTOVER.pattern}")
 
-#: What sorts the files, oldest first.
+#: A key that sorts files, oldest first.
 Age = tuple[int, int, int]
 
 
