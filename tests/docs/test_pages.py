@@ -134,7 +134,7 @@ def expression(text: str) -> str:
 
 def needs(text: str) -> None:
     """Skip, or fail in CI, where the programs or the extra that a page uses are missing."""
-    for program in ("curl", "perl", "prometheus", "promtool", "uvicorn"):
+    for program in ("curl", "perl", "prometheus", "promtool", "redis-cli", "uvicorn"):
         if re.search(rf"^\$ (?:until )?{program} ", text, re.MULTILINE) and not shutil.which(
             program, path=PATH
         ):

@@ -50,8 +50,6 @@ FILES = {
 NOT_YET: set[str] = {
     # the root
     "CHANGELOG.md",
-    "CONTRIBUTING.md",
-    "README.md",
     # benchmarks
     "benchmarks/__main__.py",
     "benchmarks/counting.py",
@@ -66,23 +64,12 @@ NOT_YET: set[str] = {
     "benchmarks/steps.py",
     "benchmarks/table.py",
     # docs
-    "docs/README.md",
-    "docs/anomalies.md",
     "docs/performance.md",
-    "docs/redis.md",
     "docs/reliability-redis.md",
     "docs/reliability.md",
-    "docs/tutorial.md",
     # docs/explanation
-    "docs/explanation/counters.md",
-    "docs/explanation/what-survives.md",
     # docs/how-to
-    "docs/how-to/finalizers-and-signals.md",
-    "docs/how-to/import-and-seal.md",
-    "docs/how-to/migrate-from-0.3.0.md",
-    "docs/how-to/run-in-production.md",
     # docs/reference
-    "docs/reference/files.md",
     # examples
     "examples/asyncio_workers.py",
     "examples/demo.py",

@@ -13,7 +13,8 @@ _RULES: Final = {
         "Failed writes, retries, rewrites by a compaction or recovery.",
     ),
     "write_errors": (
-        "Write calls that failed, whatever the cause: bad JSON, disk full, locked, closed. An `append_many` is one.",
+        "Write calls whose records are not acknowledged, whatever the cause: not valid JSON, disk full, locked, closed."
+        " An `append_many` is one.",
         "Damage that an append meets.",
     ),
     "records_read": (
@@ -29,12 +30,18 @@ _RULES: Final = {
         "[Damages](../anomalies.md) that any operation found; each once an operation.",
         "The same damage twice in one operation.",
     ),
-    "recovery_attempts": ("Recoveries that were started.", "Dry runs; undoing a recovery."),
+    "recovery_attempts": (
+        "Recoveries that were started.",
+        "Dry runs; an undo of a recovery, which counts nothing.",
+    ),
     "recovery_failures": (
         "Recoveries that raised, or left damage.",
         "Files beside the store that do not belong to it.",
     ),
-    "compactions_triggered": ("Compactions that were started.", "Dry runs."),
+    "compactions_triggered": (
+        "Compactions that were started.",
+        "Dry runs; compactions that were refused or answered with no.",
+    ),
     "compaction_errors": ("Compactions that raised.", "Dry runs that raised."),
 }
 _BACKENDS: Final = (
@@ -46,7 +53,8 @@ _BACKENDS: Final = (
 _INTRODUCTION = """\
 Every store object has these ten counters. They are whole numbers that start at 0 when the object is made.
 `store.metrics` holds the counts of that object alone; `papyra.open_counters(url)` and `papyra metrics persistence`
-hold the sum over all programs."""
+hold the sum over all programs. [The ten counters](../explanation/counters.md) says which of them to alert on, and how
+not to export them."""
 _READING = """\
 `snapshot()` returns what was counted since the last reset, and `totals()` what was counted since the store object
 was made. `reset()` starts a new interval and returns the one that ends. All three return a new dict of ten ints, in
