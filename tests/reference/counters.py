@@ -13,7 +13,7 @@ _RULES: Final = {
         "Failed writes, retries, rewrites by a compaction or recovery.",
     ),
     "write_errors": (
-        "Write calls whose records are not acknowledged, whatever the cause: not valid JSON, disk full, locked, closed."
+        "Write calls whose records are not acknowledged: not valid JSON, disk full, locked, closed, or any other cause."
         " An `append_many` is one.",
         "Damage that an append meets.",
     ),
