@@ -13,8 +13,10 @@ _RULES: Final = {
         "Failed writes, retries, rewrites by a compaction or recovery.",
     ),
     "write_errors": (
-        "Write calls whose records are not acknowledged: not valid JSON, disk full, locked, closed, or any other cause."
-        " An `append_many` is one.",
+        (
+            "Write calls whose records are not acknowledged, whatever the cause: not valid JSON, disk full, locked,"
+            " closed. An `append_many` is one."
+        ),
         "Damage that an append meets.",
     ),
     "records_read": (
