@@ -303,10 +303,9 @@ def _unknown(url: str) -> str:
         places = {name: kind.place for name, kind in _KINDS.items()}
         hint = "" if "\0" in url else f"; did you mean {url_meant_by(url, places)}?"
         return f"{url}: {known}{hint}"
-    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
+    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
 
-    near = get_close_matches(scheme.lower(), _KINDS, n=1) if colon else []
-    hint = f"; did you mean {near[0]}:?" if near else ""
+    hint = did_you_mean(scheme, _KINDS, "{}:") if colon else ""
     return f"{known}{hint} (what was given is not shown: it may hold a password)"
 
 
@@ -329,15 +328,27 @@ def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> 
     for item in query.split("&") if query else ():
         name, equals, value = item.partition("=")
         if name not in known:
-            what = "unknown option" if secretly else f"unknown option {name!r:.80}"
-            is_server = secretly and kind.place == "server"
-            hint = "; user and password stand before the host" if is_server else ""
-            raise StoreURLError(f"{shown}: {what}; known: {', '.join(known)}{hint}")
+            raise StoreURLError(f"{shown}: {_unknown_option(kind, name, secretly=secretly)}")
         if name in options:
             raise StoreURLError(f"{shown}: {name} is given twice")
         text = value if equals else ""
         options[name] = _value(shown, name, known[name], text, secretly=secretly)
     return options
+
+
+def _unknown_option(kind: _Kind, name: str, *, secretly: bool) -> str:
+    """Say what is wrong with an option *name* that *kind* does not have, and suggest one that it has."""
+    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
+
+    known = {**_COMMON, **kind.options}
+    others = [f"{scheme}:" for scheme, other in _KINDS.items() if name in other.options]
+    if others:
+        what = f"{name} is an option of {', '.join(others)} alone"
+    else:
+        what = "one of its options is not known" if secretly else f"{name!r:.80} is not an option"
+    where = "; user and password stand before the host" if kind.place == "server" else ""
+    hint = "" if others else did_you_mean(name, known)
+    return f"{what}{where}; the options are {', '.join(known)}{hint}"
 
 
 def _value(
@@ -347,7 +358,15 @@ def _value(
         return read(text)
     except ValueError as error:
         got = "" if secretly else f", got {text!r:.80}"
-        raise StoreURLError(f"{shown}: {name} {error}{got}") from None
+        hint = _value_meant(read, text)
+        raise StoreURLError(f"{shown}: {name} {error}{got}{hint}") from None
+
+
+def _value_meant(read: Callable[[str], Any], text: str) -> str:
+    """Suggest the value that *text* may stand for; "" if none is near."""
+    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
+
+    return did_you_mean(text, _SYNCS) if read is _sync else ""
 
 
 def _unescape(path: str) -> str:

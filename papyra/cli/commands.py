@@ -57,34 +57,6 @@ def run(arguments: Sequence[str]) -> int:
     raise UsageError(wrong)  # here, since what click says repeats the words that it was given
 
 
-class _Commands(Group):
-    """A group that suggests a command for a misspelt one, also one of a group in it."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        name = args[0]  # click takes it out of them, as in `papyra -- --`
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError:
-            if name.startswith("-") or self.get_command(ctx, name) is not None:
-                raise
-            near = _nearest(name, self)
-            hint = f" Did you mean {near!r}?" if near else ""
-            raise click.UsageError(f"No such command.{hint}", ctx) from None
-
-
-def _nearest(name: str, group: click.Group) -> str:
-    """Return the command of *group*, or of a group in it, that is spelt most like *name*; "" for none."""
-    from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
-
-    commands = {name: name for name in group.commands}
-    for inner, command in group.commands.items():
-        if isinstance(command, click.Group):
-            commands |= {name: f"{inner} {name}" for name in command.commands}
-    return "".join(commands[found] for found in get_close_matches(name, commands, n=1))
-
-
 def _show_help(context: click.Context) -> int:
     """Show the help of a group that is called without a command."""
     if context.invoked_subcommand is None:
@@ -102,7 +74,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 
 
 @click.group(
-    cls=_Commands,
+    cls=Group,
     invoke_without_command=True,
     help=help_texts.APP,
     epilog=help_texts.EPILOG,
@@ -122,7 +94,7 @@ def app(context: click.Context) -> int:
     return _show_help(context)
 
 
-@app.group(cls=_Commands, invoke_without_command=True, help=help_texts.METRICS)
+@app.group(cls=Group, invoke_without_command=True, help=help_texts.METRICS)
 @click.pass_context
 def metrics(context: click.Context) -> int:
     """Show or reset the counters."""

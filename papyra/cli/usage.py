@@ -1,4 +1,9 @@
-"""What is wrong with a command line, without its words: one of them may be a password, or a URL with one."""
+"""
+Explain to the operator what is wrong with a command line, and suggest what was meant.
+
+No message repeats a word of it, because the word may be a password, or a URL that holds one; messages name
+papyra's own commands and options alone.
+"""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -6,11 +11,8 @@ from typing import Final
 
 import click
 
-#: How click's own messages begin that repeat a word, and what is said instead.
-_INSTEAD: Final = {
-    "Got unexpected extra argument": "Got an unexpected extra argument.",
-    "No such command '": "No such command.",
-}
+#: The program's name, with which each `command_path` begins.
+_PROGRAM: Final = "papyra"
 #: How like a known option a misspelt one before the command must be, to be taken for it.
 _ALIKE: Final = 0.75
 #: Where the words of a command line are kept beside its context.
@@ -41,43 +43,84 @@ class Command(click.Command):
 
 
 class Group(Command, click.Group):
-    """A group whose mistakes name its own help."""
+    """A group whose mistakes name its own help, and which suggests a command for a misspelt one."""
 
     command_class: type[click.Command] | None = Command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that *args* name, as click does."""
+        word = args[0]  # click takes it out of them, as in `papyra -- --`
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            if not error.message.startswith("No such command "):
+                raise
+        raise click.UsageError(_unknown_command(word, self, ctx), ctx)
+
 
 def explained(error: click.UsageError) -> str:
-    """Return what to tell of *error*."""
-    command = error.ctx.command_path if error.ctx else "papyra"
-    return f"{_what(error)} '{command} --help' tells more."
+    """Return the message for *error*: which command it is of, what is wrong, and where to read more."""
+    command = error.ctx.command_path if error.ctx else _PROGRAM
+    where = command.removeprefix(_PROGRAM).strip()
+    return f"{where}{': ' if where else ''}{_what(error)} '{command} --help' tells more."
 
 
 def _what(error: click.UsageError) -> str:
     match error:
         case click.NoSuchOption():
-            near = " or ".join(map(repr, error.possibilities or ()))
-            hint = f" Did you mean {near}?" if near else ""
-            return _misplaced(error) or f"No such option.{hint}"
+            return _misplaced(error) or _unknown_option(error)
         case click.BadOptionUsage():
-            return _without_value(error) or error.format_message()
+            return _without_value(error) or f"{error.option_name} takes no value; leave it out."
         case click.MissingParameter():
-            return error.format_message()
-        case click.BadParameter():
-            param = error.param.get_error_hint(error.ctx) if error.param and error.ctx else ""
-            return f"Invalid value{f' for {param}' if param else ''}."
+            name = error.param.human_readable_name if error.param else "an argument"
+            return f"{name} is missing; name a store there."
+        case _ if error.message.startswith("Got unexpected extra argument"):
+            return "there is an argument too many; put one that has a blank in it in quotes."
         case _:
-            pass
-    for begin, instead in _INSTEAD.items():
-        if error.message.startswith(begin):
-            return instead
-    return error.message
+            return error.message
+
+
+def _unknown_command(word: str, group: click.Group, context: click.Context) -> str:
+    """Suggest the command that *word* may stand for: by its name, or by the verb that its help begins with."""
+    from papyra.suggestions import nearest  # noqa: PLC0415  for a mistake alone
+
+    root = context.find_root()
+    # Also those of other groups: `papyra reset` means `papyra metrics reset`.
+    paths = {name: f"{root.command_path} {name}" for name in _subcommands(root.command)}
+    paths |= {path.split()[-1]: path for path, _ in _leaves(root.command, root.command_path)}
+    verbs = {_verb(command): name for name, command in group.commands.items()}
+    name = nearest(word, paths) or verbs.get(nearest(word, verbs))
+    if name is None:
+        return f"the command is not known; there are {', '.join(sorted(group.commands))}."
+    return f"the command is not known; did you mean '{paths[name]}'?"
+
+
+def _verb(command: click.Command) -> str:
+    return (command.help or "-").split(maxsplit=1)[0].lower()
+
+
+def _unknown_option(error: click.NoSuchOption) -> str:
+    """Suggest the option of the command that is spelt most like the unknown one."""
+    from papyra.suggestions import nearest  # noqa: PLC0415  for a mistake alone
+
+    context = error.ctx
+    own = context.command.get_params(context) if context else ()
+    near = nearest(error.option_name, [name for parameter in own for name in parameter.opts])
+    return f"the option is not known{f'; did you mean {near!r}?' if near else '.'}"
 
 
 def _misplaced(error: click.NoSuchOption) -> str:
-    """Return where an option goes that stands before its command; "" if none is known like it."""
+    """Return where an option goes that another command has; "" if none is known like it."""
     context = error.ctx
-    if context is None or not isinstance(context.command, click.Group):
+    if context is None:
         return ""
+    if not isinstance(context.command, click.Group):
+        root = context.find_root()
+        everywhere = _leaves(root.command, root.command_path)
+        those = ", ".join(f"'{path}'" for path, leaf in everywhere if _has(leaf, error.option_name))
+        return f"{error.option_name} is not an option of it, but of {those}." if those else ""
     from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
 
     leaves = dict(_leaves(context.command, context.command_path))
@@ -112,9 +155,13 @@ def _usage(name: str, option: click.Option) -> str:
     return f"{name} {option.metavar}" if _takes_value(option) else name
 
 
-def _leaves(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+def _subcommands(command: click.Command) -> dict[str, click.Command]:
+    return dict(command.commands) if isinstance(command, click.Group) else {}
+
+
+def _leaves(group: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
     """Yield each command of *group*, and of the groups in it, with all words that call it."""
-    for name, command in group.commands.items():
+    for name, command in _subcommands(group).items():
         if isinstance(command, click.Group):
             yield from _leaves(command, f"{path} {name}")
         else:

@@ -85,12 +85,24 @@ def test_without_docstrings_the_help_is_the_same(name: str, shell: Shell) -> Non
 @pytest.mark.parametrize(
     ("arguments", "meant"),
     [
-        (["scam"], "scan"),
-        (["recoverr"], "recover"),
-        (["persistance"], "metrics persistence"),
-        (["metrics", "rest"], "reset"),
-        (["scan", "--jsno"], "--json"),
+        (["scann"], "papyra scan"),
+        (["SCAN"], "papyra scan"),
+        (["recoverr"], "papyra recover"),
+        (["metrcs", "reset"], "papyra metrics"),
+        (["persistance"], "papyra metrics persistence"),
+        (["metrics", "persistance"], "papyra metrics persistence"),
+        (["metrics", "rest"], "papyra metrics reset"),
+        (["metrics", "scan"], "papyra scan"),
+        (["metrics", "show"], "papyra metrics persistence"),
+        (["show"], "papyra metrics"),
+        (["copy", "json:a", "json:b"], "papyra import"),
+        (["scan", "--jsonn"], "--json"),
+        (["scan", "--JSON"], "--json"),
+        (["recover", "--lst"], "--list"),
         (["compact", "--dryrun"], "--dry-run"),
+        (["compact", "--max_recods", "3"], "--max-records"),
+        (["metrics", "--hlep"], "--help"),
+        (["--versio"], "--version"),
     ],
     ids=str,
 )
@@ -98,13 +110,40 @@ def test_a_misspelt_word_is_answered_with_the_nearest_known_one(
     arguments: list[str], meant: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == 2
-    hint = capsys.readouterr().err.partition("Did you mean ")[2]
-    assert hint.removeprefix("one of: ").startswith(repr(meant))
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert f" is not known; did you mean '{meant}'? 'papyra " in err
 
 
-def test_what_is_like_no_command_is_answered_with_none(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["zzz"]) == 2
-    assert capsys.readouterr().err == ("papyra: No such command. 'papyra --help' tells more.\n")
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (
+            ["zzz"],
+            "the command is not known; there are compact, import, metrics, recover, scan. 'papyra --help'",
+        ),
+        (
+            ["metrics", "--", "--"],
+            "metrics: the command is not known; there are persistence, reset. 'papyra metrics --help'",
+        ),
+        (["scan", "-x"], "scan: the option is not known. 'papyra scan --help'"),
+    ],
+    ids=str,
+)
+def test_a_word_that_is_like_no_known_one_is_answered_with_the_commands(
+    arguments: list[str], line: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"papyra: {line} tells more.\n"
+
+
+def test_an_option_of_other_commands_is_answered_with_these(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["scan", "--undo", "3"]) == 2
+    assert (
+        "scan: --undo is not an option of it, but of 'papyra recover'. " in capsys.readouterr().err
+    )
 
 
 def test_the_help_has_the_table_of_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,7 +97,10 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("json:", "a path is missing"),
         ("json:?sync=none", "a path is missing"),
         ("memory:x", "has no path"),
-        ("json:x?max_bytes=5", "unknown option 'max_bytes'; known: sync, lock_timeout"),
+        (
+            "json:x?max_bytes=5",
+            "json:x: max_bytes is an option of rotating: alone; the options are sync, lock_timeout",
+        ),
         ("json:x?sync", "sync must be one of none, interval, always, got ''"),
         ("json:x?sync=never", "one of none, interval, always"),
         ("json:x?max_records=many", "max_records must be a whole number from 0 on, got 'many'"),
@@ -110,7 +113,28 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("json:x?max_records=1&max_records=2", "max_records is given twice"),
         ("json:x?max_records=-1", "must be a whole number from 0 on, got '-1'"),
         ("json:x?lock_timeout=nan", "lock_timeout must be seconds from 0 on, "),
-        ("json:x?&", "unknown option ''"),
+        ("json:x?&", "json:x: '' is not an option; the options are sync, "),
+        (
+            "json:x?max_agee=1",
+            "'max_agee' is not an option; the options are sync, lock_timeout, max_records, max_age, max_total_bytes; did you mean max_age?",
+        ),
+        ("rotating:x?Max_File=1", "max_files; did you mean max_files?"),
+        (
+            "redis://h?nam=x",
+            "redis: one of its options is not known; user and password stand before the host; the options",
+        ),
+        ("redis://h?nam=x", "layout; did you mean name?"),
+        ("redis://h?ca=x", "redis: ca is an option of rediss: alone; user and password stand"),
+        (
+            "json:x?sync=alwyas",
+            "sync must be one of none, interval, always, got 'alwyas'; did you mean always?",
+        ),
+        (
+            "redis://h?sync=Nonee",
+            "redis: sync must be one of none, interval, always; did you mean none?",
+        ),
+        ("jsn:x", "unix:; did you mean json:? (what was given is not shown"),
+        ("rotate:x", "; did you mean rotating:? ("),
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, reason: str) -> None:
@@ -127,9 +151,9 @@ def test_the_help_of_open_store_has_every_scheme_and_every_option(scheme: str) -
     assert text is not None
     assert f"``{scheme}:" in text
     rest = {"": "", "path": "x", "server": "//h"}[_KINDS[scheme].place]
-    with pytest.raises(StoreURLError, match="known: ") as raised:
+    with pytest.raises(StoreURLError, match="the options are ") as raised:
         open_store(f"{scheme}:{rest}?no_option=1")
-    known = str(raised.value).partition("known: ")[2].partition(";")[0].split(", ")
+    known = str(raised.value).partition("the options are ")[2].partition(";")[0].split(", ")
     assert {"sync", "lock_timeout", "max_records", "max_age", "max_total_bytes"} < {*known, scheme}
     for option in known:
         assert f"*{option}*" in text or f"``{option}=" in text
