@@ -34,28 +34,28 @@ _INTRODUCTION: Final = """\
 # Performance
 
 How fast papyra is beside others. `make bench` wrote this page. All figures of a table are ratios,
-unless their unit is given: the contenders took turns in one run on one machine, a ratio compares
-two turns of one round, and the middle one of all rounds is shown, with the quartiles in brackets.
+unless their unit is given. The contenders took turns in one run on one machine, and a ratio compares
+two turns of one round. The tables show the middle one of all rounds, with the quartiles in brackets.
 Records are events with a nested payload, of about 200 bytes. The targets are those that prototypes
-reached; where one is short, the table says so, and [Limits](#limits) why.
+reached. The table says which one is short, and [Limits](#limits) says why.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}.
 """
 _STEPS: Final = """\
-What one append to a file takes, step by step. A bare loop's turn is `json.dumps` and `os.write`, with the
+The steps of one append to a file, and the time of each. A bare loop's turn is `json.dumps` and `os.write`, with the
 file open.
 """
 _GROWTH: Final = """\
-Costs beside those of the smallest case of the same kind, and the resident memory of each record, or
+The costs beside those of the smallest case of the same kind, and the resident memory of each record, or
 of each store where there are several.
 
 ![Costs over the number of records](growth-records.png)
 ![Costs over the number of stores](growth-stores.png)
 """
 _DELAYS: Final = """\
-How late the event loop came to a timer that another task had set for a millisecond, while eight
+The table shows how late the event loop came to a timer that another task had set for a millisecond, while eight
 tasks appended. These are times, not ratios: the first row is the machine's own. A thread that
-computes, as in a compaction, has the interpreter for `sys.getswitchinterval()`, five milliseconds.
+computes, as in a compaction, keeps the interpreter for `sys.getswitchinterval()`, five milliseconds.
 """
 _LIMITS: Final = Path(__file__).with_name("limits.md")
 

@@ -46,7 +46,7 @@ def rows(*, long: bool) -> Iterator[Row]:
                 peaks = [_peak(operation, url) for _ in range(2)]
                 yield Row(
                     f"{size // 2**20:,} MiB of {what} {done}",
-                    "resident at the most",
+                    "most resident memory",
                     wanted,
                     Ratio(max(peaks), min(peaks), max(peaks)),
                     at_least=False,

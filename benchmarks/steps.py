@@ -22,7 +22,7 @@ _STEPS: Final = {
     "Call((body,), now() + 5.0)": "the call, and its deadline",
     "seal(body, 'f' * 16, 12345)": "number it, and add the checksum",
     "flock(lock, EX); flock(lock, UN)": "lock the store against other processes, and unlock it",
-    "seek(lock, 0, 2); seek(fd, 0, 2)": "see whether the file was replaced, or somebody appended",
+    "seek(lock, 0, 2); seek(fd, 0, 2)": "see whether the file was replaced, or another process appended",
     "write(fd, line)": "write it",
     "metrics._settle_written(1)": "count it",
     "append(r)": "**the whole append**, with what holds the steps together",

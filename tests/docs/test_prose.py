@@ -51,11 +51,9 @@ NOT_YET: set[str] = {
     # the root
     "CHANGELOG.md",
     # benchmarks
-    "benchmarks/__main__.py",
     "benchmarks/counting.py",
     "benchmarks/growth.py",
     "benchmarks/load.py",
-    "benchmarks/memory.py",
     "benchmarks/openings.py",
     "benchmarks/reading.py",
     "benchmarks/redis_store.py",
@@ -64,9 +62,6 @@ NOT_YET: set[str] = {
     "benchmarks/steps.py",
     "benchmarks/table.py",
     # docs
-    "docs/performance.md",
-    "docs/reliability-redis.md",
-    "docs/reliability.md",
     # docs/explanation
     # docs/how-to
     # docs/reference

@@ -46,7 +46,7 @@ def _check_lines(path: Path, outcome_log: OutcomeLog) -> None:
 
 
 def invalid_utf8(*, long: bool) -> Outcome:
-    """Put one byte that is no UTF-8 into one of 100 lines, and read, scan, compact, recover."""
+    """Put one byte that is not UTF-8 into one of 100 lines, and read, scan, compact, recover."""
     outcome_log = OutcomeLog()
     tried = 0
     for kind in KINDS:
@@ -69,7 +69,7 @@ def invalid_utf8(*, long: bool) -> Outcome:
                         outcome_log.expect("broken", f"{operation}: {error!r}", holds=error is None)
                     outcome_log.check_records(store.read(strict=True), ids)
                 tried += 1
-    return outcome_log.outcome("one byte that is no UTF-8", f"{tried:,} stores of 100 records")
+    return outcome_log.outcome("one byte that is not UTF-8", f"{tried:,} stores of 100 records")
 
 
 def recovered_twice(*, long: bool) -> Outcome:

@@ -45,7 +45,7 @@ _PRETENDERS: Final = {
     "changed": "of 0.3.0's that were changed or put together and kept their shape",
     "nested": "from within one of 0.3.0's",
     "sealed": "with their checksums from within papyra's",
-    "alone": "from within papyra's that stood alone on a line",
+    "alone": "from within papyra's, alone on a line",
 }
 
 

@@ -104,11 +104,10 @@ _PROMISES: Final = {
 _INTRODUCTION: Final = """\
 # {title}
 
-This page tells what was done to papyra's {stores} so that a record might be lost, and what came of it.
-`make faults` wrote it: it tries everything again and takes about {usual} minutes; the tests
-(`make test-all`) try a shorter form of each. What is chosen at random is chosen alike again by
-`PAPYRA_SEED={seed} make faults`, but for the stateful model, which hypothesis seeds itself, and for
-processes that race each other.
+This page says what was done to papyra's {stores} so that a record might be lost, and what came of it.
+`make faults` wrote it. That command tries everything again and takes about {usual} minutes; the tests
+(`make test-all`) try a shorter form of each. `PAPYRA_SEED={seed} make faults` makes the same random choices
+again. Two things do not depend on that seed: hypothesis seeds the stateful model itself, and processes race each other.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}. It took
 {minutes} minutes.
@@ -126,27 +125,27 @@ _FILE_LIMITS: Final = """\
 - Network file systems: appending and flock are not atomic between hosts.
 - Drives that say that data is on the disk when it is not. The power cuts above are computed from
   recorded system calls, by the rules of POSIX; no plug was pulled.
-- Writers that ignore the lock, such as `echo >>` or Papyra 0.3.0, at the same time as papyra's.
+- Programs that write without taking the lock, such as `echo >>` or Papyra 0.3.0, at the same time as papyra.
 - A batch of `append_many` that a crash interrupts: a prefix of it may be there, and none of it was
   acknowledged.
 - An interrupt (Ctrl-C) at the first or last instructions of a read, recovery or compaction: it may count
   as neither an error nor a success. A reset that `kill -9` ends after its last step has told its interval to no process.
-- What a failed fsync leaves: such records may or may not be there, and were not acknowledged.
+- Records that a failed fsync leaves: they may or may not be there, and were not acknowledged.
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
 - A file does not count as a store if its first 64 KiB behind blanks and NUL bytes hold no record and do not begin
-  like one, where neither papyra's lock nor a rotated segment is beside it, also where damage made it so: appends
+  like one, and neither papyra's lock nor a rotated segment is beside it. That is also so where damage made it so: appends
   are refused.
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
 """
 _REDIS_LIMITS: Final = """\
 ## What is not promised
 
-- What the server itself loses: with `appendfsync everysec` the last second or two at a power cut, and what
-  a replica lacks that is promoted. No power was cut; killing it loses nothing that it has in its
+- Records that the server itself loses: with `appendfsync everysec` those of the last second or two at a power cut, and
+  those that a promoted replica lacks. No power was cut. Killing the server loses nothing that it has in its
   append-only file.
-- An eviction policy that drops the stream's key, and whoever deletes it.
-- What a killed process had not told of its counters but `records_written`, which is exact.
+- An eviction policy that drops the stream's key, and a client that deletes it.
+- Counts that a killed process had not told the server. `records_written` is exact all the same.
 """
 
 
