@@ -5,7 +5,9 @@ import os
 import shutil
 import subprocess
 import sys
-from types import TracebackType
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
 
 from servers import missing
@@ -20,23 +22,34 @@ def subject_to_permissions() -> list[str]:
     return [setpriv, "--bounding-set=-dac_override,-dac_read_search", "--"]
 
 
-# Reads one expression or statement a line, runs it, and answers with one line of JSON.
-_LOOP = """
-import json, os, signal, sys, threading
-from pathlib import Path
-import papyra
-from papyra import Record, Retention, open_counters, open_store
-for line in sys.stdin:
-    try:
-        try:
-            answer = eval(line)
-        except SyntaxError:
-            exec(line)
-            answer = None
-    except BaseException as error:
-        answer = {"raised": type(error).__name__, "message": str(error)}
-    print(json.dumps(answer, default=str), flush=True)
-"""
+PROGRAMS = Path(__file__).parent / "programs"
+
+
+def program(name: str, *arguments: object, options: Sequence[str] = ()) -> list[str]:
+    """Return the command that runs `tests/programs/NAME.py`, with *options* of the interpreter."""
+    path = PROGRAMS / f"{name}.py"
+    assert path.exists()
+    return [sys.executable, *options, str(path), *map(str, arguments)]
+
+
+def run_program(
+    name: str,
+    *arguments: object,
+    options: Sequence[str] = (),
+    check: bool = True,
+    more: Mapping[str, str] = MappingProxyType({}),
+) -> "subprocess.CompletedProcess[str]":
+    """Run a program to its end, with *more* in its environment, and return what it came to."""
+    done = subprocess.run(
+        program(name, *arguments, options=options),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        env=os.environ | more,
+    )
+    assert not check or done.returncode == 0, done.stderr
+    return done
 
 
 class Child:
@@ -44,7 +57,7 @@ class Child:
 
     def __init__(self, *prefix: str) -> None:
         self._process = subprocess.Popen(
-            [*prefix, sys.executable, "-c", _LOOP],
+            [*prefix, *program("one_line_at_a_time")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},

@@ -10,11 +10,7 @@ import pytest
 
 #: What the core's own tests import, and what pyproject.toml sets options of.
 _NEEDED = ("papyra", "hypothesis", "pytest_timeout")
-_NOT_FOUND = """
-import sys
-from importlib.util import find_spec
-print(*[name for name in sys.argv[1:] if find_spec(name) is None], sep=", ")
-"""
+_NOT_INSTALLED = Path(__file__).parent / "programs" / "not_installed.py"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -31,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _check() -> None:
     # Asked away from the source: the programs that tests start do not stand beside it either.
-    command = [sys.executable, "-P", "-c", _NOT_FOUND, *_NEEDED]
+    command = [sys.executable, "-P", str(_NOT_INSTALLED), *_NEEDED]
     lacking = subprocess.check_output(command, cwd=tempfile.gettempdir(), text=True).strip()
     if lacking:
         raise pytest.UsageError(

@@ -2,8 +2,6 @@
 
 import asyncio
 import gc
-import subprocess
-import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from aio.gated import Gated, Run, turns
+from children import run_program
 from stores import Kind, counts, event, numbers
 
 from papyra import StoreClosedError
@@ -145,38 +144,12 @@ def test_reads_at_once_share_a_bounded_number_of_threads_that_end(run: Run) -> N
     run(main())
 
 
-ENDS = """
-import asyncio, atexit, json, sys, threading
-import papyra, papyra.aio
-url, where = sys.argv[1:]
-
-async def main():
-    async with papyra.aio.open_store(url) as store:
-        await asyncio.gather(*(store.append(papyra.Record("event")) for _ in range(100)))
-        assert len(await store.read()) == 100
-        assert len([r async for r in store.records()]) == 100
-        assert (await store.scan()).clean and (await store.recover()).clean
-        await store.compact()
-    print(json.dumps([store.closed, store.metrics.totals()["records_written"]]), flush=True)
-
-def late():
-    threading.main_thread().join()
-    asyncio.run(main())
-
-if where == "atexit":
-    atexit.register(asyncio.run, main())
-else:
-    threading.Thread(target=late).start()
-"""
-
-
 @pytest.mark.parametrize("where", ["atexit", "after the main thread"])
 @pytest.mark.parametrize("options", ["", "?sync=always"])
 def test_a_program_that_ends_can_use_and_close_a_store(
     tmp_path: Path, where: str, options: str
 ) -> None:
-    command = [sys.executable, "-c", ENDS, f"json:{tmp_path}/store.ndjson{options}", where]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    done = run_program("asyncio_at_the_end", f"json:{tmp_path}/store.ndjson{options}", where)
     assert done.stdout == "[true, 100]\n", done.stderr
 
 

@@ -6,8 +6,6 @@ import gc
 import json
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 import warnings
@@ -17,6 +15,7 @@ from typing import Any
 
 import pytest
 from aio.gated import Gated, Run, turns, until
+from children import run_program
 from stores import KINDS, Kind, counts, event, numbers
 
 from papyra.aio.backend import AsyncBackend, open_store
@@ -302,74 +301,6 @@ def test_a_storm_of_interrupts_in_the_thread_loses_no_call_and_counts_each_once(
     run(main())
 
 
-# Interrupts of the loop's own thread, by a signal: at any instruction where asyncio.run does not
-# turn them into a cancellation, and with it. A loop that was interrupted is closed as it is.
-INTERRUPTS = """
-import asyncio, json, os, random, signal, sys, threading, logging
-from papyra import Record, lane, open_store
-from papyra.aio import AsyncBackend
-url, tidy, seed = sys.argv[1], sys.argv[2] == "tidy", sys.argv[3]
-logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # tasks that are left pending
-chance = random.Random(seed)
-store = open_store(url)
-calls = 0
-rounds = int(sys.argv[4])
-interrupts = 0
-
-size = int(sys.argv[5])  # of a call
-if size > 1:
-    lane.MOST_WAITING = 8  # so that others wait in line
-
-def records(first):
-    return [Record("event", timestamp=1.0, data={"n": n}) for n in range(first, first + size)]
-
-async def caller(wrapped):
-    global calls
-    while True:
-        first = calls
-        calls += size
-        if size > 1:
-            await wrapped.append_many(records(first))
-        else:
-            await wrapped.append(*records(first))
-
-async def main(wrapped):
-    await asyncio.gather(*(caller(wrapped) for _ in range(20)))
-
-wrapped = AsyncBackend(store)
-signal.signal(signal.SIGINT, signal.default_int_handler)
-for _ in range(rounds):
-    if tidy:
-        timer = threading.Timer(chance.uniform(0.001, 0.03), os.kill, (os.getpid(), signal.SIGINT))
-        try:
-            timer.start()
-            asyncio.run(main(wrapped))
-        except KeyboardInterrupt:
-            interrupts += 1
-        timer.join()
-    else:
-        loop = asyncio.new_event_loop()
-        signal.signal(signal.SIGALRM, signal.default_int_handler)
-        try:
-            # Again and again: one that strikes in a finalizer is swallowed.
-            signal.setitimer(signal.ITIMER_REAL, chance.uniform(0.001, 0.03), 0.5)
-            loop.run_until_complete(main(wrapped))
-        except KeyboardInterrupt:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            interrupts += 1
-        loop.close()
-
-asyncio.run(wrapped.aclose())
-totals = store.metrics.totals()
-again = open_store(url)
-scan = again.scan()
-read = [record.data["n"] for record in again.read()]
-again.close()
-print(json.dumps(dict(interrupts=interrupts, calls=calls, stored=scan.records, found=scan.found,
-                      distinct=len(set(read)), totals=totals)))
-"""
-
-
 @pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
 @pytest.mark.parametrize("options", ["", "?sync=always"])
@@ -381,12 +312,7 @@ def test_an_interrupted_loop_leaves_the_number_stored_in_records_written(
     seed = os.environ.get("PAPYRA_SEED") or os.urandom(4).hex()
     print(f"PAPYRA_SEED={seed} tries the same")  # noqa: T201  shown where it fails
     url = f"json:{tmp_path}/store.ndjson{options}"
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTS, url, way, seed, "60", str(size)],
-        check=True,
-        stdout=subprocess.PIPE,
-        timeout=100,
-    )
+    done = run_program("interrupted_loop", url, way, seed, 60, size)
     result = json.loads(done.stdout)
 
     assert result["interrupts"] == 60
@@ -396,57 +322,10 @@ def test_an_interrupted_loop_leaves_the_number_stored_in_records_written(
     assert result["stored"] + size * result["totals"]["write_errors"] <= result["calls"]
 
 
-FORGETFUL = """
-import asyncio, sys
-from papyra import Record
-from papyra.aio import open_store
-async def main():
-    global store
-    store = open_store(sys.argv[1])
-    print(await store.append(Record("event")))
-asyncio.run(main())
-"""
-
-
 def test_a_program_that_forgets_to_close_comes_to_its_end(tmp_path: Path) -> None:
     url = f"json:{tmp_path}/store.ndjson?sync=always"
-    command = [sys.executable, "-c", FORGETFUL, url]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
+    done = run_program("forgetful_loop", url)
     assert done.stdout.strip().endswith("-1")
-
-
-FORK = """
-import asyncio, json, os, sys
-from papyra import PapyraError, Record
-from papyra.aio import open_store
-
-async def child():
-    answers = []
-    for n in range(3):
-        try:
-            await store.append(Record("event", data={"of": "child"}))
-            answers.append("stored")
-        except PapyraError as error:
-            answers.append(type(error).__name__)
-    return answers
-
-def show(answer):
-    print(json.dumps(answer))
-    sys.stdout.flush()
-    os._exit(0)  # the loop that is open is not closed: in the child, it is its parent's
-
-store = open_store(sys.argv[1])
-runner = asyncio.Runner()
-runner.run(store.append(Record("event")))
-runner.run(asyncio.sleep(0.1))  # until the loop looks no more whether its thread lives, and keeps nothing of it
-pid = os.fork()
-if pid == 0:
-    show([asyncio.run(child()), store.metrics.totals()])
-os.waitpid(pid, 0)
-runner.run(store.append(Record("event")))
-runner.run(store.aclose())
-show(store.metrics.totals())
-"""
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -455,9 +334,8 @@ def test_a_child_has_a_store_in_memory_and_must_open_one_of_files(
     tmp_path: Path, options: str
 ) -> None:
     def run(url: str) -> list[Any]:
-        command = [sys.executable, "-W", "always::ResourceWarning", "-c", FORK, url]
-        done = subprocess.run(command, check=True, capture_output=True, timeout=60)
-        assert b"unclosed AsyncBackend" not in done.stderr  # the thread is the parent's to end
+        done = run_program("forked_loop", url, options=("-W", "always::ResourceWarning"))
+        assert "unclosed AsyncBackend" not in done.stderr  # the thread is the parent's to end
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     child, parent = run("memory:")

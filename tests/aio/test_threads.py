@@ -4,8 +4,6 @@ import asyncio
 import gc
 import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any
 
 import pytest
 from aio.gated import Run
+from children import run_program
 from stores import Kind, counts, event, numbers
 
 from papyra.aio.backend import AsyncBackend
@@ -25,52 +24,10 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "papyra-aio"]
 
 
-FORK = """
-import asyncio, json, os, sys, threading
-from papyra import PapyraError, Record
-from papyra.aio import open_store
-
-def alive():
-    return sum(thread.name == "papyra-aio" for thread in threading.enumerate())
-
-async def child():
-    answers = [alive()]
-    for operation in (store.read, store.scan, store.aclose):
-        try:
-            await asyncio.wait_for(operation(), 30)
-            answers.append("done")
-        except PapyraError as error:
-            answers.append(type(error).__name__)
-    return [*answers, alive()]
-
-async def reads():
-    await asyncio.gather(*(store.read() for _ in range(20)))
-    return alive()
-
-def show(answer):
-    print(json.dumps(answer))
-    sys.stdout.flush()
-    os._exit(0)
-
-store = open_store(sys.argv[1])
-runner = asyncio.Runner()
-runner.run(store.append(Record("event")))
-before = runner.run(reads())
-pid = os.fork()
-if pid == 0:
-    show(asyncio.run(child()))
-os.waitpid(pid, 0)
-runner.run(reads())
-runner.run(store.aclose())
-show([before > 0, alive(), store.metrics.totals()["records_read"]])
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_has_no_threads_of_its_parent_s_pool_and_waits_for_none(tmp_path: Path) -> None:
     def run(url: str) -> list[Any]:
-        command = [sys.executable, "-c", FORK, url]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60)
+        done = run_program("forked_pool", url)
         return [json.loads(line) for line in done.stdout.splitlines()]
 
     assert run("memory:") == [[0, "done", "done", "done", 0], [True, 0, 40]]
@@ -80,44 +37,9 @@ def test_a_child_has_no_threads_of_its_parent_s_pool_and_waits_for_none(tmp_path
     assert parent == [True, 0, 40]
 
 
-QUEUED = """
-import asyncio, json, os, signal, sys, threading
-import papyra.aio.thread_pool
-from papyra import MemoryBackend
-from papyra.aio import AsyncBackend
-
-papyra.aio.thread_pool.MOST_THREADS = 1
-store, go_on, done, tasks = AsyncBackend(MemoryBackend()), threading.Event(), [], []
-
-async def start():
-    for operation in (go_on.wait, lambda: done.append("what waited")):
-        tasks.append(asyncio.ensure_future(store._pool.run(operation)))
-    await asyncio.sleep(0)
-
-async def end():
-    go_on.set()
-    await asyncio.wait(tasks)
-    await store.aclose()
-
-runner = asyncio.Runner()
-runner.run(start())
-pid = os.fork()
-if pid == 0:
-    signal.alarm(10)  # else a child that waits for ever would outlive its test
-    asyncio.run(store.read())
-else:
-    os.waitpid(pid, 0)
-    runner.run(end())
-print(json.dumps(done))
-sys.stdout.flush()
-os._exit(0)
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_does_nothing_that_waited_for_a_thread_of_its_parent() -> None:
-    command = [sys.executable, "-c", QUEUED]
-    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, timeout=60)
+    done = run_program("forked_queue")
     child_and_parent = [json.loads(line) for line in done.stdout.splitlines()]
     assert child_and_parent == [[], ["what waited"]]
 

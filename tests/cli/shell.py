@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from children import program
+
 from papyra import Anomaly, Record, open_store
 from papyra.format.codec import encode, seal
 
@@ -100,6 +102,10 @@ class Shell:
         )
         return Outcome(done.returncode, done.stdout, done.stderr)
 
+    def without(self, module: str, *arguments: str) -> Outcome:
+        """Run the command line where *module* is not installed."""
+        return self.python(*program("shell_without", module, *arguments)[1:])
+
     def findings(self) -> tuple[Anomaly, ...]:
         """Return what the library finds in the store; its wording may change."""
         with open_store(f"json:{self.path}") as store:
@@ -110,30 +116,12 @@ class Shell:
         return Program(self)
 
 
-_PROGRAM = """
-import json, sys
-import papyra
-
-store = papyra.open_store("json:papyra.ndjson")
-for line in sys.stdin:
-    verb, *rest = line.split()
-    if verb == "append":
-        done = [store.append(papyra.Record("event", data={"n": n})) for n in range(int(rest[0]))]
-    elif verb == "read":
-        done = len(store.read())
-    else:
-        done = getattr(store.metrics, verb)()
-    print(json.dumps(done), flush=True)
-store.close()
-"""
-
-
 class Program:
     """A process that has the store open and does what it is told through a pipe."""
 
     def __init__(self, shell: Shell) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _PROGRAM],
+            program("store_in_use"),
             cwd=shell.directory,
             env=shell.environment,
             stdin=subprocess.PIPE,

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,20 +11,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from children import program
 from cli.shell import STORE, STRANGE, Shell, everything, intact
 from stores import counts
 
 from papyra import Record, RotatingBackend, open_store
 
 DAY = 86400.0
-#: The command line, also where Ctrl-C is ignored, as in what a shell runs in the background.
-INTERRUPTIBLE = """
-import signal, sys
-from papyra.cli import main
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main())
-"""
 KEEP_ONE = f"json:{STORE}?max_records=1"
 
 
@@ -240,7 +232,7 @@ def at_terminal(shell: Shell, *arguments: str) -> Iterator["Terminal"]:
     pty = pytest.importorskip("pty")
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, "compact", "--store", KEEP_ONE, *arguments],
+        program("shell_with_ctrl_c", "compact", "--store", KEEP_ONE, *arguments),
         cwd=shell.directory,
         env=shell.environment,
         stdin=theirs,

@@ -10,33 +10,12 @@ from pathlib import Path
 
 import click
 import pytest
+from children import program
 from cli.shell import STORE, STRANGE, Shell, everything, intact
 from stores import raiser
 
 import papyra
 from papyra.cli import main
-
-#: Tells the descriptor in its first argument when it begins to wait for a lock.
-INTERRUPTIBLE = """
-import os, signal, sys, time
-from papyra.cli import main
-
-def announced(seconds, sleep=time.sleep):
-    os.write(int(sys.argv[1]), b"w")
-    sleep(seconds)
-
-signal.signal(signal.SIGINT, signal.default_int_handler)
-time.sleep = announced
-sys.exit(main(sys.argv[2:]))
-"""
-WITHOUT = """
-import sys
-
-sys.modules[sys.argv[1]] = None
-from papyra.cli import main
-
-sys.exit(main(sys.argv[2:]))
-"""
 
 
 @pytest.mark.parametrize(
@@ -197,7 +176,7 @@ def test_ctrl_c_is_code_130_and_nothing_is_changed(shell: Shell, *, as_json: boo
     with open(f"{shell.path}.maint.lock", "wb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         process = subprocess.Popen(
-            [sys.executable, "-c", INTERRUPTIBLE, str(writing), *command],
+            program("shell_that_waits", writing, *command),
             cwd=shell.directory,
             env=shell.environment,
             pass_fds=[writing],
@@ -224,7 +203,7 @@ def test_ctrl_c_is_code_130_and_nothing_is_changed(shell: Shell, *, as_json: boo
 def test_without_click_one_sentence_says_how_to_install_it(
     shell: Shell, option: tuple[str, ...]
 ) -> None:
-    shown = shell.python("-c", WITHOUT, "click", "scan", *option)
+    shown = shell.without("click", "scan", *option)
     sentence = "the command line needs click: pip install 'papyra[cli]'"
 
     if option:
@@ -235,7 +214,7 @@ def test_without_click_one_sentence_says_how_to_install_it(
 
 
 def test_another_module_that_is_missing_is_not_blamed_on_click(shell: Shell) -> None:
-    shown = shell.python("-c", WITHOUT, "papyra.cli.render", "scan")
+    shown = shell.without("papyra.cli.render", "scan")
 
     assert shown[:2] == (1, "")
     assert shown.err.startswith("papyra: this is a bug in papyra, please report it: ")

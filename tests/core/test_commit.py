@@ -1,9 +1,6 @@
 """The queue of write calls: batches, deadlines, interrupts."""
 
-import os
 import signal
-import subprocess
-import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -11,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import run_program
 from stores import Kind, counts, event, numbers, raiser
 
 import papyra.writing.call
@@ -315,43 +313,6 @@ def test_an_error_that_many_calls_share_does_not_grow(store: Gated) -> None:
     assert len(traceback.extract_tb(error.__traceback__)) < 10
 
 
-STORM = """
-import json, signal, sys
-from pathlib import Path
-sys.path.insert(0, sys.argv[3])
-from papyra import open_store, Record
-
-class Interrupted(BaseException): ...
-
-interrupts = 0
-def strike(number, frame):
-    global interrupts
-    if frame.f_globals["__name__"] != "__main__":  # within a call of papyra's, that is
-        interrupts += 1
-        raise Interrupted
-
-store = open_store(sys.argv[1])
-record = Record("event", timestamp=1.0, data={"n": 1})
-calls = returned = caught = 0
-total = int(sys.argv[2])
-signal.signal(signal.SIGALRM, strike)
-signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-while calls < total:
-    calls += 1
-    try:
-        store.append(record)
-        returned += 1
-    except Interrupted:
-        caught += 1
-signal.setitimer(signal.ITIMER_REAL, 0)
-totals = store.metrics.totals()
-scan = store.scan()
-store.close()
-print(json.dumps(dict(interrupts=interrupts, calls=calls, returned=returned, stored=scan.records,
-                      found=scan.found, totals=totals)))
-"""
-
-
 @pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no interval timers here")
 @pytest.mark.parametrize("url", ["memory:", "json:{}", "json:{}?sync=none"])
@@ -360,15 +321,7 @@ def test_a_storm_of_interrupts_leaves_the_number_stored_in_records_written(
 ) -> None:
     import json
 
-    script = tmp_path / "storm.py"
-    script.write_text(STORM)
-    url = url.format(tmp_path / "store.ndjson")
-    done = subprocess.run(
-        [sys.executable, str(script), url, "300000", os.path.dirname(__file__)],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    done = run_program("append_storm", url.format(tmp_path / "store.ndjson"), 300_000)
     result = json.loads(done.stdout)
     totals = result["totals"]
 

@@ -1,12 +1,11 @@
 """Which records of 0.3.0's stand in a store more than once."""
 
 import random
-import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
 import pytest
+from children import run_program
 
 from papyra import Record
 from papyra.backends.files.legacy.duplicates import Copies, First, Marker, Shared
@@ -87,32 +86,8 @@ def test_a_file_begins_with_a_copy_unless_a_burst_stands_on_either_side() -> Non
     assert kinds(marker, A) == [First]
 
 
-_BIG = """
-import shutil, sys
-from pathlib import Path
-from papyra import open_store
-
-path = Path(sys.argv[1])
-line = (
-    '{"system_id": "local", "actor_address": "a", "event_type": "t", "payload": "%s",'
-    ' "timestamp": %d, "kind": "event"}\\n'
-)
-for number in range(4):
-    with open(f"{path}.{number + 1}" if number else path, "w") as file:
-        for n in range(2_000):
-            file.write(line % ("x" * 10_000, 2_000_000_000 - number * 2_000 + n))
-shutil.copy(f"{path}.4", f"{path}.4.quarantine.1795450896086")
-with open_store(f"rotating:{path}") as store:
-    assert sum(1 for _ in store.records()) == 8_000
-    assert store.scan().records == 8_000
-    assert store.compact().kept == 8_000
-print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
-"""
-
-
 def test_a_large_set_takes_little_memory(tmp_path: Path) -> None:
     if not Path("/proc/self/status").exists():
         pytest.skip("the system does not tell the most memory that a process had")
-    command = [sys.executable, "-c", _BIG, str(tmp_path / "a.log")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    done = run_program("large_legacy_set", tmp_path / "a.log")
     assert int(done.stdout) < 64 * 1024

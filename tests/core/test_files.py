@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from children import Child, subject_to_permissions
+from children import Child, run_program, subject_to_permissions
 from stores import FileKind, counts, event, locked_by_another_thread, numbers, raiser
 
 from papyra import (
@@ -511,34 +511,7 @@ def test_one_rewrites_at_a_time(file_kind: FileKind, operation: str) -> None:
 
 
 def test_a_store_opened_before_a_fork_is_refused_in_the_child(file_kind: FileKind) -> None:
-    program = f"""
-import os, sys
-from papyra import ForkedStoreError, Record, open_counters, open_store
-store = open_store({file_kind.url!r})
-store.append(Record("event", data={{"n": 1}}))
-child = os.fork()
-if child == 0:
-    refused = 0
-    for use in (lambda: store.append(Record("event")), store.read, store.scan, store.compact):
-        try:
-            use()
-        except ForkedStoreError as error:
-            refused += "after the fork" in str(error)
-    fresh = store.metrics.snapshot()
-    again = open_store({file_kind.url!r})
-    again.append(Record("event", data={{"n": 2}}))
-    again.close()
-    store.close()
-    os._exit(0 if (refused, sum(fresh.values())) == (4, 5) else 1)
-status = os.waitpid(child, 0)[1]
-store.append(Record("event", data={{"n": 3}}))
-print(status, [r.data["n"] for r in store.read()], store.metrics.snapshot()["records_written"],
-      open_counters({file_kind.url!r}).read().live == 1)
-store.close()
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
+    done = run_program("forked_store", file_kind.url)
     assert done.stdout == "0 [1, 2, 3] 2 True\n"
 
 
@@ -554,37 +527,8 @@ store.close()
 def test_a_child_that_is_forked_beside_an_operation_keeps_nobody_out_though_it_lives_on(
     file_kind: FileKind, operation: str, locked_in: str
 ) -> None:
-    program = f"""
-import os, signal
-from unittest import mock
-from papyra import Record, Retention, open_store
-from papyra.backends.files import paths, swap
-place, name = {locked_in.rpartition(".")[0]}, {locked_in.rpartition(".")[2]!r}
-real, children = getattr(place, name), []
-def forked_beside(*arguments):  # as by another thread
-    answer = real(*arguments)
-    child = os.fork()
-    if child == 0:
-        signal.pause()
-    children.append(child)
-    return answer
-store = open_store({file_kind.url!r}, retention=Retention(max_records=1), lock_timeout=0, sync="none")
-store.append_many([Record("event"), Record("event")])
-open({os.fspath(file_kind.path) + ".tmp.01234567"!r}, "x").close()
-open({os.fspath(file_kind.path) + ".maint.lock"!r}, "x").close()
-try:
-    with mock.patch.object(place, name, forked_beside):
-        store.{operation}()
-    store.append(Record("event"))
-    store.recover()
-    print(bool(children), store.scan().clean)
-finally:
-    store.close()
-    for child in children:
-        os.kill(child, signal.SIGKILL)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=False, capture_output=True, text=True
+    done = run_program(
+        "forked_beside", file_kind.url, file_kind.path, operation, locked_in, check=False
     )
     assert (done.stdout, done.stderr) == ("True True\n", "")
 

@@ -3,7 +3,6 @@
 import gc
 import os
 import pickle
-import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,6 +11,7 @@ from threading import Event, Thread
 from typing import Any
 
 import pytest
+from children import run_program
 from reentry import interrupted
 from stores import FileKind, Kind, counts, event, numbers
 
@@ -192,52 +192,13 @@ def test_a_store_whose_own_hook_fails_is_refused_in_the_child_and_the_others_kno
         assert not unraisable
 
 
-INTERRUPTS = """
-import os, sys, warnings
-from pathlib import Path
-from papyra import ForkedStoreError, Record, open_store
-from reentry import at_line
-
-def stop():
-    raise {error}
-
-def refused(store):
-    try:
-        store.append(Record("event"))
-    except ForkedStoreError:
-        return True
-    return False
-
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside the thread that syncs
-reports = []
-sys.unraisablehook = reports.append
-stores = [open_store(f"json:{{sys.argv[1]}}/{{number}}.ndjson") for number in range(2)]
-for store in stores:
-    store.append(Record("event"))
-at = status = 0
-while status == 0:
-    at += 1
-    sys.settrace(at_line(at, stop))  # no line of papyra's is passed but in the child
-    child = os.fork()
-    sys.settrace(None)
-    if child == 0:  # 0: interrupted, 1: there is no such line any more, 2: a store was not told
-        os._exit(2 if not all(map(refused, stores)) else len(reports) != 1)
-    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-print(status, at > 20)
-"""
-
-
 @pytest.mark.parametrize("error", ["KeyboardInterrupt", "TimeoutError"])
 def test_an_interrupt_as_a_child_is_told_keeps_no_store_from_knowing(
     tmp_path: Path, error: str
 ) -> None:
     """As by Ctrl-C, which the child gets as well, or by a handler that raises; at each line."""
-    command = [sys.executable, "-c", INTERRUPTS.format(error=error), str(tmp_path)]
-    done = subprocess.run(
-        command,
-        check=False,
-        capture_output=True,
-        text=True,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    path = os.pathsep.join(filter(None, sys.path))
+    done = run_program(
+        "interrupted_in_child", tmp_path, error, check=False, more={"PYTHONPATH": path}
     )
     assert (done.stdout, done.stderr) == ("1 True\n", "")

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from children import program
 from stores import FileKind, counts, event, numbers, raiser
 
 from papyra import (
@@ -220,19 +221,6 @@ def test_a_source_that_cannot_be_read_is_one_read_error(
         assert destination.metrics.snapshot() == counts()
 
 
-PROGRAM = """
-import sys, papyra, papyra.transfer
-papyra.transfer._LINES = 5
-
-def wait(read, copied):
-    print("batch", flush=True)
-    sys.stdin.readline()
-
-with papyra.open_store(sys.argv[1]) as old, papyra.open_store(sys.argv[2]) as new:
-    papyra.import_store(old, new, progress=wait)
-"""
-
-
 @pytest.mark.faults
 def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
     file_kind: FileKind, tmp_path: Path
@@ -244,7 +232,7 @@ def test_an_import_that_is_killed_again_and_again_comes_to_its_end(
     kill_count = 0
     while True:
         child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, f"json:{path}", file_kind.url],
+            program("import_in_batches", f"json:{path}", file_kind.url),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

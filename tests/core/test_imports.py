@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_origin
 
 import pytest
+from children import run_program
 
 import papyra
 
@@ -114,28 +115,14 @@ def test_only_the_package_of_the_system_knows_fcntl() -> None:
     assert {path.parent.name for path in knowing} == {"system"}
 
 
-def run(program: str, *arguments: str) -> str:
-    """Return what a Python program prints."""
-    command = [sys.executable, "-c", program, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-
 def test_import_papyra_loads_the_standard_library_alone() -> None:
-    program = """
-import sys
-sys.modules["orjson"] = None
-before = set(sys.modules)
-import papyra
-for name in papyra.__all__:
-    getattr(papyra, name)
-print({name.split(".")[0] for name in set(sys.modules) - before} - sys.stdlib_module_names)
-"""
-    assert run(program) == "{'papyra'}\n"
+    assert run_program("all_public_names").stdout == "{'papyra'}\n"
 
 
 def test_names_load_when_they_are_used() -> None:
     program = "import sys, papyra; print([m for m in sys.modules if m.startswith('papyra.')])"
-    assert run(program) == "[]\n"
+    command = [sys.executable, "-c", program]
+    assert subprocess.check_output(command, text=True) == "[]\n"
 
 
 def test_the_public_names_are_these() -> None:
@@ -150,71 +137,13 @@ def test_the_public_names_are_these() -> None:
         papyra.nothing  # noqa: B018  the access is the point
 
 
-WITHOUT = """
-import os, sys
-sys.modules["fcntl"] = None
-for name in ("fdatasync", "O_NOFOLLOW", "O_CLOEXEC", "O_DIRECTORY", "posix_fallocate", "register_at_fork", "pread",
-             "fchmod", "geteuid"):
-    if hasattr(os, name):
-        delattr(os, name)
-import threading
-from papyra import *
-path = sys.argv[1]
-store = open_store("json:" + path, retention=Retention(max_records=400))
-threads = [threading.Thread(target=lambda: [store.append(Record("event", data={"n": n})) for n in range(100)])
-           for _ in range(4)]
-for thread in threads: thread.start()
-for thread in threads: thread.join()
-with open(path, "ab") as file: file.write(b"no record\\n{torn")
-store.append(Record("event", data={"n": 1}))
-assert store.scan().found == 2
-assert store.recover().clean
-store.append(Record("event", data={"n": 2}))
-assert store.compact().dropped == 2
-assert len(store.read()) == 400 == len(list(store.records()))
-assert store.read(limit=1)[0].data == {"n": 2}
-store.close()
-again = open_store("json:" + path, sync="always")
-again.append(Record("event"))
-again.close()
-assert not os.path.exists(path + ".metrics")
-print(store.metrics.snapshot()["records_written"], len(again.metrics.snapshot()))
-"""
-
-UNMOVABLE = """
-import os
-def is_open(path):
-    there = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
-    return any(os.path.exists(name) and os.path.samefile(name, path) for name in there)
-def unless_open(name):
-    real = getattr(os, name)
-    def checked(*paths):
-        for path in paths:
-            if os.path.isfile(path) and is_open(path):
-                raise PermissionError(13, "it is being used", path)
-        real(*paths)
-    setattr(os, name, checked)
-for name in ("rename", "replace", "unlink"):
-    unless_open(name)
-"""
-
-ROTATING = """
-path = sys.argv[1] + ".log"
-with open_store("rotating:" + path + "?max_bytes=400", retention=Retention(max_records=5)) as store:
-    for n in range(9): store.append(Record("event", data={"n": n}))
-    with open(path, "ab") as file: file.write(b"no record\\n")
-    saved = store.recover().quarantine
-    assert saved and store.recover(undo=saved).restored == 10
-    assert store.compact().kept == 5
-    assert [record.data["n"] for record in store.read(strict=True)] == [4, 5, 6, 7, 8]
-"""
-
-
 def test_the_json_store_works_where_the_system_has_less(tmp_path: Path) -> None:
-    assert run(WITHOUT, str(tmp_path / "store.ndjson")) == "402 10\n"
+    done = run_program("with_less_of_the_system", tmp_path / "store.ndjson")
+    assert done.stdout == "402 10\n"
 
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="what is open cannot be told")
 def test_both_file_stores_work_where_no_open_file_is_renamed_or_replaced(tmp_path: Path) -> None:
     """As on Windows."""
-    assert run(UNMOVABLE + WITHOUT + ROTATING, str(tmp_path / "store.ndjson")) == "402 10\n"
+    done = run_program("with_less_of_the_system", tmp_path / "store.ndjson", "unmovable")
+    assert done.stdout == "402 10\n"

@@ -2,11 +2,10 @@
 
 import inspect
 import pickle
-import subprocess
-import sys
 from importlib import import_module
 
 import pytest
+from children import run_program
 from core.test_public_names import NAMES
 
 import papyra
@@ -29,13 +28,5 @@ def test_a_public_class_is_pickled_by_the_name_that_users_import(module: str, na
 
 
 def test_a_record_is_pickled_by_that_name_in_a_program_that_never_used_it() -> None:
-    program = """
-import pickle
-from papyra.record import Record
-
-print(b"papyra.record" in pickle.dumps(Record("event")))
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=True, capture_output=True, text=True
-    )
+    done = run_program("pickled_record")
     assert done.stdout == "False\n"

@@ -7,25 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from children import program
 
 from papyra.system.files import is_mounted
 from servers import missing
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the table of mounts is Linux's")
-
-_PROGRAM = """
-import logging, sys
-logging.basicConfig(format="%(message)s", stream=sys.stdout)
-import papyra
-for _ in range(2):
-    with papyra.JsonBackend(sys.argv[1], retention=papyra.Retention(max_records=1)) as store:
-        for number in range(3):
-            store.append(papyra.Record("event"))
-        try:
-            store.compact()
-        except papyra.StoreIOError as error:
-            print(error)
-"""
 
 
 def mounted(tmp_path: Path, inner: Path) -> list[str]:
@@ -36,9 +23,9 @@ def mounted(tmp_path: Path, inner: Path) -> list[str]:
     unshare = shutil.which("unshare") or missing("no unshare: apt-get install util-linux")
     if os.geteuid():
         missing("mounts need root")
-    mount = 'mount --bind "$0" "$1" && exec "$2" -c "$3" "$1"'
+    mount = 'mount --bind "$0" "$1" && exec "$2" "$3" "$1"'
     done = subprocess.run(
-        [unshare, "-m", "sh", "-c", mount, outer, inner, sys.executable, _PROGRAM],
+        [unshare, "-m", "sh", "-c", mount, outer, inner, *program("mounted_store")],
         check=False,
         capture_output=True,
         text=True,

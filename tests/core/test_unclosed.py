@@ -3,12 +3,12 @@
 import errno
 import gc
 import os
-import subprocess
 import sys
 import weakref
 from typing import Any
 
 import pytest
+from children import run_program
 from stores import FileKind, event, numbers
 
 from papyra.backends.files import active_file, background_sync
@@ -131,89 +131,19 @@ def test_an_interrupt_as_one_is_dropped_keeps_it_from_nothing(
     assert open_descriptors() == before
 
 
-_MANY = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_NOFILE, (300, 300))
-import papyra
-for number in range(500):
-    papyra.open_store(sys.argv[1].format(number)).append(papyra.Record("event"))
-"""
-
-
 @pytest.mark.faults
 @pytest.mark.parametrize("place", ["store", "store{}"])
 def test_five_hundred_that_are_dropped_need_no_more_descriptors_than_one(
     file_kind: FileKind, place: str
 ) -> None:
     url = file_kind.url.replace("store.ndjson", f"{place}.ndjson")
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _MANY, url],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_program("many_dropped_stores", url, options=("-W", "ignore"), check=False)
     assert (done.returncode, done.stderr) == (0, "")
-
-
-# The thread that syncs never comes to it; what is synced is told while its descriptor is open.
-_PROGRAM = """
-import atexit, os, sys, threading
-url, way = sys.argv[1:]
-def append(number):
-    store.append(papyra.Record("event", data={"n": number}))
-if way == "a handler that was there first":
-    atexit.register(lambda: append(2))
-import papyra
-from papyra.backends.files import active_file, background_sync, store as files
-background_sync.INTERVAL = 3600.0
-def sync(descriptor):
-    status = os.fstat(descriptor)
-    os.write(1, b"%d %d\\n" % (status.st_ino, status.st_size))
-if way == "a handler that comes later":
-    atexit.register(lambda: append(2))
-files.sync_data = sync
-store = papyra.open_store(url)
-keep = [store]
-keep.append(keep)  # freed by no reference count
-def child():
-    global store
-    store = papyra.open_store(url)
-    append(2)
-if way == "a first append at the end":
-    atexit.register(append, 1)
-else:
-    append(1)
-if way == "exit":
-    sys.exit(0)
-if way == "an exception":
-    raise SystemExit
-if way == "closed":
-    store.close()
-if way == "a child":
-    number = os.fork()
-    if number:
-        assert os.waitpid(number, 0)[1] == 0
-        os._exit(0)
-    child()
-if way == "multiprocessing":
-    import multiprocessing
-    multiprocessing.get_context("fork").Process(target=child).start()
-if way == "a thread":
-    thread = threading.Thread(target=append, args=(2,))
-    thread.start()
-if way == "os._exit":
-    os._exit(0)
-"""
 
 
 def synced_by(file_kind: FileKind, way: str) -> list[int]:
     """Return up to which byte the file was synced, each time, by a program that ends that way."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _PROGRAM, file_kind.url, way],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
+    done = run_program("unclosed_store", file_kind.url, way, options=("-W", "ignore"), check=False)
     assert (done.returncode, done.stderr) == (0, "")
     synced = [tuple(map(int, line.split())) for line in done.stdout.splitlines()]
     assert {inode for inode, _ in synced} <= {file_kind.path.stat().st_ino}

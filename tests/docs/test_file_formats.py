@@ -5,7 +5,6 @@ import json
 import os
 import re
 import struct
-import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from zlib import crc32
 
 import pytest
+from children import run_program
 
 import papyra
 from reference.tables import rows
@@ -182,15 +182,8 @@ def test_a_manifest_has_the_keys_that_the_page_names(tmp_path: Path) -> None:
 
 def test_the_page_names_everything_beside_a_store(tmp_path: Path) -> None:
     path = tmp_path / "store"
-    program = (
-        "import sys, papyra\n"
-        "with papyra.open_store(sys.argv[1]) as store:\n"
-        "    for _ in range(3): store.append(papyra.Record('event'))\n"
-        "    open(sys.argv[2], 'ab').write(b'torn')\n"
-        "    store.recover()\n"
-    )
     url = f"rotating:{path}?max_bytes=100"
-    subprocess.run([sys.executable, "-c", program, url, str(path)], check=True)
+    run_program("all_files_of_a_store", url, path)
     named = {
         name.replace("PATH", "store").rstrip("/")
         for row in rows(PAGE, "name")

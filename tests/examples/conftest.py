@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from children import PROGRAMS
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -62,6 +63,6 @@ def run(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
 
 
 @pytest.fixture
-def run_code(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
-    """Run code that may import the examples; exit code, stdout and stderr."""
-    return lambda code, *arguments: ended(python(tmp_path, "-c", code, *arguments))
+def run_beside(tmp_path: Path) -> Callable[..., tuple[int, str, str]]:
+    """Run a program of the tests' that may import the examples; exit code, stdout and stderr."""
+    return lambda name, *arguments: ended(python(tmp_path, PROGRAMS / f"{name}.py", *arguments))

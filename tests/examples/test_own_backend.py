@@ -382,47 +382,14 @@ def test_compactions_and_reads_beside_appends_lose_nothing(store: Any) -> None:
     )
 
 
-STORM = """
-import signal, sys
-import papyra
-from own_backend import SqliteBackend
-from papyra.backend import PersistenceBackend
-
-class Strike(BaseException):
-    pass
-
-def strike(number, frame):
-    global struck
-    while frame is not None:
-        if frame.f_code is PersistenceBackend.append.__code__:
-            struck += 1
-            raise Strike
-        frame = frame.f_back
-
-struck = acknowledged = 0
-signal.signal(signal.SIGALRM, strike)
-with SqliteBackend(sys.argv[1], sync="none") as store:
-    signal.setitimer(signal.ITIMER_REAL, 0.0002, 0.0002)
-    for number in range(20_000):
-        try:
-            store.append(papyra.Record("event", data={"n": number}))
-            acknowledged += 1
-        except Strike:
-            pass
-    signal.setitimer(signal.ITIMER_REAL, 0)
-    counted = store.metrics.snapshot()
-    print(struck, acknowledged, counted["records_written"], counted["write_errors"])
-"""
-
-
 @pytest.mark.faults
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="no timers on Windows")
 def test_what_is_counted_is_stored_whatever_an_interrupt_strikes(
-    run_code: Program, open_store: Open
+    run_beside: Program, open_store: Open
 ) -> None:
     store = open_store()
 
-    code, output, errors = run_code(STORM, store.source)
+    code, output, errors = run_beside("own_backend_storm", store.source)
 
     assert (code, errors) == (0, "")
     struck, acknowledged, written, failed = map(int, output.split())
@@ -434,28 +401,7 @@ def test_what_is_counted_is_stored_whatever_an_interrupt_strikes(
     assert acknowledged <= written <= 20_000 - failed
 
 
-FORK = """
-import os, sys
-import papyra
-from own_backend import SqliteBackend
-
-store = SqliteBackend(sys.argv[1])
-store.append(papyra.Record("event", data={"n": 1}))
-child = os.fork()
-if not child:
-    try:
-        store.append(papyra.Record("event", data={"n": 2}))
-    except papyra.ForkedStoreError:
-        store.close()
-        os._exit(store.metrics.snapshot()["write_errors"])
-    os._exit(100)
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-store.append(papyra.Record("event", data={"n": 3}))
-store.close()
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks on Windows")
-def test_a_child_process_must_open_its_own(run_code: Program, store: Any) -> None:
-    assert run_code(FORK, store.source) == (0, "1\n", "")
+def test_a_child_process_must_open_its_own(run_beside: Program, store: Any) -> None:
+    assert run_beside("own_backend_forked", store.source) == (0, "1\n", "")
     assert numbers(store.read()) == [1, 3]

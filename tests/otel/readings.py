@@ -3,12 +3,11 @@
 import os
 import pickle
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from children import run_program
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Metric, NumberDataPoint
 from prometheus_client.parser import text_string_to_metric_families
 from stores import counts
@@ -103,14 +102,8 @@ def in_child(function: Callable[[], Any], *, beside: Callable[[], object] = int)
         os.waitpid(child, 0)
 
 
-def run_python(program: str) -> str:
-    """Return what *program* prints in an interpreter of its own, where every warning is an error."""
-    done = subprocess.run(
-        [sys.executable, "-X", "dev", "-W", "error", "-c", program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+def run_strictly(name: str, *arguments: str) -> str:
+    """Return what `tests/programs/NAME.py` prints where every warning is an error."""
+    done = run_program(name, *arguments, options=("-X", "dev", "-W", "error"), check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

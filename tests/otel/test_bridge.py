@@ -6,7 +6,7 @@ import pytest
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, Sum
-from otel.readings import exported, memory_counts, metrics, run_python
+from otel.readings import exported, memory_counts, metrics, run_strictly
 from stores import counts, event
 
 from papyra import COUNTERS, JsonBackend, MemoryBackend, PersistenceMetricsMixin
@@ -167,52 +167,11 @@ def test_without_an_sdk_a_bridge_does_nothing() -> None:
         MetricsBridge(provider)
 
 
-GLOBAL = """
-from opentelemetry import metrics
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-import papyra, papyra_otel
-
-def told():
-    found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0]
-    return found.name, [point.value for point in found.data.data_points]
-
-reader = InMemoryMetricReader()
-real = MeterProvider([reader])
-store = papyra.MemoryBackend()
-"""
-
-
 def test_a_bridge_may_be_made_before_the_global_provider_is_set_and_is_the_only_one() -> None:
-    printed = run_python(
-        GLOBAL
-        + """
-bridge = papyra_otel.MetricsBridge()
-bridge.add(store)
-metrics.set_meter_provider(real)
-for arguments in [(), (real,), (metrics.get_meter_provider(),)]:
-    try:
-        papyra_otel.MetricsBridge(*arguments)
-    except papyra_otel.BridgeError as error:
-        print("refused")
-bridge.add(store)
-store.append(papyra.Record("event"))
-print(told())
-"""
-    )
+    printed = run_strictly("global_provider", "early")
     assert printed == "refused\nrefused\nrefused\n('papyra.persistence.records_written', [1])\n"
 
 
 def test_a_bridge_that_became_the_second_one_later_says_so_when_a_store_is_added() -> None:
-    printed = run_python(
-        GLOBAL
-        + """
-first, second = papyra_otel.MetricsBridge(real), papyra_otel.MetricsBridge()
-metrics.set_meter_provider(real)
-try:
-    second.add(store)
-except papyra_otel.BridgeError as error:
-    print("refused")
-"""
-    )
+    printed = run_strictly("global_provider", "second")
     assert printed == "refused\n"

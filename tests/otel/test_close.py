@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from otel.readings import Deltas, exported, in_child, memory_counts, run_python, samples
+from otel.readings import Deltas, exported, in_child, memory_counts, run_strictly, samples
 from otel.test_guarded_reader import guarded
 from prometheus_client import generate_latest
 from stores import event
@@ -228,25 +228,7 @@ def test_bridges_that_come_and_go_beside_collections_and_appends_lose_nothing(
 
 
 def test_the_global_provider_has_one_bridge_after_another_whenever_it_is_set() -> None:
-    program = """
-from opentelemetry import metrics
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-import papyra, papyra_otel
-reader = InMemoryMetricReader()
-real = MeterProvider([reader])
-store = papyra.MemoryBackend()
-for step in range(4):
-    if step == 1:
-        metrics.set_meter_provider(real)
-    with papyra_otel.MetricsBridge(*([real] if step == 3 else [])) as bridge:
-        bridge.add(store)
-        store.append(papyra.Record("event"))
-    if step:
-        found = reader.get_metrics_data().resource_metrics[0].scope_metrics[0].metrics[0]
-        print([point.value for point in found.data.data_points])
-"""
-    assert run_python(program) == "[2]\n[3]\n[4]\n"
+    assert run_strictly("global_provider", "in turn") == "[2]\n[3]\n[4]\n"
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

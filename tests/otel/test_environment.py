@@ -2,10 +2,10 @@
 
 import os
 import subprocess
-import sys
 
 import opentelemetry.environment_variables as of_the_api
 import pytest
+from children import program
 from opentelemetry.sdk import environment_variables as of_the_sdk
 
 #: All that the SDK and the API read, or say that they read.
@@ -16,51 +16,17 @@ VARIABLES = sorted(
     if name.startswith("OTEL_")
 )
 
-#: A program with a page of its own, and with a provider that it passes, and later makes the global one.
-PROGRAM = """
-import logging, urllib.request
-import papyra, papyra_otel
-logging.basicConfig()
-from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.resources import Resource
-
-store = papyra.open_store("memory:")
-store.append(papyra.Record("event"))
-with papyra_otel.prometheus.serve(store, port=0) as server:
-    for _ in range(2):  # what the SDK measures of a scrape comes with the next one
-        with urllib.request.urlopen(server.url) as answer:
-            served = [line for line in answer.read().decode().splitlines() if line[0] != "#"]
-print(len(served), served[0])
-
-reader = InMemoryMetricReader()
-mine = MeterProvider(
-    [reader], resource=Resource.get_empty(), exemplar_filter=AlwaysOffExemplarFilter()
-)
-bridge = papyra_otel.MetricsBridge(mine)
-bridge.add(store)
-data = reader.get_metrics_data()
-scopes = data.resource_metrics[0].scope_metrics if data else []
-own = [m for scope in scopes if scope.scope.name == "papyra_otel" for m in scope.metrics]
-print(len(own), [point.value for m in own[:1] for point in m.data.data_points])
-bridge.close()
-papyra_otel.MetricsBridge(mine).add(store)
-
-from opentelemetry import metrics
-metrics.set_meter_provider(mine)
-print(metrics.get_meter_provider() is mine)
-"""
 SERVED = (
     '8 papyra_persistence_records_written_total{papyra_backend_kind="memory",'
     'papyra_store_name="memory"} 1.0\n'
 )
 
 
-def run(environment: dict[str, str], program: str = PROGRAM) -> tuple[str, str]:
-    """Return what *program* prints, and its log, where only *environment* tells OpenTelemetry something."""
+def run(environment: dict[str, str], name: str = "otel_in_an_environment") -> tuple[str, str]:
+    """Return what the program *name* prints, and its log, where only *environment* tells OpenTelemetry something."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        program(name),
         check=False,
         capture_output=True,
         text=True,
@@ -108,12 +74,7 @@ def test_a_disabled_sdk_hides_no_page_and_a_warning_names_the_programs_own_provi
 
 
 def test_a_global_provider_that_cannot_be_made_is_an_error_that_says_why() -> None:
-    program = (
-        "import papyra_otel\n"
-        "try: papyra_otel.MetricsBridge()\n"
-        "except papyra_otel.BridgeError as error: print(error)\n"
-    )
-    printed, _ = run({"OTEL_PYTHON_METER_PROVIDER": "bogus"}, program)
+    printed, _ = run({"OTEL_PYTHON_METER_PROVIDER": "bogus"}, "refused_bridge")
     assert printed == (
         "OTEL_PYTHON_METER_PROVIDER names a global provider that cannot be made (StopIteration());"
         " correct it, or pass a provider\n"

@@ -12,7 +12,7 @@ import pytest
 from opentelemetry import metrics as api
 from opentelemetry.sdk.metrics import Meter, MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from otel.readings import exported, run_python
+from otel.readings import exported, run_strictly
 from reentry import interrupted
 from stores import counts, event
 
@@ -136,30 +136,6 @@ def test_where_no_thread_can_be_started_the_caller_makes_the_instruments(
     assert_exports_all(provider, cumulative, tmp_path)
 
 
-FORK = """
-import os, threading, warnings
-from opentelemetry.sdk.metrics import MeterProvider
-from papyra_otel import MetricsBridge, registry
-
-holds, ended = threading.Event(), threading.Event()
-
-def hold():
-    with registry._registry.lock:
-        holds.set()
-        ended.wait()
-
-threading.Thread(target=hold).start()
-holds.wait()
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside a thread
-child = os.fork()
-if child == 0:
-    MetricsBridge(MeterProvider(shutdown_on_exit=False))
-    os._exit(7)
-ended.set()
-print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
-"""
-
-
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_child_makes_a_bridge_though_another_thread_of_its_parent_was_making_one() -> None:
-    assert run_python(FORK) == "7\n"
+    assert run_strictly("forked_bridge") == "7\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from otel.readings import in_child, run_python, samples
+from otel.readings import in_child, run_strictly, samples
 from stores import event, raiser
 
 from papyra import JsonBackend, MemoryBackend
@@ -204,14 +204,8 @@ def test_a_server_that_is_closed_in_a_thread_of_its_own_waits_for_nothing(
 
 
 def test_a_program_that_serves_and_ends_is_told_of_no_warning() -> None:
-    program = (
-        "import urllib.request, papyra, papyra_otel\n"
-        "store = papyra.MemoryBackend()\n"
-        "server = papyra_otel.prometheus.serve(store, port=0)\n"
-        "with urllib.request.urlopen(server.url) as answer: print(answer.status)\n"
-    )
-    assert run_python(program + "server.close()") == "200\n"
-    assert run_python(program) == "200\n"
+    assert run_strictly("served_page", "close") == "200\n"
+    assert run_strictly("served_page") == "200\n"
 
 
 def test_a_scrape_that_fails_is_logged_and_the_next_is_served(

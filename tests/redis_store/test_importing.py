@@ -3,10 +3,10 @@
 import shlex
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from children import program
 from redis_kind import Redis
 from stores import counts, event, numbers
 
@@ -164,19 +164,6 @@ def test_an_import_that_was_taken_over_stores_no_more(
         assert kind.client.hexists(kind.key("writers"), "import")  # somebody else's
 
 
-PROGRAM = """
-import sys, papyra, papyra.transfer
-papyra.transfer._LINES = 5
-
-def wait(read, copied):
-    print("batch", flush=True)
-    sys.stdin.readline()
-
-with papyra.open_store(sys.argv[1]) as old, papyra.open_store(sys.argv[2]) as new:
-    papyra.import_store(old, new, progress=wait)
-"""
-
-
 def test_an_import_that_is_killed_goes_on_where_it_was(kind: Redis, tmp_path: Path) -> None:
     path = tmp_path / "old.ndjson"
     with JsonBackend(path, sync="none") as old:
@@ -184,7 +171,7 @@ def test_an_import_that_is_killed_goes_on_where_it_was(kind: Redis, tmp_path: Pa
     codes = []
     for batches in (1, 3, 100):
         child = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, f"json:{path}", kind.url],
+            program("import_in_batches", f"json:{path}", kind.url),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

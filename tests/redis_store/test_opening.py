@@ -14,6 +14,7 @@ from unittest.mock import Mock
 
 import pytest
 import redis
+from children import run_program
 from redis_kind import Redis
 from stores import counts, event, numbers
 
@@ -401,17 +402,9 @@ def test_the_command_line_works(kind: Redis) -> None:
 
 
 def test_without_the_extra_one_sentence_says_what_to_install() -> None:
-    program = (
-        "import sys; sys.modules['redis'] = None\n"
-        "from papyra.cli import main\n"
-        "sys.exit(main(sys.argv[1:]))"
-    )
     for command in (["scan"], ["metrics", "persistence"]):
-        done = subprocess.run(
-            [sys.executable, "-c", program, *command, "--store", "redis://localhost"],
-            capture_output=True,
-            text=True,
-            check=False,
+        done = run_program(
+            "shell_without", "redis", *command, "--store", "redis://localhost", check=False
         )
         assert (done.returncode, done.stderr) == (
             1,

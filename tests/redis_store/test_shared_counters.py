@@ -1,10 +1,9 @@
 """The counters that every host sees."""
 
-import subprocess
-import sys
 import time
 
 import pytest
+from children import run_program
 from redis_kind import Redis
 from redis_proxy import Proxy
 from stores import counts, event
@@ -46,22 +45,8 @@ def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Re
     )
 
 
-KILLED = """
-import os, sys, papyra
-store = papyra.open_store(sys.argv[1])
-for n in range(57):
-    store.append(papyra.Record("event", data={"n": n}))
-store.scan()
-store.read()
-print("acknowledged", flush=True)
-os.kill(os.getpid(), 9)
-"""
-
-
 def test_a_killed_writer_is_counted_to_its_last_acknowledged_batch(kind: Redis) -> None:
-    child = subprocess.run(
-        [sys.executable, "-c", KILLED, kind.url], capture_output=True, text=True, check=False
-    )
+    child = run_program("killed_writer", kind.url, check=False)
     assert (child.stdout, child.returncode) == ("acknowledged\n", -9)
     # What it read after its last word is lost.
     assert open_counters(kind.url).read().snapshot() == counts(
