@@ -17,6 +17,7 @@ from papyra.reading.scanner import (
     anomaly_at,
     fragments_of,
     intact,
+    is_new_by_checksum,
 )
 from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
@@ -111,6 +112,8 @@ class KeepFilter:
         self._cut: LocatedRecord | None = None
         self._newer: Collection[str] = ()
         self._reached = False
+        # Everything stays but damage, so a line with a checksum need not be parsed.
+        self._keeps_all = False
 
     def begin(self, lines: Lines, /) -> None:
         """
@@ -137,9 +140,15 @@ class KeepFilter:
             damage.duplicates if self._retention.counts else self._may_repeat
         ):
             self._repeats.look(lines)
+        self._keeps_all = (
+            self._cut is BEGINNING and self._retention.max_age is None and not self._repeats
+        )
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Verdict]:
         """Return the parts of *line*."""
+        if self._keeps_all and type(line) is bytes and is_new_by_checksum(line, self._seen):
+            self.kept += 1
+            return (Verdict(0, len(line), None),)
         fragments = fragments_of(line)
         if isinstance(line, bytes) and not fragments:
             return (Verdict(0, len(line), None),)  # blank

@@ -77,6 +77,9 @@ class Repeats:
         self._expected: dict[str, _Counts] = {}
         self._counts: dict[str, _Counts] = {}
 
+    def __bool__(self) -> bool:
+        return bool(self._repeated)
+
     def look(self, lines: Lines) -> None:
         """Find the repeated ids; where there are any, all *lines* are read a second time."""
         for id_ in _repeated_in(lines(newest_first=False)):

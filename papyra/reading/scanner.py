@@ -11,7 +11,16 @@ from functools import partial
 from typing import Final, NamedTuple, Protocol
 
 from papyra.errors import CorruptRecordError, UnreadableRecordError
-from papyra.format.codec import END, NotParsedError, StandIn, decode, has_checksum, id_in, stand_in
+from papyra.format.codec import (
+    BEGINNING,
+    END,
+    NotParsedError,
+    StandIn,
+    decode,
+    has_checksum,
+    id_in,
+    stand_in,
+)
 from papyra.format.damage import dissect
 from papyra.format.flaws import Flaw, Fragment, oversized
 from papyra.reading.findings import Findings
@@ -275,6 +284,21 @@ def examine(
                 content = DUPLICATE
             findings.add(anomaly_at(place, fragment, content))
     return records, size, sources
+
+
+def is_new_by_checksum(line: bytes, seen: SeenIds) -> bool:
+    """
+    Tell whether *line* is one record that was not met before, as `examine` does, and take it in.
+
+    False for every line that has to be parsed to know that; nothing is taken in then.
+    """
+    if not has_checksum(line):
+        return False
+    if line.endswith(seen.next_end, 0, -END) and line.startswith(BEGINNING):
+        seen.add_next()
+        return True
+    id_ = id_in(line)
+    return bool(id_) and seen.add_id(id_)
 
 
 def fragments_of(line: bytes | int) -> list[Fragment]:

@@ -26,6 +26,8 @@ from papyra import (
     import_store,
 )
 from papyra.format.codec import MAX_LINE, encode, seal
+from papyra.format.flaws import Fragment
+from papyra.reading.scanner import fragments_of
 
 VALUES: list[Any] = [
     None,
@@ -334,6 +336,26 @@ def test_recovery_removes_damage_and_keeps_every_intact_line(kind: Kind) -> None
         assert store.scan().clean
         store.append(event(3))
         assert numbers(store.read(strict=True)) == [1, 2, 3]
+
+
+def test_a_recovery_parses_only_lines_without_a_right_checksum(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = []
+
+    def noted(line: bytes | int) -> list[Fragment]:
+        parsed.append(line)
+        return fragments_of(line)
+
+    monkeypatch.setattr("papyra.reading.keep.fragments_of", noted)
+    with kind.open() as store:
+        store.append_many([event(n) for n in range(3)])
+        kind.put(store, b"no record\n")
+        store.append(event(3))
+
+        assert store.recover().clean
+        assert parsed == [b"no record\n"]
+        assert numbers(store.read(strict=True)) == [0, 1, 2, 3]
 
 
 def test_a_record_that_stands_twice_is_read_where_it_stands_last(kind: Kind) -> None:

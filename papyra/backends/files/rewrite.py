@@ -13,7 +13,7 @@ from papyra.backends.files.line_reader import FileLine, forward
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.read_view import DataFile, OpenedFile, View
-from papyra.backends.files.swap import Replacement, chunks
+from papyra.backends.files.swap import CHUNK, Replacement, chunks
 from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 
@@ -63,8 +63,8 @@ def filtered(
     if file.is_remains:
         yield from view.remains.verdicts(file.path, lines, rewrite_filter)
         return
-    for place, line in marker.marked(lines) if marker else lines:
-        yield (place, line), rewrite_filter(place, line)
+    for at in marker.marked(lines) if marker else lines:
+        yield at, rewrite_filter(*at)
 
 
 class _Rewriting:
@@ -103,25 +103,55 @@ class _Rewriting:
 
     def sort(self, filtered: Iterable[tuple[FileLine, Sequence[Verdict]]]) -> None:
         """Keep, save or drop each line's parts; a new file begins with the first that goes."""
-        new = None
-        for ((_, offset), line), verdicts in filtered:
-            length = line if isinstance(line, int) else len(line)
-            for chunk in self._bytes(line, offset, 0, length):
-                self._old_checksum = crc32(chunk, self._old_checksum)
-            for verdict in verdicts:
-                for chunk in self._bytes(line, offset, verdict.start, verdict.stop):
-                    self._undone_checksum = crc32(chunk, self._undone_checksum)
-                    self._undone_size += len(chunk)
-            if new is None:
-                if len(verdicts) == 1 and verdicts[0] == (0, length, None):
+        kept: list[bytes] = []  # whole lines in a row
+        size = 0
+        for (place, line), verdicts in filtered:
+            if (
+                len(verdicts) == 1
+                and isinstance(line, bytes)
+                and verdicts[0] == (0, len(line), None)
+            ):
+                kept.append(line)
+                size += len(line)
+                if size < CHUNK:
                     continue
-                new = self._begin(offset)
-            for verdict in verdicts:
-                fragment = self._bytes(line, offset, verdict.start, verdict.stop)
-                if verdict.anomaly is None:
-                    self._keep(new, fragment)
-                elif verdict.stop > verdict.start:
-                    self._quarantine.save(verdict.anomaly, fragment, new_offset=new.size)
+                self._keep_lines(kept)
+            else:
+                self._keep_lines(kept)
+                self._sort_line(place[1], line, verdicts)
+            kept, size = [], 0
+        self._keep_lines(kept)
+
+    def _keep_lines(self, lines: Sequence[bytes]) -> None:
+        """Keep whole *lines* that lie one behind the other."""
+        if not lines:
+            return
+        data = b"".join(lines)
+        self._old_checksum = crc32(data, self._old_checksum)
+        self._undone_checksum = crc32(data, self._undone_checksum)
+        self._undone_size += len(data)
+        if self._new is not None:
+            self._keep(self._new, (data,))
+
+    def _sort_line(self, offset: int, line: bytes | int, verdicts: Sequence[Verdict]) -> None:
+        length = line if isinstance(line, int) else len(line)
+        for chunk in self._bytes(line, offset, 0, length):
+            self._old_checksum = crc32(chunk, self._old_checksum)
+        for verdict in verdicts:
+            for chunk in self._bytes(line, offset, verdict.start, verdict.stop):
+                self._undone_checksum = crc32(chunk, self._undone_checksum)
+                self._undone_size += len(chunk)
+        new = self._new
+        if new is None:
+            if len(verdicts) == 1 and verdicts[0] == (0, length, None):
+                return
+            new = self._begin(offset)
+        for verdict in verdicts:
+            fragment = self._bytes(line, offset, verdict.start, verdict.stop)
+            if verdict.anomaly is None:
+                self._keep(new, fragment)
+            elif verdict.stop > verdict.start:
+                self._quarantine.save(verdict.anomaly, fragment, new_offset=new.size)
 
     def _bytes(self, line: bytes | int, offset: int, start: int, stop: int) -> Iterable[bytes]:
         """Return the bytes *start* to *stop* of the line at *offset*."""

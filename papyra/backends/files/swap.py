@@ -16,7 +16,8 @@ from papyra.system.files import lacking, read_at
 from papyra.system.locks import LOCK_EXCLUSIVE, LOCK_SHARED
 from papyra.system.sync import sync_data, sync_directory
 
-_CHUNK: Final = 256 * 1024
+#: Bytes that are copied or written at once.
+CHUNK: Final = 256 * 1024
 #: While more than this came in, it is copied without keeping the writers out, and looked again.
 _LITTLE: Final = 1024 * 1024
 #: Such rounds at the most: writers may be faster than the copy.
@@ -50,7 +51,7 @@ class Replacement:
         self._filtered = self._copied = old.size
         self._path = layout.new_temporary()
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL
-        self._file = open_file(self._path, flags, "wb", buffering=_CHUNK)
+        self._file = open_file(self._path, flags, "wb", buffering=CHUNK)
         try:
             self.inode: int = os.fstat(self._file.fileno()).st_ino
             self._become_like(os.fstat(self._old))
@@ -196,7 +197,7 @@ def chunks(descriptor: int, start: int, stop: int) -> Iterator[bytes]:
         PapyraError: if they are not all there.
     """
     while start < stop:
-        chunk = read_at(descriptor, min(_CHUNK, stop - start), start)
+        chunk = read_at(descriptor, min(CHUNK, stop - start), start)
         if not chunk:
             raise PapyraError("somebody cut the file while it was copied; nothing was changed")
         start += len(chunk)
