@@ -16,6 +16,7 @@ from papyra.backends.redis import load
 from papyra.backends.redis.address import Keys, address_of
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.metrics.multiprocess import LOCK_TIMEOUT, PublishedCounters
+from papyra.suggestions import did_you_mean, may_have_password, unknown_scheme
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:  # a command on published counters is done sooner without these
@@ -263,13 +264,15 @@ def _parse(url: str) -> _Parsed:
     scheme, colon, rest = url.partition(":")
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
-        raise StoreURLError(_unknown(url))
+        raise StoreURLError(
+            unknown_scheme(url, {name: kind.place for name, kind in _KINDS.items()})
+        )
     path, _, query = rest.partition("?")
     if kind.place == "server":
         if "\0" in url:
             raise StoreURLError(f"{scheme}: a store URL has no NUL in it")
         return _server(kind, scheme, path, query)
-    if _MISPLACED.match(rest) or ("@" in rest and _may_have_password(rest, path)):
+    if _MISPLACED.match(rest) or ("@" in rest and may_have_password(rest, _unescape(path))):
         raise StoreURLError(
             f"{scheme}: a path follows it, not the address of a server; a Redis store's URL begins with"
             " redis://, rediss:// or unix://; write ./ before the name of a new file that has : and @ in it"
@@ -283,30 +286,6 @@ def _parse(url: str) -> _Parsed:
     shown = f"{scheme}:{path}"
     options = _options(shown, kind, query, secretly="@" in query)
     return _Parsed(kind, _unescape(path), options, shown)
-
-
-def _may_have_password(rest: str, path: str) -> bool:
-    from papyra.store_path import may_have_password  # noqa: PLC0415  for a path with an "@" alone
-
-    return may_have_password(rest, _unescape(path))
-
-
-def _unknown(url: str) -> str:
-    """Say what is wrong with a *url* whose scheme papyra does not know; it may be that of a server, misspelt."""
-    known = f"a store URL begins with one of {', '.join(f'{name}:' for name in _KINDS)}"
-    if not url:
-        return f"the store URL is empty, as where a variable is not set; {known}"
-    scheme, colon, _ = url.partition(":")
-    if not colon and "@" not in url:
-        from papyra.store_path import url_meant_by  # noqa: PLC0415  for a mistake alone
-
-        places = {name: kind.place for name, kind in _KINDS.items()}
-        hint = "" if "\0" in url else f"; did you mean {url_meant_by(url, places)}?"
-        return f"{url}: {known}{hint}"
-    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
-
-    hint = did_you_mean(scheme, _KINDS, "{}:") if colon else ""
-    return f"{known}{hint} (what was given is not shown: it may hold a password)"
 
 
 def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
@@ -338,8 +317,6 @@ def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> 
 
 def _unknown_option(kind: _Kind, name: str, *, secretly: bool) -> str:
     """Say what is wrong with an option *name* that *kind* does not have, and suggest one that it has."""
-    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
-
     known = {**_COMMON, **kind.options}
     others = [f"{scheme}:" for scheme, other in _KINDS.items() if name in other.options]
     if others:
@@ -364,8 +341,6 @@ def _value(
 
 def _value_meant(read: Callable[[str], Any], text: str) -> str:
     """Suggest the value that *text* may stand for; "" if none is near."""
-    from papyra.suggestions import did_you_mean  # noqa: PLC0415  for a mistake alone
-
     return did_you_mean(text, _SYNCS) if read is _sync else ""
 
 

@@ -1,11 +1,20 @@
 """
 Suggest what a caller or an operator most likely meant by a word that papyra does not know.
 
-The command line asks for its commands and options, store URLs for their schemes, options and values. A suggestion
-is always one of the *known* words: the unknown one may be a password, and is not repeated here.
+The command line asks for its commands and options, store URLs for their schemes, options and values. No message
+repeats a text that may hold a password: a suggestion is then one of the known words.
 """
 
-from collections.abc import Iterable
+import os
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from papyra.backends.files.paths import Layout
+from papyra.errors import PapyraError
+
+#: User and password before an "@", as a server's address has them; a drive's letter is not a user.
+_USERINFO: Final = r"(?s)(?![A-Za-z]:[\\/])/?[^/]*:.*@"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
@@ -19,3 +28,53 @@ def did_you_mean(word: str, known: Iterable[str], form: str = "{}") -> str:
     """Return "; did you mean WORD?" with the nearest of *known* in *form*; "" if none is near."""
     near = nearest(word, known)
     return f"; did you mean {form.format(near)}?" if near else ""
+
+
+def unknown_scheme(url: str, places: Mapping[str, str]) -> str:
+    """
+    Say what is wrong with a *url* of a scheme that papyra does not know, and suggest a URL.
+
+    Args:
+        url: It. It may be the URL of a server, misspelt, so it is repeated only without ":" and "@".
+        places: What follows the colon, by scheme: "", "path" or "server".
+    """
+    known = f"a store URL must begin with one of {', '.join(f'{name}:' for name in places)}"
+    if not url:
+        return f"the store URL is empty, as where a variable is not set; {known}"
+    scheme, colon, _ = url.partition(":")
+    if not colon and "@" not in url:
+        hint = "" if "\0" in url else f"; did you mean {_url_meant_by(url, places)}?"
+        return f"{url:.80}: {known}{hint}"
+    hint = did_you_mean(scheme, places, "{}:") if colon else ""
+    return f"{known}; the given one is not shown, since it may hold a password{hint}"
+
+
+def scheme_at(path: str) -> str:
+    """Return "rotating" if there are segments beside *path*, and "json" otherwise; never raise."""
+    try:
+        return "rotating" if Layout(path).newest_numbered() else "json"
+    except (PapyraError, ValueError):
+        return "json"
+
+
+def may_have_password(rest: str, path: str) -> bool:
+    """
+    Tell whether the text behind a scheme is more likely USER:PASSWORD@HOST than the name of a file.
+
+    Args:
+        rest: The text, options included.
+        path: The file that it names if it is one.
+    """
+    if not re.match(_USERINFO, rest):
+        return False
+    return "@" in rest.partition("?")[2] or not os.path.lexists(path)
+
+
+def _url_meant_by(text: str, places: Mapping[str, str]) -> str:
+    """Return the URL of the file *text*, behind that of the scheme *text* if there is one."""
+    file = f"{scheme_at(text)}:{text}"
+    scheme = text.lower()
+    if scheme not in places:
+        return file
+    rest = {"": "", "path": "PATH", "server": "//HOST:PORT"}[places[scheme]]
+    return f"{scheme}:{'///SOCKET' if scheme == 'unix' else rest}, or {file}"

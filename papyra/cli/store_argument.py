@@ -52,7 +52,7 @@ def url_of(text: str) -> str:
     # A misspelt scheme is more likely than a path with a colon that leads nowhere.
     if not text or "\0" in text or "://" in text or (colon and scheme in SCHEMES):
         return text
-    from papyra.store_path import is_there, url_at  # noqa: PLC0415  a URL does without it
+    from papyra.cli.bare_path import is_there, url_at  # noqa: PLC0415  a URL does without it
 
     path, mark, options = text.partition("?")
     if os.path.lexists(text):

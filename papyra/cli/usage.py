@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from papyra.suggestions import nearest
+
 #: The program's name, with which each `command_path` begins.
 _PROGRAM: Final = "papyra"
 #: How like a known option a misspelt one before the command must be, to be taken for it.
@@ -84,8 +86,6 @@ def _what(error: click.UsageError) -> str:
 
 def _unknown_command(word: str, group: click.Group, context: click.Context) -> str:
     """Suggest the command that *word* may stand for: by its name, or by the verb that its help begins with."""
-    from papyra.suggestions import nearest  # noqa: PLC0415  for a mistake alone
-
     root = context.find_root()
     # Also those of other groups: `papyra reset` means `papyra metrics reset`.
     paths = {name: f"{root.command_path} {name}" for name in _subcommands(root.command)}
@@ -103,8 +103,6 @@ def _verb(command: click.Command) -> str:
 
 def _unknown_option(error: click.NoSuchOption) -> str:
     """Suggest the option of the command that is spelt most like the unknown one."""
-    from papyra.suggestions import nearest  # noqa: PLC0415  for a mistake alone
-
     context = error.ctx
     own = context.command.get_params(context) if context else ()
     near = nearest(error.option_name, [name for parameter in own for name in parameter.opts])

@@ -194,7 +194,7 @@ class TestEveryCommand:
     def test_refuses_a_bad_store_url_as_misuse(
         self, shell: Shell, command: tuple[str, ...]
     ) -> None:
-        cause = "a store URL begins with one of "
+        cause = "a store URL must begin with one of "
 
         shown = shell.papyra(*command, "--store", "tape:x")
         error = shell.papyra(*command, "--store", "tape:x", "--json").error

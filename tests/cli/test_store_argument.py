@@ -144,8 +144,8 @@ def test_a_scheme_goes_before_a_path_that_looks_like_one(shell: Shell) -> None:
         (f"{STORE}.lock", 2, "{0}/papyra.ndjson.lock: it is a part of the store {0}/papyra.ndjson; name that"),
         (f"{STORE}.000000000001", 2, "name that one"),
         (f"{STORE}.quarantine", 2, "name that one"),
-        ("tape:x", 2, "a store URL begins with one of memory:, json:, "),
-        ("https://example.org/x", 2, "a store URL begins with one of "),
+        ("tape:x", 2, "a store URL must begin with one of memory:, json:, "),
+        ("https://example.org/x", 2, "a store URL must begin with one of "),
     ],
     ids=str,
 )  # fmt: skip

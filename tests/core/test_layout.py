@@ -15,7 +15,6 @@ LONGER_YET: set[str] = {
     "papyra/aio/backend.py",
     "papyra/backend.py",
     "papyra/backends/files/store.py",
-    "papyra/store_url.py",
     "papyra/writing/group_commit.py",
 }
 #: The public faces: their docstrings are what `help` shows users first.

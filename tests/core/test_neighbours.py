@@ -11,7 +11,7 @@ from stores import FileKind, counts, event, numbers, original
 import papyra
 from papyra import JsonBackend, Record, Retention, RotatingBackend, StoreURLError, open_store
 from papyra.backends.files.paths import Layout
-from papyra.store_path import url_at
+from papyra.cli.bare_path import url_at
 
 #: Endings as those of rotated files, segments, leftovers and temporary files, and one of a neighbour's own.
 ENDINGS = (

@@ -84,7 +84,7 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("actors.ndjson", "did you mean json:actors.ndjson?"),
         (
             "",
-            "the store URL is empty, as where a variable is not set; a store URL begins with one of memory:",
+            "the store URL is empty, as where a variable is not set; a store URL must begin with one of memory:",
         ),
         ("memory", "did you mean memory:, or json:memory?"),
         ("Memory", "did you mean memory:, or json:Memory?"),
@@ -93,7 +93,7 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("redis", "did you mean redis://HOST:PORT, or json:redis?"),
         ("rediss", "did you mean rediss://HOST:PORT, or json:rediss?"),
         ("unix", "did you mean unix:///SOCKET, or json:unix?"),
-        ("sqlite:x", "begins with one of memory:, json:"),
+        ("sqlite:x", "begin with one of memory:, json:"),
         ("json:", "a path is missing"),
         ("json:?sync=none", "a path is missing"),
         ("memory:x", "has no path"),
@@ -133,8 +133,11 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
             "redis://h?sync=Nonee",
             "redis: sync must be one of none, interval, always; did you mean none?",
         ),
-        ("jsn:x", "unix:; did you mean json:? (what was given is not shown"),
-        ("rotate:x", "; did you mean rotating:? ("),
+        (
+            "jsn:x",
+            "unix:; the given one is not shown, since it may hold a password; did you mean json:?",
+        ),
+        ("rotate:x", "; did you mean rotating:?"),
     ],
 )
 def test_a_url_that_names_no_store_is_refused(url: str, reason: str) -> None:

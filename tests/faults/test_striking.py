@@ -18,7 +18,7 @@ from faults.striking import Strike, armed
 from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.swap import Replacement
 from papyra.backends.redis.import_lease import Claim
-from papyra.backends.redis.scripts import CLAIM, LEAVE
+from papyra.backends.redis.scripts.import_lease import CLAIM, LEAVE
 from papyra.backends.redis.shared_counters import SharedCounters
 from papyra.metrics.mmap_page import Page
 from papyra.metrics.storage import LocalCounterStorage

@@ -14,7 +14,7 @@ from papyra import StoreIOError, UnsupportedError, WriteOutcomeUnknownError, ope
 from papyra.aio.backend import AsyncBackend
 from papyra.backends.redis import RedisBackend
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.writing import HAD
+from papyra.backends.redis.scripts.append import HAD
 from papyra.format.codec import encode, seal
 
 

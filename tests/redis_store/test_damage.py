@@ -11,8 +11,7 @@ from stores import counts, event, numbers
 
 from papyra import CorruptRecordError, PapyraError, Retention, UnsupportedError
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.scripts import FORGET
-from papyra.backends.redis.writing import MOVE
+from papyra.backends.redis.scripts.rewrite import FORGET, MOVE
 from papyra.format.codec import MAX_LINE, encode, seal
 from papyra.reading.keep import KeepFilter
 from papyra.reading.scanner import Lines

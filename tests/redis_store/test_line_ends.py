@@ -11,7 +11,8 @@ from stores import event, numbers
 
 from papyra import Record
 from papyra.backends.redis import RedisBackend, stream
-from papyra.backends.redis.scripts import LINE_ENDS, Script
+from papyra.backends.redis.scripts.reading import LINE_ENDS
+from papyra.backends.redis.scripts.script import Script
 from papyra.backends.redis.server_errors import COMMANDS
 from papyra.backends.redis.stream import Entries
 from papyra.format.codec import encode, seal

@@ -12,10 +12,12 @@ from redis_store.test_rights import Keeper, user
 from stores import event, numbers
 
 from papyra import PapyraError, WriteOutcomeUnknownError, open_counters
-from papyra.backends.redis import RedisBackend, store, writing
-from papyra.backends.redis.scripts import RESET, Script
+from papyra.backends.redis import RedisBackend, store
+from papyra.backends.redis.scripts.append import APPEND, HAD, STORED
+from papyra.backends.redis.scripts.counters import RESET
+from papyra.backends.redis.scripts.rewrite import MOVE
+from papyra.backends.redis.scripts.script import Script
 from papyra.backends.redis.server_errors import COMMANDS
-from papyra.backends.redis.writing import APPEND, MOVE
 
 #: Tells whether all went well.
 Scenario = Callable[[Redis], bool]
@@ -207,5 +209,5 @@ def test_without_doubting_what_the_server_says_that_it_has_records_are_lost(
     kind: Redis, monkeypatch: pytest.MonkeyPatch, *, kept: bool
 ) -> None:
     if not kept:
-        monkeypatch.setattr(store, "STORED", writing.STORED | writing.HAD)
+        monkeypatch.setattr(store, "STORED", STORED | HAD)
     assert _images(1, 1)(kind) is kept

@@ -10,9 +10,8 @@ from stores import counts, event
 
 from papyra import NotPublishedError, StoreNotFoundError, open_counters
 from papyra.backends.redis import RedisBackend
-from papyra.backends.redis.scripts import REPORTED
+from papyra.backends.redis.scripts.counters import REPORT, REPORTED
 from papyra.backends.redis.shared_counters import Report
-from papyra.backends.redis.writing import REPORT
 
 
 def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Redis) -> None:

@@ -22,14 +22,10 @@ from redis.exceptions import (
 
 from papyra.backends.redis.address import Address, Keys, Node
 from papyra.backends.redis.connections import Nodes
-from papyra.backends.redis.scripts import Script
-from papyra.backends.redis.server_errors import code_of, refusal
+from papyra.backends.redis.scripts.script import Script
+from papyra.backends.redis.server_errors import passes, refusal
 from papyra.system.clock import monotonic
 
-#: Codes of errors that pass by themselves, or when the server's name leads to another.
-_PASSING: Final = frozenset(
-    {"", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"}
-)
 #: Times that the nodes of a cluster may send one exchange to another node.
 _MOST_REDIRECTIONS: Final = 16
 #: Seconds between two tries, at first and at the most.
@@ -116,7 +112,7 @@ class Link:
                     self._nodes.home = node
                 continue
             except (RedisError, OSError) as error:
-                passing = code_of(error) in _PASSING
+                passing = passes(error)
                 late = monotonic() + pause >= deadline
                 if not passing or (late and (patient or not untried)):
                     raise refusal(error, self.address, self.keys) from error

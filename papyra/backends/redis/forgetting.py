@@ -4,7 +4,7 @@ import re
 from typing import Final
 
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.scripts import FORGET
+from papyra.backends.redis.scripts.rewrite import FORGET
 
 _PAGE: Final = 500
 _SECONDS: Final = re.compile(rb"\d+")

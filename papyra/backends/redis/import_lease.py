@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Final, Self
 
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.scripts import CLAIM, LEAVE
+from papyra.backends.redis.scripts.import_lease import CLAIM, LEAVE
 from papyra.errors import StoreIOError, StoreLockedError
 
 #: Seconds of silence after which an import counts as dead.

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.scripts import SAVED
+from papyra.backends.redis.scripts.reading import SAVED
 from papyra.reports import Quarantined
 
 #: Why none of it can be put back.

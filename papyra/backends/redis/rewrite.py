@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.scripts import DROP
+from papyra.backends.redis.scripts.rewrite import DROP, MOVE
 from papyra.backends.redis.stream import Entries
-from papyra.backends.redis.writing import MOVE
 from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 

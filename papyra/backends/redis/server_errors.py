@@ -35,6 +35,11 @@ _CLASSES: Final[dict[type[Exception], str]] = {
     ReadOnlyError: "READONLY",
     TryAgainError: "TRYAGAIN",
 }
+#: Codes of errors that pass by themselves, or when another server takes the name: they are retried until
+#: the timeout is over. "" is a connection that was lost, or not made. Any other code, as OOM, is raised at once.
+_PASSING: Final = frozenset(
+    {"", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"}
+)
 # Redis 6.2 hides the code of what a script met in the middle of its message.
 _CODE: Final = re.compile(
     r"\b(BUSY|CROSSSLOT|DAMAGED|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY|WRONGTYPE)\b"
@@ -64,6 +69,11 @@ _CURES: Final = {
     "WRONGPASS": "it wants another user name or password: redis://USER:PASSWORD@HOST:PORT",
     "WRONGTYPE": "something that is not papyra's stands under one of the store's keys; choose another name= or prefix=",
 }
+
+
+def passes(error: Exception) -> bool:
+    """Tell whether to try again after *error*, until the timeout is over."""
+    return code_of(error) in _PASSING
 
 
 def code_of(error: Exception) -> str:

@@ -13,9 +13,8 @@ from contextlib import suppress
 from typing import Final
 
 from papyra.backends.redis.client import Link, Message
-from papyra.backends.redis.scripts import REPORTED, RESET
+from papyra.backends.redis.scripts.counters import REPORT, REPORTED, RESET
 from papyra.backends.redis.startup_check import check_nodes
-from papyra.backends.redis.writing import REPORT
 from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
 from papyra.metrics.names import NAMES
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics

@@ -3,7 +3,7 @@
 from typing import Final
 
 from papyra.backends.redis.client import Link
-from papyra.backends.redis.scripts import TYPES
+from papyra.backends.redis.scripts.startup_check import TYPES
 from papyra.backends.redis.server_errors import code_of_text, needed
 from papyra.errors import StoreIOError, StoreNotFoundError
 

@@ -13,10 +13,10 @@ from papyra.backends.redis.forgetting import forget
 from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.quarantine import NO_WAY_BACK, saved
 from papyra.backends.redis.rewrite import rewrite
+from papyra.backends.redis.scripts.append import APPEND, HAD, STORED, TAKEN_IN
 from papyra.backends.redis.shared_counters import CounterReports, Report
 from papyra.backends.redis.startup_check import look
 from papyra.backends.redis.stream import Entries, lines
-from papyra.backends.redis.writing import APPEND, HAD, STORED, TAKEN_IN
 from papyra.errors import (
     PapyraError,
     RecordError,
