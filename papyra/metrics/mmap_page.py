@@ -9,13 +9,10 @@ for as long as it lives; whoever gets one finds the owner dead.
 
 import mmap
 import os
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Final, Self
+from typing import Final
 
 from papyra.metrics.names import NAMES
 from papyra.system.descriptors import LockedDescriptors
-from papyra.system.forks import forget_in_child
 from papyra.system.locks import LOCK_SHARED, try_lock
 
 #: Bytes of a page.
@@ -60,12 +57,15 @@ class Page:
         """Whether its owner counts in it: others pass over a page that was never finished."""
         return self._words[_AT_MAGIC] == _MAGIC
 
-    def take_over(self, totals: list[int], baseline: list[int], since: float) -> Self:
-        """Take over the counts of another storage; the page is new."""
+    def show(self) -> None:
+        """Let other processes see the page; once more does no harm."""
+        self._words[_AT_MAGIC] = _MAGIC
+
+    def load(self, totals: list[int], baseline: list[int], since: float) -> None:
+        """Take over the counts of another storage; the page is new, and not shown yet."""
         for index, total in enumerate(totals):
             self.cells[index] = total
         self._fill(_AT_BANKS[0], baseline, since)
-        return self
 
     def read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset."""
@@ -109,56 +109,6 @@ class Page:
         self._words.release()
         self._bytes.release()
         self._map.close()
-
-
-class OwnPage(Page):
-    """
-    The page of one open store object.
-
-    Attributes:
-        directory: Where it is published.
-        name: Of its file there.
-        timeout: Seconds that a reset waits for others.
-    """
-
-    def __init__(
-        self,
-        descriptor: int,
-        directory: str,
-        name: str,
-        *,
-        timeout: float,
-        lock: Callable[[], AbstractContextManager[object]],
-    ) -> None:
-        super().__init__(descriptor, writable=True)
-        self.directory = directory
-        self.name = name
-        self.timeout = timeout
-        self._lock = lock
-        forget_in_child(self)
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether its file is gone: no other process sees what is counted in it."""
-        try:
-            os.stat(os.path.join(self.directory, self.name))
-        except (FileNotFoundError, NotADirectoryError):
-            return True
-        except OSError:  # this user may not look there
-            return False
-        return False
-
-    def resetting(self) -> AbstractContextManager[object]:
-        """Keep everybody else who may reset the page out."""
-        return self._lock()
-
-    def show(self) -> None:
-        """Let others see the page; once more does no harm."""
-        self._words[_AT_MAGIC] = _MAGIC
-
-    def _after_fork(self) -> None:
-        # The parent's flock lives as long as any copy of its descriptor.
-        self.release()
 
 
 def open_page(path: str, *, writable: bool) -> tuple[Page | None, bool]:

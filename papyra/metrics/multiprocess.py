@@ -19,13 +19,13 @@ import re
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from functools import partial
 from typing import Final
 
 from papyra.errors import NotPublishedError, PapyraError
 from papyra.metrics.exited import Retired
-from papyra.metrics.mmap_page import SIZE, OwnPage, Page, open_page
+from papyra.metrics.mmap_page import SIZE, Page, open_page
 from papyra.metrics.names import NAMES
+from papyra.metrics.own_page import OwnPage
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
 from papyra.metrics.resets import CountersLock, announce, is_under_way
 from papyra.metrics.storage import LocalCounterStorage
@@ -249,8 +249,7 @@ def publish(
     wait = 0.0 if is_hurried else timeout
     with CountersLock(directory, LOCK_EXCLUSIVE, timeout=wait, create=True):
         _fold(directory, _some_names(directory))
-        name = f"{os.getpid()}-{os.urandom(4).hex()}"
-        path = os.path.join(directory, name)
+        path = os.path.join(directory, f"{os.getpid()}-{os.urandom(4).hex()}")
         # Closed and not unlocked: the map has a descriptor of its own, and the lock with it.
         with Descriptors() as new:
             descriptor = new.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -259,12 +258,11 @@ def publish(
                 # Written, not stretched: in a sparse page a full disk kills the process (SIGBUS).
                 write_all(descriptor, bytes(SIZE))
                 try_lock(descriptor, LOCK_EXCLUSIVE)
-                lock = partial(_OwnResetLock, directory, LOCK_EXCLUSIVE, timeout=timeout)
-                page = OwnPage(descriptor, directory, name, timeout=timeout, lock=lock)
+                page = OwnPage(descriptor, path, timeout=timeout)
             except BaseException:
                 os.unlink(path)
                 raise
-        metrics._move(page.take_over)
+        metrics._count_in(page)
         page.show()  # not before: it would count twice what an interrupt kept from moving
     if isinstance(storage, OwnPage):
         storage.release()
@@ -282,12 +280,12 @@ def unpublish(metrics: PersistenceMetrics) -> None:
         return
     try:
         with CountersLock(page.directory, LOCK_EXCLUSIVE, timeout=page.timeout):
-            metrics._move(LocalCounterStorage)
+            metrics._count_in(LocalCounterStorage())
             page.release()
             _fold(page.directory, _some_names(page.directory, page.name))
     except (OSError, PapyraError):
         # The page stays, without an owner: whoever folds next takes it in.
-        metrics._move(LocalCounterStorage)
+        metrics._count_in(LocalCounterStorage())
         page.release()
 
 
@@ -326,16 +324,6 @@ def _some_names(directory: str, own: str = "") -> set[str]:
     if own and os.path.exists(os.path.join(directory, own)):
         some.append(own)
     return set(some)
-
-
-class _OwnResetLock(CountersLock):
-    """The lock that a program holds while it resets its own page."""
-
-    __slots__ = ()
-
-    def _acquire(self) -> None:
-        with refusals(self._path, "nothing was reset"):
-            super()._acquire()
 
 
 def _page_names(names: Iterable[str], folded: list[str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Where the ten totals of one store and their baseline are kept, as long as no other process sees them."""
 
 import time
-from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
@@ -13,6 +12,10 @@ class CounterStorage(Protocol):
 
     #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
     cells: "list[int] | memoryview[int]"
+
+    def load(self, totals: list[int], baseline: list[int], since: float) -> None:
+        """Take over the counts of another storage; this one is new, and no one counts in it yet."""
+        ...
 
     def read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset, all of one moment."""
@@ -34,16 +37,14 @@ class CounterStorage(Protocol):
 class LocalCounterStorage:
     """Counters that other processes do not see."""
 
-    def __init__(
-        self,
-        totals: Iterable[int] = (0,) * len(NAMES),
-        baseline: Iterable[int] = (0,) * len(NAMES),
-        since: float | None = None,
-    ) -> None:
-        self.cells: list[int] | memoryview[int] = list(totals)
-        self._baseline = list(baseline)
-        self._since = time.time() if since is None else since
-        self._next = self._baseline, self._since
+    def __init__(self) -> None:
+        self.cells: list[int] | memoryview[int] = [0] * len(NAMES)
+        self._baseline, self._since = self._next = [0] * len(NAMES), time.time()
+
+    def load(self, totals: list[int], baseline: list[int], since: float) -> None:
+        """Take over the counts of another storage; this one is new."""
+        self.cells = list(totals)
+        self._baseline, self._since = baseline, since
 
     def read(self) -> tuple[list[int], list[int], float]:
         """Return totals, baseline and the time of the last reset."""
@@ -63,11 +64,3 @@ class LocalCounterStorage:
     def resetting(self) -> AbstractContextManager[object]:
         """Return nothing to wait for: the lock of `PersistenceMetrics` is enough."""
         return nullcontext()
-
-
-class CounterStorageMaker(Protocol):
-    """Makes a storage from the state of another."""
-
-    def __call__(self, totals: list[int], baseline: list[int], since: float, /) -> CounterStorage:
-        """Return a storage with these totals, this baseline and this time of the last reset."""
-        ...

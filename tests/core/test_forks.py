@@ -115,7 +115,7 @@ def things(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         registered.append(thing)
         forks.forget_in_child(thing)
 
-    for module in ("metrics.persistence", "metrics.mmap_page", "primitives", "aio.backend"):
+    for module in ("metrics.persistence", "metrics.own_page", "primitives", "aio.backend"):
         monkeypatch.setattr(f"papyra.{module}.forget_in_child", noted)
     return registered
 

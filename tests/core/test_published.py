@@ -23,7 +23,7 @@ from papyra.metrics import multiprocess
 from papyra.metrics.exited import Retired
 from papyra.metrics.mmap_page import Page, open_page
 from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
-from papyra.metrics.storage import CounterStorageMaker
+from papyra.metrics.storage import CounterStorage
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -323,7 +323,7 @@ def test_an_interrupt_while_counters_are_published_counts_nothing_twice(
     with file_kind.open() as store:
         store.scan()
         with monkeypatch.context() as patch:
-            patch.setattr(f"papyra.metrics.mmap_page.OwnPage.{step}", raiser(KeyboardInterrupt()))
+            patch.setattr(f"papyra.metrics.own_page.OwnPage.{step}", raiser(KeyboardInterrupt()))
             with pytest.raises(KeyboardInterrupt):
                 store.append(event(1))
         store.append(event(2))
@@ -338,13 +338,13 @@ def test_no_append_runs_while_the_counts_move_into_their_page(
 ) -> None:
     """It would count in the storage that is being left; see `PersistenceMetrics._settle_written`."""
     held = []
-    move = PersistenceMetrics._move
+    move = PersistenceMetrics._count_in
 
-    def moving(self: PersistenceMetrics, *make: CounterStorageMaker) -> None:
+    def moving(self: PersistenceMetrics, storage: CounterStorage) -> None:
         held.append(store._queue.leader == threading.get_ident())
-        move(self, *make)
+        move(self, storage)
 
-    monkeypatch.setattr(PersistenceMetrics, "_move", moving)
+    monkeypatch.setattr(PersistenceMetrics, "_count_in", moving)
     with file_kind.open() as store:
         store.append(event(1))
 

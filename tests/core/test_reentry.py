@@ -161,7 +161,7 @@ def test_what_interrupts_a_look_at_the_counters_is_counted_exactly_once() -> Non
             "since": lambda: metrics.since,
             "increment": lambda: metrics.increment("records_read"),
             "fail": lambda: metrics._settle_failed([]),
-            "move": lambda: metrics._move(LocalCounterStorage),
+            "move": lambda: metrics._count_in(LocalCounterStorage()),
             "reset": lambda: ended.append(metrics.reset()["scan_operations"]),
         }
 

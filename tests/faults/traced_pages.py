@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any
 from unittest.mock import patch
 
-from papyra.metrics.mmap_page import _AT_TOTALS, OwnPage
+from papyra.metrics.mmap_page import _AT_TOTALS
+from papyra.metrics.own_page import OwnPage
 
 
 class _Words:
@@ -41,8 +42,8 @@ def trace_pages(say: Callable[[dict[str, Any]], None]) -> None:
     """Say each store to a page that is made from now on."""
 
     class TracedPage(OwnPage):
-        def __init__(self, descriptor: int, directory: str, name: str, **options: Any) -> None:
-            super().__init__(descriptor, directory, name, **options)
+        def __init__(self, descriptor: int, path: str, **options: Any) -> None:
+            super().__init__(descriptor, path, **options)
             path = os.readlink(f"/proc/self/fd/{descriptor}")
             self._reported: Any = self.cells
             cells: Any = _Words(self._reported, path, _AT_TOTALS, say)
