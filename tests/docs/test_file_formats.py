@@ -164,14 +164,14 @@ def test_a_manifest_has_the_keys_that_the_page_names(tmp_path: Path) -> None:
 
     page = section("manifest.ndjson")
     kinds = {row[0].partition(",")[0]: keys_of(row[1]) for row in rows(page, "line")}
-    header, file_, *pieces, end = notes
+    header, file_, *fragments, end = notes
     assert set(header) == kinds["header"]
     assert set(file_) == kinds["file"]
-    assert [set(piece) for piece in pieces] == [kinds["piece"], kinds["newline"]]
+    assert [set(fragment) for fragment in fragments] == [kinds["fragment"], kinds["newline"]]
     assert set(end) == kinds["end"] | {
         key for row in rows(page, "key of an end") for key in keys_of(row[0])
     }
-    piece, newline = pieces
+    piece, newline = fragments
     bytes_of_piece = old[piece["offset"] : piece["offset"] + piece["length"]]
     removed = (saved / "removed").read_bytes()
     assert removed[piece["saved_at"] :][: piece["length"]] == bytes_of_piece == b"junk\n"

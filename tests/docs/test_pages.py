@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import pytest
 
+from reference import PAGES as GENERATED
 from servers import free_port, missing, running_redis
 
 ROOT = Path(__file__).parents[2]
@@ -160,6 +161,14 @@ def test_every_block_is_of_a_kind_that_a_test_knows() -> None:
             assert language not in {"yaml", "ini"} or file_name(code), f"{page}: not a file: {code}"
             if language == "python" and not file_name(code):
                 assert ("print(" in code) == (output != ""), f"{page}: {code}"
+
+
+def test_no_page_has_code_that_is_only_indented_which_no_test_would_find() -> None:
+    pages = {path for path in (ROOT / "docs").rglob("*.md") if path.name not in GENERATED}
+    for path in (*pages, *ROOT.glob("*.md"), ROOT / "tests" / "README.md"):
+        text = re.sub(r"^```.*?^```$", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+        for paragraph, code in re.findall(r"(.*)\n\n(    .*)", text):
+            assert re.match(r"[-*\d ]", paragraph), f"{path}: {code}"  # a part of a list's entry
 
 
 @pytest.mark.parametrize("page", PAGES)
