@@ -69,7 +69,7 @@ NAMES = {
     "papyra.primitives": PRIMITIVES,
 }
 PROGRAM = Path(__file__).parents[1] / "typed" / "program.py"
-_ATTRIBUTES = re.compile(r"^    Attributes:\n((?:(?:        .*)?\n)+)", re.MULTILINE)
+_ATTRIBUTES = re.compile(r"^Attributes:\n((?:(?:    .*)?\n)+)", re.MULTILINE)
 
 
 def public(module: ModuleType) -> set[str]:
@@ -93,8 +93,9 @@ def attributes(cls: type) -> set[str]:
         if base.__module__.partition(".")[0] not in {"papyra", "papyra_otel"}:
             continue
         found |= {*vars(base), *inspect.get_annotations(base)}
-        for block in _ATTRIBUTES.findall(f"{base.__doc__}\n"):
-            found |= set(re.findall(r"^        (\w+):", block, re.MULTILINE))
+        # Python 3.13 takes the indentation out of docstrings, older ones do not.
+        for block in _ATTRIBUTES.findall(f"{inspect.cleandoc(base.__doc__ or '')}\n"):
+            found |= set(re.findall(r"^    (\w+):", block, re.MULTILINE))
     return {name for name in found if not name.startswith("_")}
 
 
