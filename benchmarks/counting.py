@@ -1,4 +1,4 @@
-"""What one count costs, and what a scrape of many stores does."""
+"""The cost of one count, and of a scrape of many stores."""
 
 import tempfile
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ from papyra_otel import MetricsBridge
 from papyra_otel.prometheus import GuardedReader
 
 _SETS: Final = 200
-#: A statement is written so often into the loop that the loop itself costs nothing.
+#: How often a statement is written into the loop, so that the loop itself costs nothing.
 _UNROLLED: Final = 20
 
 
@@ -125,7 +125,7 @@ def _scrapes(*, long: bool) -> list[Row]:
 
 
 class _Collector(Collector):
-    """What one would write for these counters with prometheus_client."""
+    """The collector that a user of prometheus_client would write for these counters."""
 
     def __init__(self, stores: Iterable[MemoryBackend]) -> None:
         self._stores = [(store.name, store) for store in stores]

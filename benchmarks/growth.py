@@ -1,8 +1,8 @@
 """
-What one append, one read of the newest ten and one scrape cost as stores grow, and become many.
+The cost of one append, one read of the newest ten and one scrape, as stores grow and as they become many.
 
-As a program, it measures one case in a process of its own, so that memory is that case's alone:
-KIND RECORDS STORES. It prints one line of JSON: the seconds of one append, of one read, and of one
+As a program, with the arguments KIND RECORDS STORES, it measures one case. A process of its own makes the
+memory that case's alone. It prints one line of JSON: the seconds of one append, of one read, and of one
 store in a scrape, and the resident bytes of each record or store.
 """
 
@@ -24,7 +24,7 @@ FIGURES: Final = ("append", "newest 10", "scrape", "bytes")
 
 
 class Case(NamedTuple):
-    """So many stores of a kind, which hold so many records together."""
+    """A number of stores of one kind, and how many records they hold together."""
 
     kind: str
     records: int

@@ -1,4 +1,4 @@
-"""What is written and read in all benchmarks: an event of an actor system, with and without orjson."""
+"""The records of all benchmarks: an event of an actor system, with and without orjson."""
 
 import json
 import time
@@ -32,12 +32,12 @@ def record(n: int) -> Record:
 
 
 def records(count: int) -> list[Record]:
-    """Return so many."""
+    """Return *count* records."""
     return [record(n) for n in range(count)]
 
 
 def plain(n: int) -> str:
-    """Return what somebody without papyra would write."""
+    """Return the line that a program without papyra would write."""
     return json.dumps({"kind": "event", "timestamp": time.time(), **DATA, "n": n})
 
 
@@ -49,7 +49,7 @@ def fill(store: PersistenceBackend, count: int) -> PersistenceBackend:
 
 
 def parse(path: Path) -> None:
-    """Read a file of lines as somebody without papyra would."""
+    """Read a file of lines as a program without papyra would."""
     with path.open("rb") as lines:
         for line in lines:
             json.loads(line)

@@ -1,4 +1,4 @@
-"""What the first append of many store objects costs, where all of them use one file."""
+"""The cost of the first append of many store objects that all use one file."""
 
 import resource
 import tempfile

@@ -36,7 +36,7 @@ def _newest(place: str, *, long: bool) -> list[Row]:
             },
             rounds=15 if long else 2,
         )
-    # The one target that is a time; what a time is worth depends on the machine.
+    # The one target that is a time, which depends on the machine.
     took = f"{timings.seconds('large') * 1000:.2f} ms, at most 0.2"
     ratio = timings.faster("small", "large")
     return [

@@ -41,7 +41,7 @@ def _appends(server: Server, original: str, *, long: bool) -> Iterator[Row]:
         }
         timings = Timings(contenders, rounds=15 if long else 2)
     callers, pipeline = f"{_CALLERS} threads append", f"redis-py's pipeline of {_PIPELINE} XADDs"
-    # What threads cost in Python is no target of ours; each hand-over costs more than a record.
+    # Without a target, because each hand-over between threads of Python costs more than a record.
     yield Row(callers, pipeline, None, timings.faster("callers", "pipeline"))
     yield Row(f"append_many of {_PIPELINE}", pipeline, 1.6, timings.faster("many", "pipeline"))
     if original:

@@ -1,4 +1,4 @@
-"""Contenders that take turns, so that whatever else the machine does meets them all alike."""
+"""Contenders that take turns, so that other work of the machine slows all of them alike."""
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping
@@ -32,7 +32,7 @@ class Ratio(NamedTuple):
 
 class Timings:
     """
-    What each contender took, round by round.
+    The time that each contender took, round by round.
 
     Args:
         contenders: Each does a number of things and returns how many, or the seconds it took for
@@ -43,15 +43,15 @@ class Timings:
     def __init__(self, contenders: Mapping[str, Callable[[], float]], *, rounds: int) -> None:
         self._seconds: dict[str, list[float]] = {name: [] for name in contenders}
         for contender in contenders.values():
-            contender()  # what only the first time costs is nobody's speed
+            contender()  # otherwise the first round would include the costs of a first call
         turns = list(contenders.items())
         for _ in range(rounds):
             for name, contender in turns:
                 self._seconds[name].append(contender())
-            turns.reverse()  # whoever has a heavy one before it has it behind it the next time
+            turns.reverse()  # otherwise one would always run after the same heavy one
 
     def seconds(self, name: str) -> float:
-        """Return the median of what one thing took."""
+        """Return the median time of one thing."""
         return statistics.median(self._seconds[name])
 
     def faster(self, name: str, than: str) -> Ratio:

@@ -1,4 +1,4 @@
-"""What it costs to begin: an import, and a command."""
+"""The cost of a start: of an import, and of a command."""
 
 import os
 import subprocess
@@ -56,8 +56,8 @@ def rows(*, long: bool) -> list[Row]:
 
 
 def _run(*command: str) -> Callable[[], float]:
-    # The installed package, as its users have it: PYTHONPATH would put tests before it, and where no
-    # bytecode may be written it would be compiled each time, which click was at its installation.
+    # The installed package, as users run it. Otherwise PYTHONPATH would put tests before it, and without the
+    # right to write bytecode it would be compiled each time, while click was compiled at its installation.
     kept_out = {"PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
     environment = {name: value for name, value in os.environ.items() if name not in kept_out}
 

@@ -1,4 +1,4 @@
-"""What one append to a file costs, step by step."""
+"""The cost of one append to a file, step by step."""
 
 import os
 import tempfile
@@ -15,7 +15,7 @@ from papyra.system.locks import LOCK_EXCLUSIVE, LOCK_NONE, flock
 from papyra.writing.call import Call
 
 _UNROLLED: Final = 20
-#: The steps, and what each does. What is in two of them is said there.
+#: The steps, and the purpose of each.
 _STEPS: Final = {
     "Record('event', timestamp=t, data=data)": "the record itself, by its caller",
     "encode(r)": "check it and make JSON of it",

@@ -13,7 +13,7 @@ class Row(NamedTuple):
     Attributes:
         what: What papyra did.
         beside: What it is compared with.
-        wanted: The ratio to reach; at least, if *at_least*, else at the most. None if there is none.
+        wanted: The ratio to reach: the least one if *at_least*, otherwise the most. None without a target.
         ratio: What was measured.
         at_least: Whether more is better.
         unit: Of both figures.
@@ -28,7 +28,7 @@ class Row(NamedTuple):
 
     @property
     def wish(self) -> str:
-        """What is wanted, in words."""
+        """The target, in words."""
         return (
             ""
             if self.wanted is None

@@ -12,7 +12,7 @@ Four workers pack orders under a supervisor. An order without an address fails i
 supervisor starts another. The store keeps
 
     kind="event"        a worker started, packed an order, failed at one, or stopped
-    kind="dead_letter"  an order that nobody packs any more, since the service ends
+    kind="dead_letter"  an order that no worker packs any more, because the service ends
 
 so each order is packed, or failed, or a dead letter, also after Ctrl-C. The records go to the
 store that the URL names, by default json:workers.ndjson.
@@ -41,7 +41,7 @@ import papyra_otel
 from papyra_otel.prometheus import GuardedReader
 
 WORKERS = 4
-#: Orders that wait for a worker; whoever brings one more is told to come again.
+#: Orders that wait for a worker. A client that sends one more is asked to come again.
 ROOM = 100
 HIGHEST_PORT = 65535
 
@@ -60,7 +60,7 @@ class Shop:
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[None]:
-        """Have workers while it is entered; what they leave then is recorded as dead letters."""
+        """Run workers inside the block, and record the orders that are left at its end as dead letters."""
         supervisors = [asyncio.create_task(self._supervise(f"packer-{n}")) for n in range(WORKERS)]
         try:
             yield
@@ -72,7 +72,7 @@ class Shop:
                 await self._record("dead_letter", order=self.orders.get_nowait())
 
     async def _supervise(self, worker: str) -> None:
-        """Keep one worker at work, and start another where one failed."""
+        """Keep one worker at work, and start another when one fails."""
         for life in count(1):
             await self._record("event", worker=worker, life=life, what="started")
             try:
@@ -81,7 +81,7 @@ class Shop:
             except asyncio.CancelledError:
                 await self._record("event", worker=worker, life=life, what="stopped")
                 raise
-            except Exception as error:  # noqa: BLE001  whatever a worker fails at, the next goes on
+            except Exception as error:  # noqa: BLE001  the next worker goes on after any failure
                 await self._record(
                     "event", worker=worker, life=life, what="failed", error=repr(error)
                 )
@@ -96,9 +96,9 @@ class Shop:
         await self._record("event", worker=worker, what="packed", order=order, label=label)
 
     async def _record(self, kind: str, **data: object) -> None:
-        """Append a record; one that is refused must not end a worker: the store counts it."""
+        """Append a record. A refused one must not end a worker: the store counts it."""
         try:
-            # Shielded: who is stopped while it waits has it written all the same.
+            # Shielded, so that the record of a worker that is stopped meanwhile is written all the same.
             await asyncio.shield(self.store.append(papyra.Record(kind, data=data)))
         except papyra.PapyraError as error:
             logging.getLogger(__name__).warning("not recorded: %s", error)
@@ -133,13 +133,13 @@ async def take_order(request: Request) -> JSONResponse:
     try:
         order = await request.json()
     except ValueError as error:
-        return JSONResponse({"error": f"no JSON: {error}"}, status_code=400)
+        return JSONResponse({"error": f"not valid JSON: {error}"}, status_code=400)
     if not isinstance(order, dict):
-        return JSONResponse({"error": "a JSON object is needed"}, status_code=400)
+        return JSONResponse({"error": "must be a JSON object"}, status_code=400)
     try:
         accepted = JSONResponse(order, status_code=202)
     except ValueError as error:  # NaN, or half a character: Python's parser takes both
-        return JSONResponse({"error": f"no JSON: {error}"}, status_code=400)
+        return JSONResponse({"error": f"not valid JSON: {error}"}, status_code=400)
     try:
         shop.orders.put_nowait(order)
     except asyncio.QueueFull:

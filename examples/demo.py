@@ -37,9 +37,9 @@ _SAMPLE = re.compile(r"papyra_persistence_(\w+)_total(?:{.*})? (\S+)")
 
 
 def main() -> int:
-    """Run the demo and return its exit code; whatever fails is told in one line."""
+    """Run the demo and return its exit code; tell any failure in one line."""
     options = parse_arguments()
-    # Noted, not raised: the actors end in their own time, and whatever is open gets closed.
+    # Noted, not raised, because the actors end in their own time, and all that is open gets closed.
     signals: list[int] = []
     signal.signal(signal.SIGINT, lambda number, _frame: signals.append(number))
     try:
@@ -47,7 +47,7 @@ def main() -> int:
             url = options.store or f"json:{directory}/actors.ndjson"
             agreed = demonstrate(url, options.port, options.seconds, lambda: bool(signals))
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on, as in `demo.py | head`
+    except BrokenPipeError:  # the reader has ended, as in `demo.py | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (papyra.PapyraError, OSError, ModuleNotFoundError) as error:
@@ -61,7 +61,7 @@ def main() -> int:
 
 
 def parse_arguments() -> argparse.Namespace:
-    """Return what the command line says; it ends the program if it says nonsense."""
+    """Return the options of the command line; end the program if they make no sense."""
 
     def port(text: str) -> int:
         if not 0 <= int(text) <= 65535:  # noqa: PLR2004  the ports that there are
@@ -136,7 +136,7 @@ def use_otherwise(store: papyra.PersistenceBackend, taken: int) -> None:
 
 def scrape(url: str) -> dict[str, int]:
     """Print what Prometheus is given, and return the counters in it."""
-    # No proxy stands between this machine and itself.
+    # Otherwise a proxy that the environment names would be asked for this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(url, timeout=10) as response:
         lines = response.read().decode().splitlines()

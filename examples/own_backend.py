@@ -6,11 +6,11 @@ A store of your own, from papyra's five primitives: here on SQLite.
 
 Ids, checksums, filters, retention, scan, recover, compact and all ten counters are inherited:
 nothing below counts. A store knows bytes, and keeps three promises: an append stores all of its
-lines or none, a reader sees one moment, and a rewrite replaces nothing before its judge has
-finished. SQLite's transactions keep them, for any number of threads and processes; appends wait
+lines or none, a reader sees one moment, and a rewrite replaces nothing before its rewrite filter
+has finished. SQLite's transactions keep them, for any number of threads and processes; appends wait
 while a rewrite runs, at most *lock_timeout* seconds, since SQLite has one writer at a time.
 
-Run as a program, it damages one of three records and prints what scan and recover make of it.
+Run as a program, it damages one of three records and prints the results of scan and recover.
 """
 
 import os
@@ -25,14 +25,14 @@ import papyra
 from papyra.primitives import MAX_LINE, Line, RewriteFilter, Rewritten, Sync
 
 _ROW = "(number INTEGER PRIMARY KEY, line BLOB NOT NULL CHECK (typeof(line) = 'blob'))"
-# Of a line that is longer than any record may be, the length alone.
+# The length alone of a line that is longer than any record may be.
 _READ = "SELECT number, iif(length(line) > ?, length(line), line) FROM lines ORDER BY number "
 _SAVE = "INSERT INTO quarantine SELECT ?, ?, number, substr(line, ?, ?) FROM lines WHERE number = ?"
 _SYNCHRONOUS = {"none": "OFF", "interval": "NORMAL", "always": "FULL"}
 
 
 class SqliteBackend(papyra.PersistenceBackend):
-    """A row a line, in a database that is made where there is none."""
+    """A row for each line, in a database that is made where it is missing."""
 
     kind = "sqlite"
     survives_fork = False  # a child may neither use nor close a connection of its parent's
@@ -61,16 +61,16 @@ class SqliteBackend(papyra.PersistenceBackend):
             db.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (deadline - monotonic())))}")
             db.execute("BEGIN IMMEDIATE")
             db.executemany("INSERT INTO lines (line) VALUES (?)", [(line,) for line in lines])
-            # Before COMMIT: an interrupt (Ctrl-C) may strike between any two calls, and so nothing
-            # is left to do once the rows stand.
+            # Before COMMIT, because an interrupt (Ctrl-C) may strike between any two calls: nothing
+            # is left to do once the rows are stored.
             self._stored = before + len(lines)
             db.execute("COMMIT")
-        except sqlite3.Error as error:  # if COMMIT itself raised, no row stands
+        except sqlite3.Error as error:  # if COMMIT itself raised, no row is stored
             self._stored = before
             db.rollback()
             raise self._refusal(error) from error
         except BaseException:
-            if db.in_transaction:  # else the interrupt came after COMMIT: rows and number stay
+            if db.in_transaction:  # otherwise it came after COMMIT: rows and number stay
                 self._stored = before
                 db.rollback()
             raise
@@ -91,7 +91,7 @@ class SqliteBackend(papyra.PersistenceBackend):
             ]
 
     def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
-        # An append of this very thread, from a finalizer, would wait for it: so it is refused.
+        # Otherwise an append of this very thread, from a finalizer, would wait for it for ever.
         return self._queue.alone(self, partial(self._rewrite_alone, rewrite_filter))
 
     def _rewrite_alone(self, rewrite_filter: RewriteFilter) -> Rewritten:

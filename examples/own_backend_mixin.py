@@ -1,12 +1,13 @@
 """
-The ten counters in a class that owes papyra nothing else: `papyra.PersistenceMetricsMixin`.
+The ten counters in a class that needs nothing more of papyra: `papyra.PersistenceMetricsMixin`.
 
 `Journal` has an API, a file format and errors of its own. It derives from the mixin, which needs
 no `__init__` call, and counts by hand what it does:
 
 - a write when it is done, by its rows; a failed one, whatever the reason, as one error;
-- a read by the rows that it took in; what it had to pass over as anomalies;
-- what it never does it names in *unsupported*: exporters leave that out.
+- a read by the rows that it took in, and the rows that it had to skip as anomalies.
+
+It names the counters that it never moves in *unsupported*: exporters leave them out.
 
 By hand, an interrupt (Ctrl-C) between a write and its count leaves the count out. A store made
 from papyra's primitives is exact there, too, and counts nothing itself: see own_backend.py.
@@ -23,7 +24,7 @@ import papyra
 
 
 class Journal(papyra.PersistenceMetricsMixin):
-    """Amounts by account, in a CSV file that any number of threads may use through one object."""
+    """Amounts by purpose, in a CSV file that any number of threads may use through one object."""
 
     kind = "journal"
     unsupported = frozenset(
@@ -46,8 +47,8 @@ class Journal(papyra.PersistenceMetricsMixin):
             raise
         self.metrics.increment("records_written", len(entries))
 
-    def balance(self, outcome_log: str) -> int:
-        """Return the sum of all amounts of *account*."""
+    def balance(self, purpose: str) -> int:
+        """Return the sum of all amounts for *purpose*."""
         try:
             entries, damaged = self._read()
         except BaseException:
@@ -55,10 +56,10 @@ class Journal(papyra.PersistenceMetricsMixin):
             raise
         self.metrics.increment("records_read", len(entries))
         self.metrics.increment("anomaly_detected", damaged)
-        return sum(amount for name, amount in entries if name == outcome_log)
+        return sum(amount for name, amount in entries if name == purpose)
 
     def damaged(self) -> int:
-        """Return how many rows are no entries."""
+        """Return how many rows are not entries."""
         self.metrics.increment("scan_operations")
         _, damaged = self._read()
         self.metrics.increment("anomaly_detected", damaged)
@@ -75,13 +76,13 @@ class Journal(papyra.PersistenceMetricsMixin):
                 raise
 
     def _read(self) -> tuple[list[tuple[str, int]], int]:
-        """Return the entries, and how many rows are none."""
+        """Return the entries, and how many rows are not entries."""
         entries, damaged = [], 0
         with open(self._path, encoding="utf-8", newline="") as file:
             for row in csv.reader(file):
                 try:
-                    outcome_log, amount = row
-                    entries.append((outcome_log, int(amount)))
+                    purpose, amount = row
+                    entries.append((purpose, int(amount)))
                 except ValueError:
                     damaged += 1
         return entries, damaged

@@ -1,7 +1,7 @@
 """
 Actors of Pykka whose lives, and lost messages, are kept in a papyra store.
 
-`RecordedActor` is what to copy, with the two classes above it. An actor that derives from it
+Copy `RecordedActor`, with the two classes above it. An actor that derives from it
 instead of `pykka.ThreadingActor` appends to a store, from whatever thread it happens in:
 
     kind="event"        it started, stopped, or failed, and with what error
@@ -15,8 +15,8 @@ packed, or fails its packer, or is a dead letter.
     python examples/pykka_lifecycle.py [PATH]
 
 takes the orders of a fifth of a second and prints what became of them, the life of the first
-packer that failed, and the counters that moved. The records go to PATH, else to a temporary
-file. The numbers differ from run to run, but the orders always add up.
+packer that failed, and the counters that moved. The records go to PATH, or to a temporary file
+without it. The numbers differ from run to run, but the orders always add up.
 """
 
 import logging
@@ -42,8 +42,8 @@ class Life(threading.Event):
     """
     Pykka's flag of an actor's end, which also records the actor's life.
 
-    Messages are sent, and the end comes, under one lock: nothing arrives unseen behind the last
-    look into the inbox, and whoever finds an actor dead finds it recorded.
+    Messages are sent, and the end comes, under one lock. So no message arrives unseen after the last
+    look into the inbox, and a thread that finds an actor dead finds its end recorded.
     """
 
     def __init__(self, actor: pykka.Actor, store: papyra.PersistenceBackend) -> None:
@@ -55,14 +55,14 @@ class Life(threading.Event):
         self._failed = False
 
     def record(self, kind: str, **data: object) -> None:
-        """Append a record; one that is refused must not end the actor: the store counts it."""
+        """Append a record. A refused one must not end the actor: the store counts it."""
         try:
             self._store.append(papyra.Record(kind, data={**self._who, **data}))
         except papyra.PapyraError as error:
             logging.getLogger(__name__).warning("not recorded: %s", error)
 
     def lose(self, message: object) -> None:
-        """Record a message that nobody will handle; a request to stop is none."""
+        """Record a message that the actor will never handle; a request to stop is not one."""
         if not isinstance(message, _ActorStop):
             shown = message if isinstance(message, dict) else repr(message)
             self.record("dead_letter", message=shown)
@@ -177,7 +177,7 @@ class Supervisor(RecordedActor):
 
 
 def arriving(seconds: float) -> Iterator[int]:
-    """Yield the orders of so many seconds as they arrive: seven every five milliseconds."""
+    """Yield the orders of *seconds* as they arrive: seven every five milliseconds."""
     numbers = count(1)
     end = monotonic() + seconds
     while True:

@@ -50,26 +50,11 @@ FILES = {
 NOT_YET: set[str] = {
     # the root
     # benchmarks
-    "benchmarks/counting.py",
-    "benchmarks/growth.py",
-    "benchmarks/load.py",
-    "benchmarks/openings.py",
-    "benchmarks/reading.py",
-    "benchmarks/redis_store.py",
-    "benchmarks/side_by_side.py",
-    "benchmarks/startup.py",
-    "benchmarks/steps.py",
-    "benchmarks/table.py",
     # docs
     # docs/explanation
     # docs/how-to
     # docs/reference
     # examples
-    "examples/asyncio_workers.py",
-    "examples/demo.py",
-    "examples/own_backend.py",
-    "examples/own_backend_mixin.py",
-    "examples/pykka_lifecycle.py",
     # papyra
     "papyra/__init__.py",
     "papyra/backend.py",
