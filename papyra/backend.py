@@ -7,26 +7,23 @@ and retries live inside a primitive, so nothing is counted twice.
 """
 
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final, NoReturn, Self, TypeVar, final
 
+from papyra import maintenance
 from papyra.errors import WriteOutcomeUnknownError, not_copied
 from papyra.format.codec import encode
 from papyra.primitives import Primitives
 from papyra.reading.findings import Findings
-from papyra.reading.keep import KeepFilter, count_records
-from papyra.reading.last_copies import copies_in, look_through
 from papyra.reading.query import Query, query_of, read_all, stream
-from papyra.reading.scanner import LineReader, Source, intact
 from papyra.record import Record
 from papyra.reports import (
     Anomaly,
     CompactionReport,
     Quarantined,
     RecoveryReport,
-    Rewritten,
     ScanReport,
 )
 from papyra.system.clock import monotonic
@@ -241,7 +238,9 @@ class PersistenceBackend(Primitives):
         try:
             self._check_usable()
             query = query_of(kind, since, limit, strict=strict)
-            found = read_all(self._source(), self._retention, query, time.time(), findings)
+            found = read_all(
+                maintenance.source_of(self), self._retention, query, time.time(), findings
+            )
         except BaseException:
             self.metrics.increment("read_errors")
             self.metrics.increment("anomaly_detected", findings.found)
@@ -286,26 +285,7 @@ class PersistenceBackend(Primitives):
 
     def _find(self, query: Query, findings: Findings) -> Iterable[Record]:
         """Return what *query* selects, uncounted."""
-        return stream(self._source(), self._retention, query, time.time(), findings)
-
-    def _lines_of_records(
-        self, findings: Findings, sealer: LineReader | None
-    ) -> Iterator[tuple[Record, bytes]]:
-        """
-        Yield every record and its line, for a copy of the store; it counts as `records` does.
-
-        The *sealer*, if there is one, seals the lines that other tools wrote.
-        """
-        find = partial(self._find_lines, findings, sealer)
-        return self._count_yielded(find, findings, is_reported=True)
-
-    def _find_lines(
-        self, findings: Findings, sealer: LineReader | None
-    ) -> Iterator[tuple[Record, bytes]]:
-        with self._view() as view:
-            lines, seen = copies_in(view, self._new_seen_ids)
-            for found in intact(lines, findings, places_only=True, seen=seen, reader=sealer):
-                yield found.record, found.bytes
+        return stream(maintenance.source_of(self), self._retention, query, time.time(), findings)
 
     def _count_yielded(
         self,
@@ -358,7 +338,7 @@ class PersistenceBackend(Primitives):
         self.metrics.increment("scan_operations")
         findings = Findings()
         try:
-            return self._look(findings)
+            return maintenance.scan(self, findings)
         finally:
             self.metrics.increment("anomaly_detected", findings.found)
             self._share_counts()
@@ -382,7 +362,9 @@ class PersistenceBackend(Primitives):
         if undo is not None:
             if not isinstance(undo, str):
                 raise TypeError(f"undo is {undo!r}: an id is needed, as quarantined() gives it")
-            return self._undo_recovery(undo, dry_run=dry_run)
+            self._check_usable()
+            restored = self._undo(undo, dry_run=dry_run)
+            return maintenance.undone(undo, restored, dry_run=dry_run)
         try:
             return self._plan_recovery() if dry_run else self._recover()
         finally:
@@ -463,153 +445,67 @@ class PersistenceBackend(Primitives):
             raise
         self._released = True
 
-    def _source(self) -> Source:
-        """Return what those who look at the store need of it."""
-        return Source(self._lines, self._view, self._new_seen_ids)
-
-    def _look(self, findings: Findings) -> ScanReport:
-        self._check_usable()
-        for anomaly in self._check():
-            findings.add(anomaly)
-        records, size, sources = look_through(self._source(), findings)
-        leftovers = tuple(self._leftovers(sources))
-        return ScanReport(records, size, tuple(findings.listed), findings.found, leftovers)
-
     def _plan_recovery(self) -> RecoveryReport:
         self.metrics.increment("scan_operations")
         findings = Findings()
         try:
-            self._check_usable()
-            self._check_ours()
-            self._look(findings)
+            return maintenance.plan_recovery(self, findings)
         finally:
             self.metrics.increment("anomaly_detected", findings.found)
-        listed = tuple(findings.listed)
-        return RecoveryReport(
-            dry_run=True,
-            anomalies=listed,
-            found=findings.found,
-            removed=findings.bytes_removable,
-            quarantine=None,
-            remaining=listed,
-        )
-
-    def _plan_compaction(self) -> CompactionReport:
-        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
-        try:
-            return self._foresee_compaction(keep_filter)
-        finally:
-            self.metrics.increment("anomaly_detected", keep_filter.findings.found)
-
-    def _compact_if_agreed(self, agree: Callable[[CompactionReport], object]) -> CompactionReport:
-        """
-        Look, have *agree* raise if that is not to be done, and compact.
-
-        It is one operation, so what both the look and the compaction meet counts once. Where *agree*
-        raises, nothing is changed, and it counts as a dry run.
-        """
-        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
-        try:
-            try:
-                agree(self._foresee_compaction(keep_filter))
-            except BaseException:
-                self.metrics.increment("anomaly_detected", keep_filter.findings.found)
-                raise
-            return self._compact()
-        finally:
-            self._share_counts()
-
-    def _foresee_compaction(self, keep_filter: KeepFilter) -> CompactionReport:
-        """Return what a compaction would do, uncounted; *sorter* has the damage that was met."""
-        findings = keep_filter.findings
-        self._check_usable()
-        self._check_ours()
-        for anomaly in self._check():
-            findings.add(anomaly)
-        excess = self._excess()
-        counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
-        done = self._preview(keep_filter, without=excess)
-        for dropped in counted.values():
-            keep_filter.dropped.merge(dropped)
-        return _compaction_report(keep_filter, done, excess, tuple(findings.listed), dry_run=True)
-
-    def _compact(self) -> CompactionReport:
-        self.metrics.increment("compactions_triggered")
-        keep_filter = KeepFilter(self._retention, time.time(), self._new_seen_ids)
-        findings = keep_filter.findings
-        try:
-            self._check_usable()
-            self._prepare()
-            for anomaly in self._check():
-                findings.add(anomaly)
-            excess = self._excess()
-            # Before they are dropped, and without a lock: appends go on meanwhile.
-            counted = count_records(self._lines_in(excess), self._new_seen_ids()) if excess else {}
-            trimmed = self._trim(excess)
-            self._flush_warnings()
-            for name, dropped in counted.items():
-                if name in trimmed:
-                    keep_filter.dropped.merge(dropped)
-            done = self._rewrite(keep_filter)
-            remaining = tuple(self._check())
-        except BaseException:
-            self.metrics.increment("compaction_errors")
-            raise
-        finally:
-            self.metrics.increment("anomaly_detected", findings.found)
-        return _compaction_report(keep_filter, done, trimmed, remaining, dry_run=False)
-
-    def _undo_recovery(self, id_: str, *, dry_run: bool) -> RecoveryReport:
-        self._check_usable()
-        restored = self._undo(id_, dry_run=dry_run)
-        return RecoveryReport(
-            dry_run=dry_run,
-            anomalies=(),
-            found=0,
-            removed=0,
-            quarantine=id_,
-            remaining=(),
-            restored=restored,
-        )
 
     def _recover(self) -> RecoveryReport:
         self.metrics.increment("recovery_attempts")
         try:
             self._check_usable()
             self._prepare()
-            report = self._repair()
+            self.metrics.increment("scan_operations")
+            findings = Findings()
+            try:
+                report = maintenance.recover(self, findings)
+            finally:
+                self.metrics.increment("anomaly_detected", findings.found)
         except BaseException:
             self.metrics.increment("recovery_failures")
             raise
-        if any(anomaly.type != "unexpected_file" for anomaly in report.remaining):
+        if maintenance.is_repairable(report.remaining):
             self.metrics.increment("recovery_failures")
         return report
 
-    def _repair(self) -> RecoveryReport:
-        self.metrics.increment("scan_operations")
+    def _plan_compaction(self) -> CompactionReport:
         findings = Findings()
-        done = Rewritten(0, 0)
-        keep_filter = KeepFilter(None, time.time(), self._new_seen_ids)
         try:
-            self._look(findings)
-            keep_filter = KeepFilter(
-                None, time.time(), self._new_seen_ids, may_repeat=findings.duplicates > 0
-            )
-            if any(anomaly.type != "unexpected_file" for anomaly in findings.listed):
-                done = self._rewrite(keep_filter)
+            return maintenance.plan_compaction(self, findings)
         finally:
-            findings.merge(keep_filter.findings)
             self.metrics.increment("anomaly_detected", findings.found)
-        remaining = Findings()
-        self._look(remaining)
-        return RecoveryReport(
-            dry_run=False,
-            anomalies=tuple(findings.listed),
-            found=findings.found,
-            removed=done.removed,
-            quarantine=done.quarantine,
-            remaining=tuple(remaining.listed),
-        )
+
+    def _compact(self) -> CompactionReport:
+        self.metrics.increment("compactions_triggered")
+        findings = Findings()
+        try:
+            return maintenance.compact(self, findings)
+        except BaseException:
+            self.metrics.increment("compaction_errors")
+            raise
+        finally:
+            self.metrics.increment("anomaly_detected", findings.found)
+
+    def _compact_if_agreed(self, agree: Callable[[CompactionReport], object]) -> CompactionReport:
+        """
+        Plan a compaction, have *agree* raise if it is not to be done, and compact.
+
+        It is one operation: what both the plan and the compaction meet counts once. Where *agree*
+        raises, nothing is changed, and it counts as a dry run.
+        """
+        findings = Findings()
+        try:
+            try:
+                agree(maintenance.plan_compaction(self, findings))
+            except BaseException:
+                self.metrics.increment("anomaly_detected", findings.found)
+                raise
+            return self._compact()
+        finally:
+            self._share_counts()
 
     def _report_append_damage(self, findings: Sequence[Anomaly]) -> None:
         """Count and log damage that an append met, and log what else it did."""
@@ -643,31 +539,3 @@ class PersistenceBackend(Primitives):
             f"; and {more} more" if more else "",
             about=self.source,
         )
-
-
-def _compaction_report(
-    keep_filter: KeepFilter,
-    done: Rewritten,
-    files: Mapping[str, int],
-    remaining: tuple[Anomaly, ...],
-    *,
-    dry_run: bool,
-) -> CompactionReport:
-    """Return what the *sorter* saw and what was, or would be, *done*; *files* went whole."""
-    dropped, findings = keep_filter.dropped, keep_filter.findings
-    return CompactionReport(
-        kept=keep_filter.kept,
-        dropped=dropped.records,
-        bytes_before=sum(files.values()) + done.bytes_before,
-        bytes_after=done.bytes_after,
-        anomalies=tuple(findings.listed),
-        found=findings.found,
-        quarantine=done.quarantine,
-        remaining=remaining,
-        files_dropped=tuple(files),
-        dry_run=dry_run,
-        dropped_bytes=dropped.bytes,
-        dropped_by_kind=dict(dropped.by_kind),
-        dropped_oldest=dropped.oldest,
-        dropped_newest=dropped.newest,
-    )

@@ -1,14 +1,16 @@
 """Copying one store into another, line by line, as often as it takes."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
+from functools import partial
 from typing import Final, Protocol
 
 from papyra.backend import PersistenceBackend
 from papyra.errors import UnsupportedError
 from papyra.reading.findings import Findings
 from papyra.reading.fingerprints import fingerprint
+from papyra.reading.last_copies import copies_in
 from papyra.reading.scanner import Line, intact
 from papyra.reading.sealing import SEALED, Sealer
 from papyra.reading.seen_ids import SeenIds, number_in
@@ -77,8 +79,9 @@ def import_store(
         with alone as check_alone:
             copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)
             present = _Present(destination._lines(newest_first=False), sealer)
-            # No name holds the lines: what a failed import has read is counted when they are let go of.
-            for record, line in source._lines_of_records(findings, sealer):
+            lines = partial(_lines_in, source, findings, sealer)
+            # No name holds the stream: what a failed import has read is counted when the stream is freed.
+            for record, line in source._count_yielded(lines, findings, is_reported=True):
                 copy.take(line, is_present=present.take(record))
             copy.finish()
     except BaseException as error:
@@ -93,6 +96,16 @@ def import_store(
         anomalies=tuple(findings.listed),
         found=findings.found,
     )
+
+
+def _lines_in(
+    store: PersistenceBackend, findings: Findings, sealer: Sealer | None
+) -> Iterator[tuple[Record, bytes]]:
+    """Yield every record of *store* and its line; the *sealer* seals the lines that other tools wrote."""
+    with store._view() as view:
+        lines, seen = copies_in(view, store._new_seen_ids)
+        for found in intact(lines, findings, places_only=True, seen=seen, reader=sealer):
+            yield found.record, found.bytes
 
 
 class _Present:

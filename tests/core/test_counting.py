@@ -333,13 +333,14 @@ def test_a_dry_run_is_a_scan_and_no_attempt(backend: PersistenceBackend) -> None
     assert backend.metrics.snapshot() == counts(records_written=1, scan_operations=1)
 
 
+@pytest.mark.parametrize("primitive", ["_new_seen_ids", "_rewrite"])
 @pytest.mark.parametrize("fault", FAULTS, ids=str)
 def test_a_compaction_that_raises_is_triggered_and_an_error(
-    kind: Kind, monkeypatch: pytest.MonkeyPatch, fault: BaseException
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, fault: BaseException, primitive: str
 ) -> None:
     with kind.open() as store:
         with monkeypatch.context() as patch:
-            patch.setattr(store, "_rewrite", raiser(fault))
+            patch.setattr(store, primitive, raiser(fault))
             with pytest.raises(type(fault)):
                 store.compact()
         n = int(kind.counts_compactions)
