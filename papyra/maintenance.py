@@ -8,20 +8,19 @@ raises.
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import Protocol
 
 from papyra.reading.findings import Findings
 from papyra.reading.keep import KeepFilter, RewriteFilter, count_records
 from papyra.reading.last_copies import look_through
-from papyra.reading.scanner import Line, Source, View
+from papyra.reading.scanner import Line, Source
 from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, CompactionReport, RecoveryReport, Rewritten, ScanReport
 from papyra.retention import Retention
 
 
 class Store(Protocol):
-    """What a pass needs of the store that it goes over (see `papyra.primitives`)."""
+    """The part of a store that the passes use (see `papyra.primitives`)."""
 
     _retention: Retention
 
@@ -33,9 +32,7 @@ class Store(Protocol):
 
     def _flush_warnings(self) -> None: ...
 
-    def _lines(self, *, newest_first: bool) -> Iterator[Line]: ...
-
-    def _view(self) -> AbstractContextManager[View]: ...
+    def _source(self) -> Source: ...
 
     def _new_seen_ids(self) -> SeenIds: ...
 
@@ -54,17 +51,12 @@ class Store(Protocol):
     def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten: ...
 
 
-def source_of(store: Store) -> Source:
-    """Return what a look at *store* needs of it."""
-    return Source(store._lines, store._view, store._new_seen_ids)
-
-
 def scan(store: Store, findings: Findings) -> ScanReport:
     """Look at everything and report what is damaged; change nothing."""
     store._check_usable()
     for anomaly in store._check():
         findings.add(anomaly)
-    records, size, sources = look_through(source_of(store), findings)
+    records, size, sources = look_through(store._source(), findings)
     leftovers = tuple(store._leftovers(sources))
     return ScanReport(records, size, tuple(findings.listed), findings.found, leftovers)
 

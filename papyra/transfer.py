@@ -187,7 +187,7 @@ class _Copy:
         if self._batch:
             if self._destination is not None:
                 self._check_alone()
-                self._destination._append_lines(self._batch)
+                self._destination._commit(self._batch, is_sealed=True)
             self.copied += len(self._batch)
             self._batch, self._size = [], 0
         if self._progress is not None:

@@ -196,7 +196,7 @@ def test_strict_reads_and_streams_name_the_same_damage_where_a_record_is_repeate
 ) -> None:
     first, second = (seal(encode(event(n)), "a" * 16, n) for n in (1, 2))
     with kind.open() as store:
-        store._append_lines([first, b"{torn\n", second, first])
+        store._commit([first, b"{torn\n", second, first], is_sealed=True)
         with pytest.raises(CorruptRecordError) as read:
             store.read(strict=True)
         with pytest.raises(CorruptRecordError) as streamed:
@@ -212,7 +212,7 @@ def test_an_id_that_only_looks_like_a_number_of_papyras_is_another_one(
     body = odd[: odd.index(',"_id"')]
     line = seal_by_hand(f'{body},"_id":"{"a" * 16}-{digits}"')
     with kind.open() as store:
-        store._append_lines([seal(encode(event(3)), "a" * 16, 3), line])
+        store._commit([seal(encode(event(3)), "a" * 16, 3), line], is_sealed=True)
         assert [record.data["n"] for record in store.read()] == [3, 4]
         assert [record.data["n"] for record in store.records()] == [3, 4]
         assert store.scan().records == 2
