@@ -4,6 +4,10 @@ Papyra's counters in OpenTelemetry, and in Prometheus: exact, whoever resets the
     papyra_otel.prometheus.serve(store)                # http://127.0.0.1:9464/metrics
     papyra_otel.MetricsBridge(meter_provider).add(store)   # into an OpenTelemetry of your own
 
+`increases` works out what each store counted since the last collection, so that no exported total falls. `exporter`
+shows that to a provider, under the attributes that `attribute_sets` gives it, by the ten `instruments`. `bridge` is
+the way in, and `registry` knows which bridge has which provider. `prometheus` and its `listener` answer scrapes.
+
 Names load with their first use; that is when the extra is needed: pip install 'papyra[otel]'.
 """
 

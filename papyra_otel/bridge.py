@@ -15,8 +15,8 @@ from opentelemetry.metrics import MeterProvider, get_meter_provider
 
 from papyra.metrics.exportable import Countable, counters_of
 from papyra_otel.errors import BridgeError
+from papyra_otel.increases import Source
 from papyra_otel.registry import disown, exporter_for, find, second
-from papyra_otel.source import Source
 
 
 class MetricsBridge:

@@ -18,21 +18,10 @@ from papyra.metrics.exportable import Counters
 from papyra.metrics.names import NAMES
 from papyra.system.forks import forget_in_child
 from papyra.system.log import warn
+from papyra_otel.attribute_sets import MAX_ATTRIBUTE_SETS, OTHER, STORE_NAME, AttributeSets
 from papyra_otel.errors import BridgeError
+from papyra_otel.increases import Left, Source, identity_of
 from papyra_otel.instruments import Instruments
-from papyra_otel.source import Left, Series, Source, identity_of
-
-#: The attributes of every exported number.
-BACKEND_KIND: Final = "papyra.backend.kind"
-STORE_NAME: Final = "papyra.store.name"
-#: The attribute of a sum over all programs, beside these.
-SCOPE: Final = "papyra.scope"
-
-#: Distinct attribute sets that are exported under their own names. The SDK keeps each for ever
-#: and gives up labels for good beyond 2,000 of one instrument.
-MAX_ATTRIBUTE_SETS: Final = 200
-#: The `STORE_NAME` of all further ones, taken together; one for each kind of store.
-OTHER: Final = "_other"
 
 #: A message for the log, and its arguments.
 _Note: TypeAlias = tuple[object, ...]
@@ -72,8 +61,7 @@ class Exporter:
         # What is fed no more, so that nothing of it counts twice when it is added again.
         self._left: dict[object, Left] = {}
         self._most_left = 16
-        self._series: dict[tuple[str, ...], Series] = {}
-        self._folded = False
+        self._sets = AttributeSets()
         # Asked for since the last sweep; at first all, so that the first question sweeps.
         self._served = set(NAMES)
         self._instruments = Instruments(provider, self._observe)
@@ -103,14 +91,16 @@ class Exporter:
                     " name"
                 )
             return []
-        first_folded = self._join(source)
+        source.series, is_first_folded = self._sets.join(
+            source.kind, source.name, source.scope, source.counted
+        )
         left = self._left.pop(source.identity, None)
         if left is not None:
             source.go_on_from(left)
         self._sources[source.identity] = source
-        return (
-            [(_FOLDED, source.name, MAX_ATTRIBUTE_SETS, STORE_NAME, OTHER)] if first_folded else []
-        )
+        if is_first_folded:
+            return [(_FOLDED, source.name, MAX_ATTRIBUTE_SETS, STORE_NAME, OTHER)]
+        return []
 
     def _alone(self, do: "Callable[[], list[_Note]]") -> "list[_Note]":
         """
@@ -177,27 +167,6 @@ class Exporter:
                 " this one exported"
             )
 
-    def _join(self, source: Source) -> bool:
-        """Give *source* the series of its kind and name; True if it is the first one folded."""
-        scope = (source.scope,) if source.scope else ()
-        key: tuple[str, ...] = source.kind, source.name, *scope
-        full = key not in self._series and len(self._series) >= MAX_ATTRIBUTE_SETS
-        first_folded = full and not self._folded
-        if full:
-            self._folded = True
-            key = source.kind, OTHER, *scope
-        series = self._series.get(key)
-        if series is None:
-            attributes: dict[str, str] = dict(
-                zip((BACKEND_KIND, STORE_NAME, SCOPE), key, strict=False)
-            )
-            series = self._series[key] = Series(attributes)
-        # Seen from 0 on: an alert cannot fire on a series that is born at 1.
-        for counter in source.counted:
-            series.totals.setdefault(counter, 0)
-        source.series = series
-        return first_folded
-
     def _observe(self, counter: str, _: CallbackOptions) -> list[Observation]:
         observations: list[Observation] = []
         _log_notes(self._alone(partial(self._look, counter, observations)))
@@ -213,7 +182,7 @@ class Exporter:
         self._served.add(counter)
         observations += [
             Observation(series.totals[counter], series.attributes)
-            for series in self._series.values()
+            for series in self._sets
             if counter in series.totals
         ]
         return notes

@@ -17,12 +17,11 @@ from typing import Any, Final, Protocol, TypeVar
 from papyra.errors import StoreBusyError
 from papyra.metrics.names import NAMES, CounterName, checked, misnamed, whole
 from papyra.metrics.storage import CounterStorage, LocalCounterStorage
+from papyra.metrics.totals import RESET_DONE
 from papyra.system.forks import forget_in_child
 
 _Result = TypeVar("_Result")
 
-#: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
-RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
 #: Where `records_written` is among the totals.
 WRITTEN: Final = _INDEX["records_written"]

@@ -1,6 +1,11 @@
 """The counts of several store objects taken together."""
 
+from typing import Final
+
 from papyra.metrics.names import NAMES
+
+#: The note of an interrupt that came too late to keep a reset from being done; the interval follows.
+RESET_DONE: Final = "the reset was done before the interrupt; it ended the interval "
 
 
 class CounterTotals:

@@ -1,9 +1,12 @@
 """
-What happens in a child process before anything else runs there.
+Tell objects of a fork: what happens in a child process before anything else runs there.
 
-An object that holds locks, descriptors, connections or ids registers itself with `forget_in_child`. Were it
+An object that holds locks, descriptors, connections or ids registers itself with `forget_in_child`. If it were
 not told of a fork, parent and child would give the same ids, and one of two acknowledged records would be
 lost. So neither an error nor an interrupt while one object is told keeps the others from being told.
+
+Each store decides in its own `_after_fork` whether the child may go on with it. The check that rejects a store that
+was opened before ``os.fork()`` is `_check_usable` in `papyra/primitives.py`.
 """
 
 import os

@@ -24,7 +24,7 @@ from papyra import (
     open_store,
 )
 from papyra.aio.backend import AsyncBackend
-from papyra.metrics.multiprocess import publish
+from papyra.metrics.publishing import publish
 from papyra.system import forks
 
 pytestmark = [

@@ -19,11 +19,13 @@ from papyra import (
     StoreNotFoundError,
     open_counters,
 )
-from papyra.metrics import multiprocess
+from papyra.metrics import exited
 from papyra.metrics.exited import Retired
 from papyra.metrics.mmap_page import Page, open_page
-from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
+from papyra.metrics.persistence import PersistenceMetrics
 from papyra.metrics.storage import CounterStorage
+from papyra.metrics.totals import RESET_DONE
+from papyra.system.sync import sync_directory
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
@@ -250,14 +252,23 @@ def test_a_damaged_note_of_a_reset_is_named(file_kind: FileKind) -> None:
         os.unlink(f"{file_kind.path}.metrics/reset")
 
 
+def fail_the_sync_after_a_reset(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    def sync(directory: str) -> None:
+        if not os.path.exists(f"{file_kind.path}.metrics/reset"):
+            raise error
+        sync_directory(directory)
+
+    monkeypatch.setattr("papyra.metrics.resets.sync_directory", sync)
+
+
 def test_a_reset_that_was_done_before_an_interrupt_tells_the_interval(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
-        monkeypatch.setattr(
-            "papyra.metrics.multiprocess.sync_directory", raiser(KeyboardInterrupt())
-        )
+        fail_the_sync_after_a_reset(file_kind, monkeypatch, KeyboardInterrupt())
         with pytest.raises(KeyboardInterrupt) as caught:
             open_counters(file_kind.url).reset()
         (note,) = caught.value.__notes__
@@ -298,10 +309,10 @@ def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, 
             child.do("store.append_many([Record('event')] * 5)")
             child.kill()
     with Child() as child:
-        child.do("import papyra.metrics.multiprocess as published")
+        child.do("import papyra.metrics.exited as exited")
         child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
         if step == "save":
-            child.do("published.Retired.save = die")
+            child.do("exited.Retired.save = die")
         else:
             child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
         child.do(f"store = open_store({file_kind.url!r})")
@@ -527,7 +538,7 @@ def test_who_comes_or_goes_looks_at_a_few_pages_however_many_there_are(
     with contextlib.ExitStack() as others:
         for number in range(60):
             others.enter_context(file_kind.open(sync="none")).append(event(number))
-        monkeypatch.setattr(multiprocess, "open_page", look)
+        monkeypatch.setattr(exited, "open_page", look)
         with file_kind.open() as store:
             store.append(event(60))
             assert 0 < len(looks) <= 16
@@ -580,8 +591,6 @@ def test_a_reset_that_is_done_is_told_although_the_disk_refuses_to_sync_its_end(
 ) -> None:
     with file_kind.open() as store:
         store.append(event(1))
-        monkeypatch.setattr(
-            "papyra.metrics.multiprocess.sync_directory", raiser(OSError(5, "I/O error"))
-        )
+        fail_the_sync_after_a_reset(file_kind, monkeypatch, OSError(5, "I/O error"))
         assert open_counters(file_kind.url).reset() == counts(records_written=1)
         assert store.metrics.snapshot() == counts()

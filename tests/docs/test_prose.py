@@ -126,11 +126,9 @@ NOT_YET: set[str] = {
     "papyra/format/legacy_lines.py",
     "papyra/format/unlimited_json.py",
     # papyra/metrics
-    "papyra/metrics/exited.py",
     "papyra/metrics/exportable.py",
     "papyra/metrics/mixin.py",
     "papyra/metrics/mmap_page.py",
-    "papyra/metrics/multiprocess.py",
     "papyra/metrics/persistence.py",
     "papyra/metrics/storage.py",
     "papyra/metrics/unpublished_marks.py",
@@ -161,7 +159,6 @@ NOT_YET: set[str] = {
     "papyra_otel/exporter.py",
     "papyra_otel/listener.py",
     "papyra_otel/prometheus.py",
-    "papyra_otel/source.py",
 }
 
 

@@ -24,8 +24,8 @@ FORKS: Final = (
     TextMutant(
         "what an interrupt kept from being told is told again",
         "system/forks.py",
-        "            if untold and untold[-1] is failed:\n                del untold[-1]\n",
-        "            if untold:\n                del untold[-1]\n",
+        "            if waiting and waiting[-1] is failed:\n                del waiting[-1]\n",
+        "            if waiting:\n                del waiting[-1]\n",
         f"{_FORKS}test_an_interrupt_as_a_child_is_told_keeps_no_store_from_knowing",
     ),
     TextMutant(

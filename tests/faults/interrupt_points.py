@@ -21,7 +21,7 @@ from faults.striking import Strike, Struck, armed
 from papyra import NotPublishedError, Record
 from papyra.backends.files import background_sync
 from papyra.metrics.names import NAMES
-from papyra.metrics.persistence import RESET_DONE
+from papyra.metrics.totals import RESET_DONE
 
 #: How far apart two interrupts are at most, in ticks.
 _FARTHEST: Final = 2000

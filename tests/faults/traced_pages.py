@@ -54,4 +54,4 @@ def trace_pages(say: Callable[[dict[str, Any]], None]) -> None:
             self._reported.release()
             super().release()
 
-    patch("papyra.metrics.multiprocess.OwnPage", TracedPage).start()  # the program ends soon
+    patch("papyra.metrics.publishing.OwnPage", TracedPage).start()  # the program ends soon

@@ -7,7 +7,7 @@ from stores import counts, event
 
 from papyra import MemoryBackend, PersistenceMetricsMixin
 from papyra_otel import MetricsBridge
-from papyra_otel.exporter import MAX_ATTRIBUTE_SETS
+from papyra_otel.attribute_sets import MAX_ATTRIBUTE_SETS
 
 
 def fill(bridge: MetricsBridge) -> list[MemoryBackend]:

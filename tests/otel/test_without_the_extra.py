@@ -52,8 +52,8 @@ def test_the_errors_need_no_extra() -> None:
 
 
 def test_a_fault_of_our_own_is_not_told_as_a_missing_extra() -> None:
-    printed = run_strictly("otel_without", "papyra_otel.source", "papyra_otel.MetricsBridge")
-    reason = "import of papyra_otel.source halted; None in sys.modules"
+    printed = run_strictly("otel_without", "papyra_otel.increases", "papyra_otel.MetricsBridge")
+    reason = "import of papyra_otel.increases halted; None in sys.modules"
     assert printed == f"ModuleNotFoundError {reason}\n"
 
 

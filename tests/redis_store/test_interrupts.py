@@ -25,7 +25,7 @@ from papyra import Retention, StoreIOError, WriteOutcomeUnknownError
 from papyra.backends.redis import RedisBackend
 from papyra.format.codec import encode, seal
 from papyra.metrics.exportable import CounterSource
-from papyra.metrics.persistence import RESET_DONE
+from papyra.metrics.totals import RESET_DONE
 from servers import Server, running_redis
 
 # What strikes in a destructor goes nowhere else.

@@ -21,7 +21,7 @@ from papyra.backends.files.read_view import View
 from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.store_check import check_ownership, check_whole
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
-from papyra.metrics.multiprocess import is_lost, publish, unpublish
+from papyra.metrics.publishing import is_lost, publish, unpublish
 from papyra.metrics.unpublished_marks import Mark
 from papyra.primitives import NOW, MustWait, Primitives, Sync
 from papyra.reading.keep import RewriteFilter

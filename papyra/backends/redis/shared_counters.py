@@ -17,8 +17,8 @@ from papyra.backends.redis.scripts.counters import REPORT, REPORTED, RESET
 from papyra.backends.redis.startup_check import check_nodes
 from papyra.errors import NotPublishedError, PapyraError, StoreIOError, StoreNotFoundError
 from papyra.metrics.names import NAMES
-from papyra.metrics.persistence import RESET_DONE, PersistenceMetrics
-from papyra.metrics.totals import CounterTotals
+from papyra.metrics.persistence import PersistenceMetrics
+from papyra.metrics.totals import RESET_DONE, CounterTotals
 
 _NOTHING: Final = (0,) * len(REPORTED)
 

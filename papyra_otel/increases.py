@@ -1,4 +1,9 @@
-"""What an exporter reads: one store's counters, and where the rises that it saw are added up."""
+"""
+Work out the increase of each store's counters since the last collection, so that no exported total falls.
+
+`papyra_otel.exporter` has one `Source` for each store that it exports. A source remembers what its counters said last,
+and adds the difference to the totals of its series: a reset, a closed store or a restarted stranger takes nothing away.
+"""
 
 import sys
 import weakref
@@ -18,42 +23,27 @@ from papyra.metrics.exportable import (
 )
 from papyra.metrics.names import NAMES
 from papyra.metrics.persistence import PersistenceMetrics
+from papyra_otel.attribute_sets import Series
 
-# What the signatures of this package name.
-__all__ = ["Countable", "Counted", "Series", "Snapshots", "Source", "Totals", "identity_of"]
+# Signatures of this package name these.
+__all__ = ["Countable", "Counted", "Snapshots", "Source", "Totals", "identity_of"]
 
 #: The references to a source's counters that are its own: its attribute, its bound method, and
-#: the argument of the call that asks. Where Python counts otherwise, dead stores' counters are
-#: kept, or the weak reference decides alone.
+#: the argument of the call that asks. If Python counts differently, the counters of dead stores are
+#: kept, or the weak reference alone decides.
 _OWN_REFERENCES: Final = 3
-
-
-class Series:
-    """
-    One attribute set: what all sources that were ever exported with it counted.
-
-    Attributes:
-        attributes: OpenTelemetry's name for labels.
-        totals: By the names of the counters that are exported; they never fall.
-    """
-
-    __slots__ = ("attributes", "totals")
-
-    def __init__(self, attributes: dict[str, str]) -> None:
-        self.attributes: dict[str, str] = attributes
-        self.totals: dict[str, int] = {}
 
 
 class Source:
     """
-    The counters of one store and what was seen of them.
+    The counters of one store, and the values that the last collection saw.
 
-    The counters are held, the store is not: it may end at any time, and its last counts are
+    A source holds the counters but not the store: the store may end at any time, and its last counts are
     exported all the same.
 
     Args:
-        store: What was added to the bridge; it may be the counters themselves.
-        name: What it is exported as, if not as it says itself.
+        store: The object that was added to the bridge; it may be the counters themselves.
+        name: The name to export it under, if not its own.
 
     Attributes:
         kind: Its kind.
@@ -105,10 +95,10 @@ class Source:
     @property
     def gone(self) -> bool:
         """
-        Whether the store is, and nobody else can count in its place.
+        Whether the store is gone, and no other object can count in its place.
 
-        A dead weak reference does not say that alone: the garbage collector clears it before it
-        ends what else belongs to the store, as an abandoned `records()`, which counts then.
+        A dead weak reference alone does not prove that: the garbage collector clears it before it
+        ends other objects of the store, such as an abandoned `records()`, which counts then.
         """
         return (
             self._store is not None
@@ -118,11 +108,11 @@ class Source:
 
     def take(self) -> bool:
         """
-        Add to the series what was counted since the last time.
+        Add to the series the increase since the last time.
 
         Returns:
-            Whether a sum over all programs fell. It does where counters are removed, or after a
-            power cut. What is left of them was exported already, so nothing is added for it.
+            Whether a sum over all programs fell. It falls where counters are removed, or after a
+            power cut. The rest of them was exported already, so nothing is added for it.
         """
         now = dict(self._read())  # a stranger's may be one dict that goes on counting
         seen = self._seen
@@ -145,7 +135,7 @@ class Source:
         return fell
 
     def leave(self) -> "Left | None":
-        """Return what is to be known of it if it is added again, or None if it never will be."""
+        """Return what a source that is added again must know, or None if it never will be."""
         if self.gone:
             return None
         return Left(self.counters, self._seen)
@@ -163,18 +153,18 @@ class Source:
 
 class Left:
     """
-    What was seen of counters that are no longer exported; it does not keep them, if it can.
+    The last values of counters that are no longer exported; it keeps the counters alive only if it must.
 
     Args:
-        counters: What was read.
-        seen: What they said last.
+        counters: The counters that were read.
+        seen: Their last values.
     """
 
     __slots__ = ("_counters", "_is_own", "_is_sum", "seen")
 
     def __init__(self, counters: Counters, seen: dict[str, int]) -> None:
         self._is_own = isinstance(counters, PersistenceMetrics)
-        # A sum is known again by its place, in another object.
+        # A sum is recognized by its place, because each call returns another object.
         self._is_sum = scope_of(counters) != ""
         reference = None if self._is_sum else _weak(counters)
         self._counters = (lambda: counters) if reference is None else reference
@@ -197,9 +187,9 @@ class Left:
 
 def identity_of(counters: Counters) -> object:
     """
-    Return what two objects have in common if they say the same counts.
+    Return a key that is the same for two objects exactly if they show the same counts.
 
-    Of a sum over all programs it is its place: each `papyra.open_counters` returns another object.
+    For a sum over all programs the key is its place: each `papyra.open_counters` returns another object.
     """
     if scope_of(counters):
         try:
