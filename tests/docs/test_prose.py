@@ -34,13 +34,14 @@ FOLDERS = (
     *(INSTALLED / name for name in ("papyra", "papyra_otel")),
     *(ROOT / name for name in ("examples", "benchmarks")),
 )
-#: These consist of docstrings and messages, which are looked at where they are written.
+#: These consist of docstrings, messages and the texts in `tests/reference/`, which are looked at there.
 GENERATED = {ROOT / "docs" / "reference" / name for name in PAGES}
 FILES = {
     path.relative_to(root).as_posix(): path
     for root, paths in (
         (INSTALLED, [path for folder in FOLDERS[:2] for path in folder.rglob("*.py")]),
         (ROOT, [path for folder in FOLDERS[2:] for path in folder.rglob("*.py")]),
+        (ROOT, [*(ROOT / "tests" / "reference").glob("*.py")]),
         (ROOT, [ROOT / "README.md", *set((ROOT / "docs").rglob("*.md")) - GENERATED]),
         (ROOT, [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")]),
     )

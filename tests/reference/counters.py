@@ -6,7 +6,7 @@ import papyra
 from papyra.backends.redis import RedisBackend
 from reference import markdown
 
-#: What each counter counts, and what it does not: more than fits into its line of help.
+#: The rule of each counter: what it counts and does not count. It is longer than the counter's line of help.
 _RULES: Final = {
     "records_written": (
         'Records whose write was acknowledged: stored and, with `sync="always"`, on the disk.',

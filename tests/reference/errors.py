@@ -9,7 +9,7 @@ from papyra.cli import exit_codes
 from papyra_otel import errors as otel_errors
 from reference import api, markdown
 
-#: What a program or its operator does about each error.
+#: The remedy for each error, for the program or its operator.
 _REMEDIES: Final = {
     "PapyraError": "Catch it to catch every error that papyra raises of its own accord.",
     "RecordError": "Change the value that `path` names, and append the record again.",
@@ -21,7 +21,7 @@ _REMEDIES: Final = {
     "NotAStoreError": "Name another path, or move the file away. A file that another tool wrote can be imported"
     " with `papyra import --seal`.",
     "UnsupportedError": "Use another kind of store for this, or leave the call out.",
-    "UndoError": "Follow the message. Undo what came later first; what was saved stays in the quarantine.",
+    "UndoError": "Follow the message. Undo later recoveries and compactions first. The saved bytes stay in the quarantine.",
     "StoreClosedError": "Open the store again, or call it before `close()`.",
     "ForkedStoreError": "Open the store in the child, after the fork.",
     "StoreLockedError": "Try again, or allow more time with `lock_timeout`. `holder` names the process, where it is known.",
@@ -32,7 +32,7 @@ _REMEDIES: Final = {
     "BridgeError": "Use the bridge that the provider has, or close it first. Give a store one name.",
     "AddressError": "Take another host or port, or stop the program that has the port.",
 }
-#: What the attributes hold that the docstrings do not describe.
+#: The attributes that the docstrings do not describe.
 _ATTRIBUTES: Final = {
     "holder": "The process that held the lock, where the system tells it; otherwise empty.",
     "ids": "The ids of the records in the batch.",

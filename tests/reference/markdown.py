@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 #: Code, in double or single backquotes, and everything between two pieces of it.
 _CODE = re.compile(r"(``.+?``|`[^`\n]+`)", re.DOTALL)
-#: What would begin emphasis, as in the name of a private method.
+#: Characters that would begin emphasis, as in the name of a private method.
 _EMPHASIS = re.compile(r"(?<!\w)_(?=\w)")
-#: What a page begins with, so that a reader who edits it learns where the text comes from.
+#: The first line of a page, so that a reader who edits it learns where the text comes from.
 MADE = "<!-- Made by `make reference`; change {source} instead. -->"
 
 

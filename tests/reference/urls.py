@@ -8,7 +8,7 @@ from typing import Any, Final
 from papyra import store_url, units
 from reference import markdown
 
-#: What follows each scheme, and what kind of store it names.
+#: The text that follows each scheme, and the kind of store that it names.
 _SCHEMES: Final = {
     "memory": ("memory:", "records in the memory of this process"),
     "json": ("json:PATH", "one NDJSON file"),
@@ -20,7 +20,7 @@ _SCHEMES: Final = {
     "rediss": ("rediss://USER:PASSWORD@HOST:PORT/DB", "the same over TLS"),
     "unix": ("unix:///PATH/TO/SOCKET", "the same at a socket of this machine"),
 }
-#: What each option does.
+#: The effect of each option.
 _MEANINGS: Final = {
     "sync": "When written records are brought to the disk: `none` leaves it to the operating system, `interval`"
     " does it once a second, `always` before a write is acknowledged. A Redis store refuses `always`, because"
@@ -35,7 +35,7 @@ _MEANINGS: Final = {
     "max_files": "How many files the set may have, the active one included; from 1 on. Beyond that number the oldest"
     " file is dropped.",
     "name": "Which store it is, among those on the server.",
-    "prefix": "What the keys of all stores begin with.",
+    "prefix": "The first part of the keys of all stores.",
     "timeout": "After what time an exchange with the server is not tried again. One try waits a third of it for a"
     " connection, and a third for a reply.",
     "layout": "`0.3.0` reads the streams that Papyra 0.3.0 wrote. This is its only value.",
@@ -44,7 +44,7 @@ _MEANINGS: Final = {
     "key": "The file of that certificate's key, unless `cert` holds the key, too.",
     "db": "The number of the database; the other two schemes have it in the URL's path.",
 }
-#: What holds without an option, where the constructor's signature does not say it.
+#: The default of an option that the constructor's signature does not say.
 _DEFAULTS: Final = {
     "max_records": "all",
     "max_age": "any age",
@@ -136,7 +136,7 @@ def _default(name: str, scheme: str) -> str:
     return f"`{value:g}s`" if isinstance(value, float) else f"`{value}`"
 
 
-#: What the table of values calls that which a function reads.
+#: The entry in the table of values for the function that reads a value.
 _KINDS_OF_VALUES: Final[dict[Callable[[str], Any], str]] = {
     units.duration: "a time",
     units.size: "a size",
