@@ -1,6 +1,7 @@
 """`compact(dry_run=True)` says what `compact()` would do, and does none of it."""
 
 import asyncio
+import os
 import shutil
 import sys
 import tempfile
@@ -56,7 +57,9 @@ PIECES = st.lists(
 
 @contextmanager
 def scratch() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as directory:
+    # In memory where there is such a place, because hundreds of examples would wait for a disk.
+    memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
+    with tempfile.TemporaryDirectory(dir=memory) as directory:
         yield Path(directory)
 
 
