@@ -133,9 +133,8 @@ _FILE_LIMITS: Final = """\
 - Records that a failed fsync leaves: they may or may not be there, and were not acknowledged.
 - With `max_files` the oldest files are dropped, as asked; a record is then only promised to be
   there while its file is.
-- A file does not count as a store if its first 64 KiB behind blanks and NUL bytes hold no record and do not begin
-  like one, and neither papyra's lock nor a rotated segment is beside it. That is also so where damage made it so: appends
-  are refused.
+- A file that is not taken for a store, also where damage made it look so: appends are refused. Its first 64 KiB behind
+  blanks and NUL bytes hold no record and do not begin like one. Neither papyra's lock nor a rotated segment is beside it.
 - Windows, where there is no flock: one process at a time, and nothing above was tried there.
 """
 _REDIS_LIMITS: Final = """\
