@@ -6,17 +6,15 @@ of it is understood, scheme, host and database.
 """
 
 import os
-import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from papyra.backends.files.paths import Layout
 from papyra.backends.redis import load
-from papyra.backends.redis.address import Keys, address_of
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.metrics.multiprocess import LOCK_TIMEOUT, PublishedCounters
-from papyra.suggestions import did_you_mean, may_have_password, unknown_scheme
+from papyra.suggestions import did_you_mean, is_server_address, unknown_scheme
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:  # a command on published counters is done sooner without these
@@ -25,10 +23,6 @@ if TYPE_CHECKING:  # a command on published counters is done sooner without thes
     from papyra.primitives import Sync
     from papyra.retention import Retention
 
-#: What a path never begins with, and the URL of a server does: one with another scheme before it.
-_MISPLACED: Final = re.compile(
-    r"//.*@|[A-Za-z][A-Za-z0-9+.-]*://|(?:rediss?|valkeys?|unix):", re.IGNORECASE | re.DOTALL
-)
 _SYNCS: Final = ("none", "interval", "always")
 
 
@@ -236,6 +230,8 @@ def open_counters(url: str) -> "CounterSource":
 
 
 def _shared_counters(shown: str, path: str, options: dict[str, Any]) -> "CounterSource":
+    from papyra.backends.redis.address import Keys, address_of  # noqa: PLC0415  for a server alone
+
     try:
         keys = Keys(options.get("prefix", "papyra"), options.get("name", "local"))
         files = {name: options.get(name) for name in _TLS}
@@ -272,7 +268,7 @@ def _parse(url: str) -> _Parsed:
         if "\0" in url:
             raise StoreURLError(f"{scheme}: a store URL has no NUL in it")
         return _server(kind, scheme, path, query)
-    if _MISPLACED.match(rest) or ("@" in rest and may_have_password(rest, _unescape(path))):
+    if is_server_address(rest, _unescape(path)):
         raise StoreURLError(
             f"{scheme}: a path follows it, not the address of a server; a Redis store's URL begins with"
             " redis://, rediss:// or unix://; write ./ before the name of a new file that has : and @ in it"
@@ -292,6 +288,8 @@ def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
     """Return what a server's URL is; its address is parsed first, since only then it may be shown."""
     if "@" in query:  # a password with a "?" in it, most likely
         raise StoreURLError(f"{scheme}: write ? as %3F, and @ as %40")
+    from papyra.backends.redis.address import address_of  # noqa: PLC0415  for a server alone
+
     options = _options(scheme, kind, query, secretly=True)
     try:
         shown = address_of(f"{scheme}:{path}").shown

@@ -13,6 +13,8 @@ from typing import Final
 from papyra.backends.files.paths import Layout
 from papyra.errors import PapyraError
 
+#: Beginnings of a server's URL, which a path never has.
+_SERVER: Final = r"(?is)//.*@|[a-z][a-z0-9+.-]*://|(?:rediss?|valkeys?|unix):"
 #: User and password before an "@", as a server's address has them; a drive's letter is not a user.
 _USERINFO: Final = r"(?s)(?![A-Za-z]:[\\/])/?[^/]*:.*@"
 
@@ -57,14 +59,21 @@ def scheme_at(path: str) -> str:
         return "json"
 
 
-def may_have_password(rest: str, path: str) -> bool:
+def is_server_address(rest: str, path: str) -> bool:
     """
-    Tell whether the text behind a scheme is more likely USER:PASSWORD@HOST than the name of a file.
+    Tell whether the text behind a scheme is more likely the address of a server than the name of a file.
+
+    It may be a URL with another scheme before it, or USER:PASSWORD@HOST.
 
     Args:
         rest: The text, options included.
         path: The file that it names if it is one.
     """
+    # The patterns are compiled here, because most commands and programs name a file, and begin sooner without them.
+    if ":" not in rest and "@" not in rest:
+        return False
+    if re.match(_SERVER, rest):
+        return True
     if not re.match(_USERINFO, rest):
         return False
     return "@" in rest.partition("?")[2] or not os.path.lexists(path)

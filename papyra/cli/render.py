@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 import papyra
-from papyra.backends.redis.address import without_userinfo
 from papyra.cli.output import printable
 from papyra.metrics.multiprocess import unpublished_words
 
@@ -215,7 +214,10 @@ def imported(source: str, destination: str, report: "ImportReport") -> str:
 
 def _command(command: str, url: str) -> str:
     """Return *command* as it is to be typed for the store *url*."""
-    from shlex import quote  # noqa: PLC0415  most commands advise nothing
+    # Most commands advise nothing.
+    from shlex import quote  # noqa: PLC0415
+
+    from papyra.backends.redis.address import without_userinfo  # noqa: PLC0415
 
     store = "" if url == DEFAULT_STORE else f" --store {quote(without_userinfo(url))}"
     return f"'papyra {command}{store}'" if not store else f"papyra {command}{store}"

@@ -24,6 +24,8 @@ _WORDS: Final = "papyra.words"
 class Command(click.Command):
     """A command whose mistakes name its own help, and which takes no option for the value of another."""
 
+    _help: click.Option | None = None
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse *args* as click does."""
         ctx.meta[_WORDS] = tuple(args)  # click empties the list
@@ -34,6 +36,20 @@ class Command(click.Command):
             error.ctx = error.ctx or ctx  # click's parser does not say where it was
             raise
 
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option --help without its text in other languages: looking for them loads `locale`."""
+        names = self.get_help_option_names(ctx)
+        if self._help is None or set(self._help.opts) != set(names):
+            self._help = click.Option(
+                names,
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                help="Show this message and exit.",
+                callback=_show_help,
+            )
+        return self._help
+
     def _check_values(self, words: Sequence[str]) -> None:
         """Raise for an option that is followed by the next one in place of its value."""
         known = {name: option for option in _options(self) for name in option.opts}
@@ -42,6 +58,12 @@ class Command(click.Command):
                 return
             if word in known and _takes_value(known[word]) and value in known:
                 raise click.BadOptionUsage(word, "")
+
+
+def _show_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001  click's own signature
+    if value and not ctx.resilient_parsing:
+        click.echo(ctx.get_help(), color=ctx.color)
+        ctx.exit()
 
 
 class Group(Command, click.Group):

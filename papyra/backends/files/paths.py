@@ -25,9 +25,9 @@ from papyra.system.os_errors import refusal, refusals
 if TYPE_CHECKING:
     from papyra.reports import Anomaly
 
-_TEMPORARY: Final = re.compile(r"tmp\.[0-9a-f]{8}")
+_TEMPORARY: Final = r"tmp\.[0-9a-f]{8}"
 #: A rotated segment: renamed once, its number never used again.
-_SEGMENT: Final = re.compile(r"[0-9]{12}")
+_SEGMENT: Final = r"[0-9]{12}"
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
 #: What it means that a directory cannot be synced.
@@ -226,7 +226,7 @@ class Layout:
         legacy: list[tuple[Age, Slot]] = []
         segments = []
         for path, ending in self.siblings():
-            if _SEGMENT.fullmatch(ending):
+            if re.fullmatch(_SEGMENT, ending):
                 segments.append(Slot(path))
             elif age := age_of_rotated(ending):
                 legacy.append((age, Slot(path, is_legacy=True)))
@@ -262,7 +262,7 @@ class Layout:
 
     def last_number(self) -> int:
         """Return the highest number of a rotated segment that is there; 0 without any."""
-        numbers = (int(ending) for _, ending in self.siblings() if _SEGMENT.fullmatch(ending))
+        numbers = (int(ending) for _, ending in self.siblings() if re.fullmatch(_SEGMENT, ending))
         return max(numbers, default=0)
 
     def temporaries(self) -> list[str]:
@@ -275,7 +275,7 @@ class Layout:
         from papyra.reports import Anomaly  # noqa: PLC0415
 
         for path, ending in self.siblings():
-            if ending in OWN or _SEGMENT.fullmatch(ending) or is_legacy_name(ending):
+            if ending in OWN or re.fullmatch(_SEGMENT, ending) or is_legacy_name(ending):
                 continue
             if not _is_temporary(path, ending):
                 detail = "papyra made no such file; move it away if it is in the way"
@@ -312,7 +312,7 @@ def _state_of(directory: str) -> _State:
 
 def _is_temporary(path: str, ending: str) -> bool:
     """Tell whether papyra made the file, to replace another by it; it makes no directory or link."""
-    if not _TEMPORARY.fullmatch(ending):
+    if not re.fullmatch(_TEMPORARY, ending):
         return False
     try:
         return S_ISREG(os.lstat(path).st_mode)

@@ -7,13 +7,12 @@ The names of Papyra 0.3.0's files, and how old the records in them are.
 import re
 from typing import Final
 
+# `re` compiles these texts when a name is first looked at: a command that only reads counters looks at none.
 #: A file that 0.3.0 rotated. It renamed all of them at every rotation, so 1 is the newest.
-_ROTATED: Final = re.compile(r"[1-9][0-9]{0,5}")
+_ROTATED: Final = r"[1-9][0-9]{0,5}"
 #: A file that a killed repair or compaction of 0.3.0 left: perhaps the only copy of its records.
-_LEFTOVER: Final = re.compile(
-    r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
-)
-_LEGACY: Final = re.compile(f"{_ROTATED.pattern}|{_LEFTOVER.pattern}")
+_LEFTOVER: Final = r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
+_LEGACY: Final = f"{_ROTATED}|{_LEFTOVER}"
 
 #: A key that sorts files, oldest first.
 Age = tuple[int, int, int]
@@ -21,12 +20,12 @@ Age = tuple[int, int, int]
 
 def is_legacy_name(ending: str) -> bool:
     """Tell whether 0.3.0 may have made a file of that name; *ending* follows the store's path and a dot."""
-    return _LEGACY.fullmatch(ending) is not None
+    return re.fullmatch(_LEGACY, ending) is not None
 
 
 def age_of_rotated(ending: str) -> Age | None:
     """Return the age of a file that 0.3.0 rotated; None if the name is not that of one."""
-    return (2, -int(ending), 0) if _ROTATED.fullmatch(ending) else None
+    return (2, -int(ending), 0) if re.fullmatch(_ROTATED, ending) else None
 
 
 def age_of_leftover(ending: str) -> Age | None:
@@ -38,7 +37,7 @@ def age_of_leftover(ending: str) -> Age | None:
     nothing away replaces the newest file first: what it left of file N belongs between the old file N and
     the new file N - 1.
     """
-    match = _LEFTOVER.fullmatch(ending)
+    match = re.fullmatch(_LEFTOVER, ending)
     if match is None:
         return None
     number, moved_at, is_compacted = match.groups()
