@@ -18,7 +18,7 @@ from papyra.metrics.block import Counted
 from papyra.reading.findings import Findings
 from papyra.reading.query import Query, query_of, read_all
 from papyra.record import Record
-from papyra.reports import Anomaly, CompactionReport, Quarantined, RecoveryReport, ScanReport
+from papyra.reports import Anomaly, CompactionReport, RecoveryReport, ScanReport
 from papyra.store_object import StoreObject
 from papyra.system.clock import monotonic
 from papyra.writing.call import Call, note_lost
@@ -124,11 +124,6 @@ class PersistenceBackend(StoreObject):
         with self._rejecting():
             self._queue.alone(self, partial(self._resend, error))
         return error.ids
-
-    def _resend(self, error: WriteOutcomeUnknownError) -> None:
-        self._check_usable()
-        self._check_lost_here(error)
-        self._send_again(error)
 
     def _encode(self, records: Iterable[Record]) -> list[bytes]:
         """Return the bodies of *records*; one that cannot be stored is a write error."""
@@ -281,8 +276,8 @@ class PersistenceBackend(StoreObject):
         if undo is not None:
             if not isinstance(undo, str):
                 raise TypeError(f"undo is {undo!r}: an id is needed, as quarantined() gives it")
-            self._check_usable()
-            return maintenance.undone(undo, self._undo(undo, dry_run=dry_run), dry_run=dry_run)
+            restored = self._undoable()._undo(undo, dry_run=dry_run)
+            return maintenance.undone(undo, restored, dry_run=dry_run)
         try:
             return self._scan(maintenance.plan_recovery) if dry_run else self._recover()
         finally:
@@ -297,18 +292,6 @@ class PersistenceBackend(StoreObject):
         if maintenance.is_repairable(report.remaining):
             self.metrics.increment("recovery_failures")
         return report
-
-    @final
-    def quarantined(self) -> list[Quarantined]:
-        """
-        Return what recoveries and compactions saved, oldest first; it counts nothing.
-
-        Raises:
-            UnsupportedError: if the store saves nothing that it could put back.
-            StoreIOError, StoreClosedError: as `append`.
-        """
-        self._check_usable()
-        return list(self._quarantined())
 
     @final
     def compact(self, *, dry_run: bool = False) -> CompactionReport:
@@ -346,28 +329,14 @@ class PersistenceBackend(StoreObject):
         is changed, and it counts as a dry run.
         """
         findings = Findings()
+        nothing = findings.mark()
         try:
-            try:
+            with Counted(self.metrics, None, findings):
                 agree(maintenance.plan_compaction(self, findings))
-            except BaseException:
-                self.metrics.increment("anomaly_detected", findings.found)
-                raise
+                findings.rewind(nothing)  # the compaction finds it again
             return self._compact()
         finally:
             self._share_counts()
-
-    @final
-    def close(self) -> None:
-        """
-        Write out what `append_soon` took and *sync* asks for, and let go of everything.
-
-        Closing again does nothing.
-
-        Raises:
-            StoreIOError: if the last sync failed; everything is let go of all the same.
-            StoreBusyError: if it interrupts another call in this very thread; it stays open then.
-        """
-        self._close_once()
 
     def _report_append_damage(self, findings: Sequence[Anomaly]) -> None:
         """Count and log damage that an append met, and log what else it did."""

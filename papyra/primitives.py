@@ -5,22 +5,17 @@ What a store implements: five primitives that know bytes only, and the state tha
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar, Final, Literal, Self, TypeAlias
 
-from papyra.errors import (
-    ForkedStoreError,
-    StoreClosedError,
-    UnsupportedError,
-    WriteOutcomeUnknownError,
-)
+from papyra.errors import ForkedStoreError, StoreClosedError
 from papyra.format.codec import MAX_LINE
 from papyra.metrics.mixin import PersistenceMetricsMixin
 from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reading.scanner import Line, Moment, View
 from papyra.reading.seen_ids import SeenIds
-from papyra.reports import Anomaly, Quarantined, Rewritten
+from papyra.reports import Anomaly, Rewritten
 from papyra.retention import Retention
 from papyra.system.forks import forget_in_child
 from papyra.writing.call import NOW, MustWait
@@ -225,19 +220,6 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         return {}
 
-    def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
-        """
-        Keep everybody else from importing into the store, and rewriting it if that harms; appends go on.
-
-        What it gives is called before each batch, and raises where that is true no more. Its exit is
-        called once more where the import fails.
-        """
-        return nullcontext(lambda: None)
-
-    def _is_same(self, other: "Primitives") -> bool:
-        """Tell whether *other* keeps its bytes in the same place."""
-        return self is other
-
     def _share_counts(self) -> None:
         """
         Tell others what was counted; called after each scan, recovery and compaction.
@@ -248,38 +230,6 @@ class Primitives(PersistenceMetricsMixin, ABC):
     @abstractmethod
     def _close(self) -> None:
         """Let go of everything; called again only where an interrupt ended it."""
-
-    def _check_lost_here(self, error: WriteOutcomeUnknownError) -> None:
-        """Raise why *error* is none of this store's, if it is not."""
-        if not isinstance(error, WriteOutcomeUnknownError):
-            raise TypeError(f"a WriteOutcomeUnknownError is needed, not {type(error).__name__}")
-        if error.source != self.source:
-            raise UnsupportedError(
-                f"{self.source}: the batch is one of {error.source}; send it again there"
-            )
-
-    def _send_again(self, error: WriteOutcomeUnknownError) -> None:  # noqa: ARG002  for those who can
-        """
-        Store the batch of *error*, unless it is there, and count it; no batch is under way.
-
-        Only a store whose `_append` raises such an error has anything to do here.
-        """
-        raise UnsupportedError(
-            f"{self.source}: what becomes of a write to a store of kind {self.kind} is always known"
-        )
-
-    def _quarantined(self) -> Iterable[Quarantined]:
-        """Return what was saved before it was removed, oldest first."""
-        raise UnsupportedError(f"{self.source}: a store of kind {self.kind} cannot undo anything")
-
-    def _undo(self, id_: str, *, dry_run: bool) -> int:  # noqa: ARG002  for those who can
-        """
-        Put back what was saved under *id_*, and return the number of bytes.
-
-        Raises:
-            UndoError: if it cannot be put back; nothing was changed then.
-        """
-        raise UnsupportedError(f"{self.source}: a store of kind {self.kind} cannot undo anything")
 
     def _check_ours(self) -> None:
         """Raise `NotAStoreError` if something else stands in the store's place; change nothing."""

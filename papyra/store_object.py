@@ -1,22 +1,23 @@
 """
-Everything of a store object that is not an operation: closing it once, logging, and keeping its operations final.
+Everything of a store object that is not counted: closing, undoing, logging, and keeping its operations final.
 
-`papyra.backend` derives the operations from this. Nothing is counted here.
+`papyra.backend` adds the operations that count.
 """
 
 import time
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Final, NoReturn, Self
+from typing import Any, Final, NoReturn, Self, final
 
-from papyra.errors import not_copied
+from papyra.capabilities import Resendable, Undoable
+from papyra.errors import UnsupportedError, WriteOutcomeUnknownError, not_copied
 from papyra.primitives import Primitives
 from papyra.reading.findings import Findings
 from papyra.reading.query import Query, stream
 from papyra.reading.scanner import Source
 from papyra.record import Record
-from papyra.reports import Anomaly
+from papyra.reports import Anomaly, Quarantined
 from papyra.system.log import warn
 from papyra.writing.call import Call, note_lost
 
@@ -55,7 +56,7 @@ class StoreObject(Primitives):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._close_once()
+        self.close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled or copied; a subclass that can be opened again may override it."""
@@ -71,8 +72,28 @@ class StoreObject(Primitives):
         else:
             self._queue.commit_all(self, calls)
 
-    def _close_once(self) -> None:
-        """Do what `close` does."""
+    @final
+    def quarantined(self) -> list[Quarantined]:
+        """
+        Return what recoveries and compactions saved, oldest first; it counts nothing.
+
+        Raises:
+            UnsupportedError: if the store saves nothing that it could put back.
+            StoreIOError, StoreClosedError: as `append`.
+        """
+        return list(self._undoable()._quarantined())
+
+    @final
+    def close(self) -> None:
+        """
+        Write out what `append_soon` took and *sync* asks for, and let go of everything.
+
+        Closing again does nothing.
+
+        Raises:
+            StoreIOError: if the last sync failed; everything is let go of all the same.
+            StoreBusyError: if it interrupts another call in this very thread; it stays open then.
+        """
         queue = self._queue
         queue.refuse_reentry(self)
         if queue.soon and not self._closed:
@@ -106,6 +127,29 @@ class StoreObject(Primitives):
             self._released = True
             raise
         self._released = True
+
+    def _resend(self, error: WriteOutcomeUnknownError) -> None:
+        """Store the batch of *error*, if it is this store's."""
+        self._check_usable()
+        if not isinstance(error, WriteOutcomeUnknownError):
+            raise TypeError(f"a WriteOutcomeUnknownError is needed, not {type(error).__name__}")
+        if error.source != self.source:
+            raise UnsupportedError(
+                f"{self.source}: the batch is one of {error.source}; send it again there"
+            )
+        if not isinstance(self, Resendable):
+            raise self._cannot("send a batch again: the outcome of each write is always known")
+        self._send_again(error)
+
+    def _undoable(self) -> Undoable:
+        """Return the store as one that can undo, if it can."""
+        self._check_usable()
+        if not isinstance(self, Undoable):
+            raise self._cannot("undo anything")
+        return self
+
+    def _cannot(self, what: str) -> UnsupportedError:
+        return UnsupportedError(f"{self.source}: a store of kind {self.kind} cannot {what}")
 
     def _source(self) -> Source:
         """Return what a look at the store needs of it."""

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final, Protocol
 
 from papyra.backend import PersistenceBackend
+from papyra.capabilities import Importable
 from papyra.errors import UnsupportedError
 from papyra.reading.findings import Findings
 from papyra.reading.fingerprints import fingerprint
@@ -68,13 +69,14 @@ def import_store(
         StoreLockedError: if another import, a compaction or a recovery is under way there.
         StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
     """
-    if destination._is_same(source):
+    shared = destination if isinstance(destination, Importable) else None
+    if destination is source or (shared is not None and shared._is_same(source)):
         raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
     if not seal:
         source._check_ours()
     sealer = Sealer() if seal else None
     findings = Findings()
-    alone = nullcontext(lambda: None) if dry_run else destination._maintained()
+    alone = nullcontext(lambda: None) if dry_run or shared is None else shared._maintained()
     try:
         with alone as check_alone:
             copy = _Copy(destination, check_alone, dry_run=dry_run, progress=progress)

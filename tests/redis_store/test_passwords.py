@@ -188,5 +188,6 @@ def test_stores_at_two_sockets_are_two_stores(tmp_path: Path, sockets: Path) -> 
             stores.enter_context(open_store(f"unix://{place}"))
             for place in (*positions, positions[0])
         )
+        assert isinstance(first, RedisBackend)
         assert not first._is_same(second)
         assert first._is_same(again)

@@ -122,7 +122,7 @@ def _class(thing: griffe.Class) -> Iterator[str]:
     if bases:
         yield f"Derives from {', '.join(f'`{base}`' for base in bases.split(', '))}."
     yield from described(thing, made.parameters if made else None)
-    for name, member in thing.members.items():
+    for name, member in {**thing.members, **_of_bases_without_a_heading(thing)}.items():
         if not _is_shown(thing, name, member):
             continue
         if isinstance(member, griffe.Function):
@@ -132,6 +132,17 @@ def _class(thing: griffe.Class) -> Iterator[str]:
             yield f"#### {thing.name}.{name}"
             yield markdown.code(f"{name}: {_annotation(member.annotation)}")
             yield from described(member)
+
+
+def _of_bases_without_a_heading(thing: griffe.Class) -> dict[str, griffe.Object | griffe.Alias]:
+    """Return the members of *thing* that only a base has which these pages do not show."""
+    return {
+        name: member
+        for base in thing.resolved_bases
+        if base.name == "StoreObject"
+        for name, member in base.members.items()
+        if name not in thing.members
+    }
 
 
 def _constructor(thing: griffe.Class) -> griffe.Function | None:

@@ -23,7 +23,7 @@ from papyra.backends.files.store_check import check_ownership, check_whole
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
 from papyra.metrics.publishing import is_lost, publish, unpublish
 from papyra.metrics.unpublished_marks import Mark
-from papyra.primitives import NOW, MustWait, Primitives, Sync
+from papyra.primitives import NOW, MustWait, Sync
 from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line
 from papyra.reading.seen_ids import SeenIds
@@ -315,7 +315,7 @@ class FileBackend(PersistenceBackend):
         self._active.close()
         return do()
 
-    def _is_same(self, other: Primitives) -> bool:
+    def _is_same(self, other: object) -> bool:
         return isinstance(other, FileBackend) and other.source == self.source
 
     def _new_seen_ids(self) -> SeenIds:

@@ -25,7 +25,7 @@ from papyra.errors import (
     WriteOutcomeUnknownError,
 )
 from papyra.metrics.persistence import WRITTEN
-from papyra.primitives import Primitives, Sync
+from papyra.primitives import Sync
 from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line, View
 from papyra.reports import Anomaly, Quarantined, Rewritten
@@ -276,7 +276,7 @@ class RedisBackend(PersistenceBackend):
     def _maintained(self) -> AbstractContextManager[Callable[[], None]]:
         return Claim(self._link)
 
-    def _is_same(self, other: Primitives) -> bool:
+    def _is_same(self, other: object) -> bool:
         return (
             isinstance(other, RedisBackend)
             and other.source == self.source
