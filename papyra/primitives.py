@@ -140,6 +140,15 @@ class Primitives(PersistenceMetricsMixin, ABC):
         `papyra.format.codec.MAX_LINE` only the length is given.
         """
 
+    def _resolve(self) -> int:
+        """
+        Return how many records this object has stored; called once when a batch settles.
+
+        A store on a server overrides it: an interrupt may have left a batch in flight, and then it asks the
+        server what became of that. It may be called again for the same batch.
+        """
+        return self._stored
+
     def _view(self) -> AbstractContextManager[View]:
         """
         Give the lines of one moment, to be looked at more than once.

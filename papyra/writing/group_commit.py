@@ -318,8 +318,9 @@ class CommitQueue(WaitingCalls):
         calls = self._taken
         if not calls:
             return
-        if store._stored != self._before:
-            store.metrics._settle_written(store._stored)
+        stored = store._resolve()
+        if stored != self._before:
+            store.metrics._settle_written(stored)
             for call in calls:
                 call.done = True
         elif self._error is not None:

@@ -39,7 +39,7 @@ _HOLDERS = (
     "if True in held",
 )
 #: What is done in one go with the line before it, without a call between.
-_TOGETHER = ("self._number = stored", "cells[WRITTEN] = stored")
+_TOGETHER = ("self._stored = stored", "cells[WRITTEN] = stored")
 SOURCES = tuple(str(Path(str(module.__file__)).parent) for module in (papyra, redis))
 
 

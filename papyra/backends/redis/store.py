@@ -4,7 +4,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Final, NamedTuple, cast
+from typing import Final, NamedTuple
 
 from papyra.backend import PersistenceBackend
 from papyra.backends.redis.address import Keys, address_of
@@ -124,21 +124,11 @@ class RedisBackend(PersistenceBackend):
         for warning in look(self._link, must_exist=must_exist):
             warn("%s: %s", self.source, warning)
 
-    def _get_stored(self) -> int:
-        if self._in_air is not None:
-            self._find_out(self._in_air)
-        return self._number
-
     # How many writer ids were given up one after the other.
     _begun = 0
 
-    def _set_stored(self, number: int) -> None:
-        self._number = number
-        self._in_air: _Flight | None = None
-
-    # What became of a batch is asked of this number, also after an interrupt (Ctrl-C) in the middle
-    # of an exchange; then it has to ask the server first. (To a type checker it stays an int.)
-    _stored: int = cast("Any", property(_get_stored, _set_stored))
+    # The batch whose outcome is not known yet.
+    _in_air: _Flight | None = None
 
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  nobody else can hold it
         size = sum(map(len, lines))
@@ -148,7 +138,7 @@ class RedisBackend(PersistenceBackend):
             raise RecordError(
                 "records", f"{len(lines)} of them in one batch; {_MOST_RECORDS} are the most"
             )
-        flight = self._flight(self._queue.writer, self._number + 1, lines)
+        flight = self._flight(self._queue.writer, self._stored + 1, lines)
         self._in_air = flight
         self._land(flight)
         return []
@@ -158,7 +148,7 @@ class RedisBackend(PersistenceBackend):
         bare = [line[:-1] for line in lines]
         last = first + count - 1
         message = self._link.message(APPEND, writer, last, report.object, report.text, *bare)
-        return _Flight(message, self._number + count, writer, first, lines, report)
+        return _Flight(message, self._stored + count, writer, first, lines, report)
 
     def _land(self, flight: _Flight) -> None:
         """
@@ -182,7 +172,7 @@ class RedisBackend(PersistenceBackend):
         if not outcome & (STORED | HAD if flight.message.was_doubtful else STORED):
             self._begin_anew()
             return
-        self._number = flight.stored
+        self._stored = flight.stored
         self._in_air = None
         self._begun = 0
         if outcome & TAKEN_IN:
@@ -208,15 +198,17 @@ class RedisBackend(PersistenceBackend):
                 self.source,
             )
 
-    def _find_out(self, flight: _Flight) -> None:
-        """Finish what an interrupt left in the air: sent once more, it is stored once."""
-        if not flight.message.doubtful:
+    def _resolve(self) -> int:
+        # An interrupt (Ctrl-C) may have left a batch in the air: sent once more, it is stored once.
+        flight = self._in_air
+        if flight is not None and not flight.message.doubtful:
             self._in_air = None
-            return
-        try:
-            self._land(flight)
-        except PapyraError as error:
-            self._queue.blame(error)
+        elif flight is not None:
+            try:
+                self._land(flight)
+            except PapyraError as error:
+                self._queue.blame(error)
+        return self._stored
 
     def _lost(self, flight: _Flight, error: StoreIOError) -> WriteOutcomeUnknownError:
         """Give *flight* up: its numbers must not come again, so this writer ends."""
@@ -254,7 +246,7 @@ class RedisBackend(PersistenceBackend):
             stored, cells = flight.stored, self.metrics._cells
             # No call between these: an interrupt strikes before all or after all, and so does a second one.
             error.resent = True
-            self._number = stored
+            self._stored = stored
             cells[WRITTEN] = stored
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
@@ -302,6 +294,7 @@ class RedisBackend(PersistenceBackend):
             self._link.close()
 
     def _let_go_in_child(self) -> None:
+        self._in_air = None
         # Not there in a store whose constructor failed, or was still running.
         link: Link | None = getattr(self, "_link", None)
         if link is not None:
