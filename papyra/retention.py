@@ -2,8 +2,8 @@
 
 from typing import Final
 
-#: Timestamps below this are no wall-clock times: 0.3.0's default clock counted seconds of uptime.
-_EARLIEST: Final = 1e9
+#: Timestamps below this (in 2001) are not wall-clock times: 0.3.0's default clock counted seconds of uptime.
+EARLIEST_WALL_CLOCK: Final = 1e9
 
 
 class Retention:
@@ -82,7 +82,7 @@ class Retention:
 
     def is_young(self, timestamp: float, now: float) -> bool:
         """Tell whether a record of *timestamp* is young enough at *now*."""
-        if self.max_age is None or not _EARLIEST <= timestamp <= now:
+        if self.max_age is None or not EARLIEST_WALL_CLOCK <= timestamp <= now:
             return True
         # Only now can it be subtracted: an integer that an earlier version took may be beyond the floats.
         return now - timestamp <= self.max_age

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import papyra
 from papyra.cli.output import printable
 from papyra.metrics.multiprocess import unpublished_words
+from papyra.retention import EARLIEST_WALL_CLOCK
 
 if TYPE_CHECKING:
     from papyra.metrics.totals import CounterTotals
@@ -23,8 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_STORE: Final = "json:papyra.ndjson"
 #: Kinds of dropped records that are told; the others are counted.
 _MOST_KINDS: Final = 5
-#: Timestamps beyond these are shown as numbers: the years 2001 to 9999.
-_EARLIEST: Final = 1e9
+#: Timestamps after this, in the year 9999, are shown as numbers.
 _LATEST: Final = 253_402_000_000
 
 
@@ -195,7 +195,7 @@ def _details(report: "CompactionReport") -> str:
 
 def _when(timestamp: float) -> str:
     """Return a time as the clock on the wall has it; as it is, if it is not such a time."""
-    if not _EARLIEST <= timestamp <= _LATEST:
+    if not EARLIEST_WALL_CLOCK <= timestamp <= _LATEST:
         return f"{timestamp:.12g}"  # of an uptime, or of no year that a calendar has
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(timespec="seconds")
 

@@ -102,7 +102,7 @@ def test_a_file_that_is_none_of_the_stores_has_no_byte_and_a_directory_no_size(
     (shell.directory / f"{STORE}.bak").write_bytes(b"mine")
     (shell.directory / f"{STORE}.dir").mkdir()
     (shell.directory / f"{STORE}.link").symlink_to(STORE)
-    detail = "papyra made no such file; move it away if it is in the way"
+    detail = "papyra did not make this file; move it away if it is in the way"
 
     assert shell.papyra("scan").out.splitlines()[:-1] == [
         f"{shell.path}.bak: unexpected_file (4 bytes): {detail}",

@@ -45,8 +45,8 @@ def test_a_file_that_is_mounted_alone_is_warned_of_once_for_each_object(
     inner = tmp_path / name / "store.ndjson"
     reported = mounted(tmp_path, inner)
     assert reported[0] == (
-        f"{inner}: other processes, beyond the mount, share neither locks nor counters with this one,"
-        " and what rewrites or rotates the file fails; mount its directory instead"
+        f"{inner}: processes beyond the mount do not share locks and counters with this one, and a"
+        " recovery, compaction or rotation fails; mount its directory instead"
         " (the file itself is mounted, alone)"
     )
     assert reported.count(reported[0]) == 2

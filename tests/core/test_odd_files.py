@@ -144,7 +144,7 @@ def test_a_pipe_of_the_shell_is_named_as_it_was_given_with_what_to_do(scheme: st
     reading, writing = os.pipe()
     try:
         for look in (open_store, open_counters):
-            with pytest.raises(StoreIOError, match="save what comes out of it") as reported:
+            with pytest.raises(StoreIOError, match="save its contents to a file") as reported:
                 look(f"{scheme}:/dev/fd/{reading}")
             assert f"/dev/fd/{reading}: " in str(reported.value)
     finally:

@@ -16,6 +16,7 @@ class Store:
     """What waits for a sync, and notes it."""
 
     def __init__(self) -> None:
+        self.source = "a store"
         self._is_dirty = False
         self._pending_warnings: list[str] = []
         self.synced = threading.Semaphore(0)

@@ -553,7 +553,7 @@ def test_what_left_a_file_empty_goes_back_after_it_was_rotated_and_what_came_lat
         second = store.recover().quarantine
         assert first
         assert second
-        with pytest.raises(UndoError, match="undo what came later first"):
+        with pytest.raises(UndoError, match="undo later recoveries and compactions first"):
             store.recover(undo=first)
         store.recover(undo=second)
         assert segment.read_bytes() == b"more junk\n" + lines

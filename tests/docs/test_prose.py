@@ -75,28 +75,6 @@ NOT_YET: set[str] = {
     "papyra/aio/prefetch.py",
     # papyra/backends
     "papyra/backends/memory.py",
-    # papyra/backends/files
-    "papyra/backends/files/active_file.py",
-    "papyra/backends/files/background_sync.py",
-    "papyra/backends/files/json_file.py",
-    "papyra/backends/files/line_reader.py",
-    "papyra/backends/files/neighbours.py",
-    "papyra/backends/files/paths.py",
-    "papyra/backends/files/preview.py",
-    "papyra/backends/files/read_view.py",
-    "papyra/backends/files/real_path.py",
-    "papyra/backends/files/rewrite.py",
-    "papyra/backends/files/rotating.py",
-    "papyra/backends/files/store.py",
-    "papyra/backends/files/store_check.py",
-    "papyra/backends/files/swap.py",
-    # papyra/backends/files/legacy
-    "papyra/backends/files/legacy/duplicates.py",
-    "papyra/backends/files/legacy/leftovers.py",
-    # papyra/backends/files/quarantine
-    "papyra/backends/files/quarantine/manifest.py",
-    "papyra/backends/files/quarantine/undo.py",
-    "papyra/backends/files/quarantine/writer.py",
     # papyra/backends/redis
     "papyra/backends/redis/address.py",
     "papyra/backends/redis/client.py",

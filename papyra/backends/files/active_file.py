@@ -1,4 +1,9 @@
-"""The file that appends go to, kept open together with its lock."""
+"""
+The file that appends go to, kept open together with its lock.
+
+Each append of a file store calls `ActiveFile.begin` first. Which number a full file gets, and the bytes that
+are appended, are decided elsewhere: see `rotating` and `store`.
+"""
 
 import os
 from collections.abc import Callable
@@ -25,18 +30,18 @@ _NONE: Final = -1
 
 class ActiveFile:
     """
-    Descriptors of the active file and of its lock, and what is known of both.
+    Keep the active file and its lock open, and notice when another process replaced either.
 
     Args:
-        layout: Where they are.
-        is_synced_later: What is written is not on the disk when an append returns, but is to come
-            there. Dropped without `close`, this object brings it there itself.
+        layout: The store's names.
+        is_synced_later: Whether written records are still to be brought to the disk when an append
+            returns. If this object is dropped without `close`, it does that itself.
 
     Attributes:
         descriptor: Of the active file, for appending and reading; -1 before the first append.
         lock: Of the lock file; -1 before the first append.
-        at_look: Called with the lock's descriptor when it is looked whether the files were moved,
-            which is at most every 50 ms; the lock is held.
+        at_look: Called with the lock's descriptor, at most every 50 ms, when an append checks whether
+            the files were moved; the lock is held.
         end: Where the active file ended after this object's last append; -1 before.
     """
 
@@ -61,7 +66,7 @@ class ActiveFile:
         self.lock: int = _NONE
         self.end: int = _NONE
         self._generation = _NONE
-        # What closes the two descriptors, whatever an interrupt keeps from being noted.
+        # These close the two descriptors, also where an interrupt kept them from being noted.
         self._file = self._lock_file = Descriptors()
         self._identity = (_NONE, _NONE)
         self._look_at = 0.0
@@ -69,15 +74,17 @@ class ActiveFile:
 
     def begin(self, *, deadline: float, timeout: float) -> tuple[int, bytes, list[Anomaly]]:
         """
-        Lock the store against every other writer, and open what an append must go to.
+        Lock the store against every other writer, and open the file that an append must go to.
 
-        Returns its end, what must be written first, and damage that was met. A newline must,
-        where the last line has none: a record then keeps its own line, and a torn one does not
-        swallow the next. The caller unlocks `lock`, also after an error.
+        The caller unlocks `lock`, also after an error.
+
+        Returns:
+            The end of the file, the bytes to write first, and the damage that was met. A newline is to be
+            written first where the last line has none, so that a torn line does not swallow the record.
 
         Raises:
             StoreLockedError: when the deadline has passed.
-            MustWait: when there is none, and a lock, an open file or a torn line must be waited for.
+            MustWait: without a deadline, if a lock, an open file or a torn line must be waited for.
         """
         now = deadline == NOW
         while True:
@@ -97,7 +104,7 @@ class ActiveFile:
             due = monotonic() >= self._look_at
             if not due or _is_at(self.lock, self._layout.lock):
                 break
-            # Somebody removed the lock file: what is held keeps nobody out.
+            # Another program removed the lock file, so this lock keeps no process out.
             self.drop_lock()
         generation = os.lseek(self.lock, 0, os.SEEK_END)
         if due or generation != self._generation:
@@ -114,12 +121,12 @@ class ActiveFile:
         lock(self.lock, LOCK_EXCLUSIVE, deadline=deadline, timeout=timeout, source=source)
 
     def _torn(self, end: int) -> list[Anomaly]:
-        """Return what is wrong with the last line, which has no newline."""
+        """Return the damage in the last line, which has no newline."""
         place, line = last_line(self.descriptor, end, self._layout.path)
         return [
-            anomaly_at(place, piece, piece.content)
-            for piece in fragments_of(line)
-            if isinstance(piece.content, Flaw)
+            anomaly_at(place, fragment, fragment.content)
+            for fragment in fragments_of(line)
+            if isinstance(fragment.content, Flaw)
         ]
 
     def rotate(self, segment: str) -> None:
@@ -159,7 +166,7 @@ class ActiveFile:
             self._file, self.descriptor = opened, descriptor
             if new:
                 self._become_like_the_one_before()
-            # A file that is there already may have been made by one who was killed before this.
+            # Also for a file that is there already: its maker may have been killed before this.
             self._layout.miss(sync_directory(self._layout.directory), NAMES_UNSYNCED)
             status = os.fstat(self.descriptor)
             self._identity = (status.st_dev, status.st_ino)
@@ -167,7 +174,7 @@ class ActiveFile:
         self._look_at = monotonic() + _LOOK_EVERY
 
     def _become_like_the_one_before(self) -> None:
-        """Give a new file the owner and mode of the newest sealed one, if there is one."""
+        """Give a new file the owner and mode of the newest segment, if there is one."""
         *before, _ = self._layout.slots()
         if before:
             model = before[-1].path
@@ -187,12 +194,12 @@ class ActiveFile:
         self.drop_lock()
 
     def drop_lock(self) -> None:
-        """Close the lock file, and with it let go of what is held; the next append opens it anew."""
+        """Close the lock file, which also unlocks it; the next append opens it anew."""
         self.lock = _NONE
         self._lock_file.close()
 
     def _sync_last(self) -> None:
-        """Bring to the disk what is not there yet; nothing is waited for but the disk."""
+        """Bring written records to the disk; wait for nothing but the disk."""
         if self._is_synced_later and self.end != _NONE:
             try:
                 sync_data(self.descriptor)
@@ -203,8 +210,9 @@ class ActiveFile:
     def __del__(self) -> None:
         # An interrupt may have ended `__init__` before anything was set.
         if getattr(self, "lock", _NONE) != _NONE or getattr(self, "descriptor", _NONE) != _NONE:
-            # Not `store.close()`: the counters' page is beyond this object. No lock is taken, since
-            # a finalizer may run anywhere; and no thread is asked, which would keep the descriptor.
+            # Not `store.close()`, because this object does not know the counters' page. No lock is taken,
+            # because a finalizer may run anywhere, and the syncing thread is not asked, because it would
+            # keep the descriptor.
             try:
                 self._sync_last()
             except BaseException:

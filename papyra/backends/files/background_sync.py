@@ -1,8 +1,9 @@
 """
 The one thread of a process that brings written records to the disk, a second later.
 
-It holds no store: one that is dropped is freed at once, and brings its own there as it is. What the
-thread has not come to as the program ends is brought there then.
+File stores with `sync="interval"` call `sync_soon`. The thread holds no store: a store that is dropped is
+freed at once, and syncs its own records then. Stores that the thread has not synced by the end of the program
+are synced at that point.
 """
 
 import atexit
@@ -22,24 +23,26 @@ INTERVAL: Final = 1.0
 class Dirty(Protocol):
     """A store with written records that are not on the disk yet."""
 
-    #: It waits for a sync.
+    #: Its path, for messages.
+    source: str
+    #: Whether it waits for a sync.
     _is_dirty: bool
-    #: What is to be logged once no lock is held.
+    #: Warnings that are to be logged once no lock is held.
     _pending_warnings: list[str]
 
     def _sync_written(self) -> None:
-        """Bring them there; raise nothing."""
+        """Bring the records to the disk; raise nothing."""
 
 
 class _Syncer:
-    """Dirty stores, while they live, and the thread that syncs them."""
+    """Hold weak references to the dirty stores, and run the thread that syncs them."""
 
     def __init__(self) -> None:
         self._starting = threading.Lock()
-        # Not a list and an Event: one is written in Python, and an interrupt within `set` leaves its
-        # lock locked for ever. This puts in one call of C.
+        # Not a list and an Event: `Event.set` is written in Python, and an interrupt in it leaves its lock
+        # locked for ever. This queue puts in one call of C.
         self._dirty: SimpleQueue[ref[Dirty]] = SimpleQueue()
-        # Those that the thread has taken, until all of them are synced; those that `end` has.
+        # Stores that the thread has taken, until all of them are synced; stores that `end` has taken.
         self._round: list[ref[Dirty]] = []
         self._last: list[ref[Dirty]] = []
         self._thread: threading.Thread | None = None
@@ -54,15 +57,15 @@ class _Syncer:
             self._knows_of_end = True
         if not self._is_ending:
             self._dirty.put(ref(store))
-        # Asked once more: `end` says so before it looks into the queue.
+        # Asked once more, because `end` sets it before it empties the queue.
         if self._is_ending:
             store._sync_written()
         elif self._is_running() or self._start(store):
-            # Last: what an interrupt leaves without its mark, the next append adds once more.
+            # Last: if an interrupt strikes before, the next append adds the store once more.
             store._is_dirty = True
 
     def end(self) -> None:
-        """Sync what the thread has not come to; safe to repeat."""
+        """Sync the stores that the thread has not synced; safe to repeat."""
         self._is_ending = True
         try:
             self._sync_left()
@@ -71,21 +74,21 @@ class _Syncer:
             raise
 
     def _sync_left(self) -> None:
-        # The queue first: the thread may take from it meanwhile, and lets go of what is synced.
+        # The queue first: the thread may take from it meanwhile, and forgets the stores that it has synced.
         _take_all(self._dirty, self._last)
         for waiting in (*self._last, *self._round):
             _sync(waiting)
 
     def _is_running(self) -> bool:
-        # Not alive: none was started yet, or an interrupt kept it from starting.
+        # A thread that is not alive was kept from starting by an interrupt.
         return self._thread is not None and self._thread.is_alive()
 
     def _start(self, store: Dirty) -> bool:
         """Start the thread; False if another thread starts it now, or it cannot be started."""
         held: list[bool] = []
         try:
-            # Not waited for: a finalizer may append while this very thread starts it. One call of C:
-            # no interrupt comes between getting the lock and noting it.
+            # Without waiting, because a finalizer may append while this very thread starts the other. In one
+            # call of C, so that no interrupt comes between getting the lock and noting it.
             held.extend(map(self._starting.acquire, (False,)))
             if True not in held:
                 return False  # the next append of this store adds it once more
@@ -93,7 +96,10 @@ class _Syncer:
                 self._thread = threading.Thread(target=self._run, name="papyra-sync", daemon=True)
                 self._thread.start()
         except RuntimeError as error:  # the next append tries again
-            store._pending_warnings.append(f"written records wait for the disk: {error}")
+            store._pending_warnings.append(
+                f"{store.source}: written records are not synced yet, because the thread for that cannot be"
+                f" started ({error}); the next append tries again, and close() syncs them"
+            )
             return False
         finally:
             if True in held:
@@ -103,7 +109,7 @@ class _Syncer:
     def _run(self) -> None:
         waiting = self._round
         while True:
-            # Calls of C alone: at each moment a store is in the queue or in the list.
+            # These are calls of C, so at each moment a store is in the queue or in the list.
             waiting.extend(map(self._dirty.get, (True,)))
             time.sleep(INTERVAL)
             _take_all(self._dirty, waiting)
@@ -116,7 +122,7 @@ class _Syncer:
         self._dirty = SimpleQueue()
         self._round, self._last = [], []
         self._thread = None
-        # multiprocessing's children forget what was to be done at the end.
+        # A child of multiprocessing forgets the functions that were registered with atexit.
         self._knows_of_end = False
 
 
@@ -132,7 +138,7 @@ def _sync(waiting: "ref[Dirty]") -> None:
 
 
 _syncer = _Syncer()
-# Now, and not with the first store: what is registered first comes last, behind whatever appends then.
+# Now, and not with the first store: the function registered first is called last, after all appends at exit.
 atexit.register(_syncer.end)
 
 
@@ -142,5 +148,5 @@ def sync_soon(store: Dirty) -> None:
 
 
 def is_ending() -> bool:
-    """Tell whether the program ends, so that nothing is synced any later."""
+    """Tell whether the program ends, so that nothing is synced later."""
     return _syncer._is_ending

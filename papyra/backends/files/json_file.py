@@ -10,7 +10,7 @@ from papyra.retention import Retention
 
 class JsonBackend(FileBackend):
     """
-    One file, one record a line.
+    Keep all records in one file, one record a line.
 
     Any number of processes may append, read, scan, compact and recover it at once. On Windows,
     where there is no flock, one process may, and its counters are not published.
@@ -23,7 +23,7 @@ class JsonBackend(FileBackend):
         lock_timeout: Seconds that a call waits for other threads and processes.
 
     Raises:
-        StoreURLError: if rotated segments stand beside the file: it is a rotating store.
+        StoreURLError: if rotated segments lie beside the file, because it is a rotating store then.
     """
 
     __module__ = "papyra"
@@ -41,6 +41,6 @@ class JsonBackend(FileBackend):
         super().__init__(path, retention=retention, sync=sync, lock_timeout=lock_timeout)
         if segment := self._layout.newest_numbered():
             raise StoreURLError(
-                f"{self.source}: it has rotated segments, as {segment}; open it as rotating:{path},"
+                f"{self.source}: it has rotated segments, such as {segment}; open it as rotating:{path},"
                 " or move them away"
             )

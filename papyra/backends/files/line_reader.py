@@ -1,4 +1,8 @@
-"""Lines out of a file, from the front and from the back, never more than a few blocks at a time."""
+"""
+Read the lines of a file from the front or from the back, holding a few blocks at a time.
+
+Views, rewrites and the active file call it. It knows nothing of records, and compares nothing with a checksum.
+"""
 
 import errno
 from collections.abc import Iterator, Sequence
@@ -9,11 +13,11 @@ from papyra.errors import StoreIOError
 from papyra.format.codec import MAX_LINE
 from papyra.system.files import read_at
 
-#: A line's file and first byte, and the line, or of one too long to be held its length.
+#: A line's file and first byte, and the line; for a line that is too long to be held, its length.
 FileLine = tuple[tuple[str, int], bytes | int]
 
 _BLOCK: Final = 256 * 1024
-#: The first block from the back: the newest ten records are most often in it.
+#: The size of the first block from the back, which mostly holds the newest ten records.
 _FIRST_BLOCK: Final = 8 * 1024
 
 
@@ -35,7 +39,7 @@ def _batches(descriptor: int, size: int, source: str) -> Iterator[tuple[int, lis
     """
     Yield lines, where the first begins, and whether any may be too long to be held.
 
-    A range stands for one that was not held: it has its length.
+    In place of a line that was not held comes a range of its length.
     """
     at = offset = 0  # where to read next, and where the line in `rest` begins
     rest = b""
@@ -59,8 +63,8 @@ def _batches(descriptor: int, size: int, source: str) -> Iterator[tuple[int, lis
 
 def backward(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
     """Yield the lines in the first *size* bytes, each with its newline, newest first."""
-    begin = size  # of what was read
-    rest = b""  # the end of a line that begins before
+    begin = size  # of the bytes that were read
+    rest = b""  # the end of a line that begins before them
     length = _FIRST_BLOCK
     while begin > 0:
         start = max(0, begin - length)
@@ -94,7 +98,7 @@ def _read(descriptor: int, count: int, offset: int, source: str) -> bytes:
         more = read_at(descriptor, count - len(block), offset + len(block))
         if not more:
             raise StoreIOError(
-                errno.EIO, "somebody cut the file while it was read; read it again", source
+                errno.EIO, "another program cut the file while it was read; read it again", source
             )
         block += more
     return block

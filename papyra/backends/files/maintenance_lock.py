@@ -10,7 +10,7 @@ from papyra.system.os_errors import refusals
 
 class Maintenance(FileLock):
     """
-    Keep other processes from rewriting the store, and remove what an interrupted rewrite left.
+    Keep other processes from rewriting the store, and remove the files that an interrupted rewrite left.
 
     Calling it does nothing: the lock is held until the block ends.
     """
@@ -24,7 +24,7 @@ class Maintenance(FileLock):
         self._layout = layout
 
     def __call__(self) -> None:
-        """Say that the lock is still held; on a server another process could have taken it over."""
+        """Confirm that the lock is still held; on a server another process could have taken it over."""
 
     def _acquire(self) -> None:
         layout = self._layout

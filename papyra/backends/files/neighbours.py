@@ -1,8 +1,8 @@
 """
-Which of the files that are named like a store belong to another store, whose name is longer.
+Tell which of the files that are named like a store belong to another store, whose name is longer.
 
-`worker.1` may be a rotated file of `worker`, or a store that a program called so. The names tell, and
-where they do not, how the file begins. `Layout` asks once a listing.
+`worker.1` may be a rotated file of `worker`, or a store of that name. The names of the files beside it tell,
+and otherwise the file's first bytes. `Layout` asks once for each listing.
 """
 
 import os
@@ -17,9 +17,9 @@ from papyra.system.files import read_at
 
 #: Endings of a store's own side files and directories, after its path and a dot.
 OWN: Final = frozenset({"lock", "maint.lock", "quarantine", "metrics"})
-#: A store makes `lock` or `metrics` before its file, so no file of a live store is without.
+#: A store makes `lock` or `metrics` before its file, so each file of a live store has one of these.
 _SIDES: Final = (".maint.lock", ".lock", ".quarantine", ".metrics")
-#: How a line of papyra's begins. 0.3.0 puts a blank behind each colon.
+#: The beginning of a line that papyra wrote. 0.3.0 puts a blank behind each colon.
 _BEGINNING: Final = re.compile(rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":')
 #: Bytes that hold that beginning, since a kind has at most 256 characters.
 _HEAD: Final = 4096
@@ -27,10 +27,10 @@ _HEAD: Final = 4096
 
 def without_neighbours(endings: Sequence[str]) -> Sequence[str]:
     """
-    Return *endings* without those of other stores and of what stands beside these.
+    Return *endings* without those of other stores and of the side files of these.
 
     Args:
-        endings: What the names have after the store's path and a dot.
+        endings: The rest of each name after the store's path and a dot.
     """
     neighbours = {
         ending.removesuffix(next(filter(ending.endswith, _SIDES)))
@@ -44,9 +44,9 @@ def without_neighbours(endings: Sequence[str]) -> Sequence[str]:
 
 def is_newer(path: str) -> bool:
     """
-    Tell whether the file at *path* begins with a line of this papyra's: 0.3.0 did not rotate it.
+    Tell whether the file at *path* begins with a line of this version, so that 0.3.0 did not rotate it.
 
-    Without its side files, as in a copy, nothing but that shows that it is another store's.
+    In a copy without side files this alone shows that the file belongs to another store.
     """
     with suppress(OSError, StoreIOError), Descriptors() as opened:
         head = read_at(opened.open(path, os.O_RDONLY), _HEAD, 0)

@@ -1,4 +1,9 @@
-"""What stands beside a store's file, and what does not belong there."""
+"""
+The names of a store's files: the active file, its segments and its side files.
+
+All other modules of the file stores take their paths from `Layout`. It lists the directory and looks at names,
+sizes and times; the contents of data files are for others. Names that 0.3.0 gave are in `legacy.file_order`.
+"""
 
 import errno
 import os
@@ -30,29 +35,29 @@ _TEMPORARY: Final = r"tmp\.[0-9a-f]{8}"
 _SEGMENT: Final = r"[0-9]{12}"
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
-#: What it means that a directory cannot be synced.
+#: The consequence where a directory cannot be synced.
 NAMES_UNSYNCED: Final = (
     "this file system does not sync directories: after a power cut a file that was new or renamed"
     ' may be missing, with sync="always", too'
 )
-#: What it means that the file is a mount of its own.
+#: The consequence where the file is a mount of its own.
 MOUNTED_ALONE: Final = (
-    "other processes, beyond the mount, share neither locks nor counters with this one, and what"
-    " rewrites or rotates the file fails; mount its directory instead"
+    "processes beyond the mount do not share locks and counters with this one, and a recovery, compaction"
+    " or rotation fails; mount its directory instead"
 )
-#: What it means that mode or owner of a file cannot be set.
+#: The consequence where the mode or owner of a file cannot be set.
 NOT_LIKE_THE_OLD: Final = (
-    "this file system does not let a new file have the mode and owner of the one before:"
-    " see to it that all who use the store may use the new ones"
+    "this file system does not let a new file have the mode and owner of the one before;"
+    " check that all users of the store may read and write the new files"
 )
-#: Seconds in which a directory may change twice and show it once; FAT tells the time in steps of two.
+#: Seconds in which a directory may change twice and show one change: FAT counts time in steps of two seconds.
 _STEP: Final = 2.0
-#: Nanoseconds of the steps in which FAT and exFAT tell the time, or a divisor of them. Where every time
-#: is a multiple, the time of change may be nothing but the one that anybody can set.
+#: Nanoseconds that divide the steps in which FAT and exFAT count time. A time of change that is a multiple of
+#: it may be the modification time, which every program can set.
 _COARSE: Final = 10_000_000
 
 
-#: What a directory is known by, see `_state_of`.
+#: The state of a directory, see `_state_of`.
 _State = tuple[int, ...]
 
 
@@ -61,9 +66,9 @@ class Slot(NamedTuple):
     A file in the order of a store's data.
 
     Attributes:
-        path: Where it is; the active one need not be there.
-        is_legacy: 0.3.0 rotated it, or left it.
-        is_remains: 0.3.0 left it: a record in it counts where no other file has it.
+        path: Where it is; the active file may be missing.
+        is_legacy: Whether 0.3.0 rotated it, or left it.
+        is_remains: Whether a killed repair of 0.3.0 left it: a record in it counts if no other file has it.
     """
 
     path: str
@@ -73,17 +78,17 @@ class Slot(NamedTuple):
 
 class Layout:
     """
-    The names of a store's files.
+    Give the names of a store's files.
 
     Attributes:
         path: The active file; links are resolved once, here.
-        directory: Where it stands.
-        lock: Locked for every append, and shared for the start of a read. Its size is the
-            generation: who replaces or renames `path` makes it larger first.
+        directory: The directory of the active file.
+        lock: The lock file: held by every append, and shared by a read as it starts. Its size is the
+            generation: a process that replaces or renames `path` makes it larger first.
         maintenance_lock: Held by a compaction or recovery from beginning to end.
-        quarantine: The directory of what was removed.
+        quarantine: The directory of the bytes that were removed.
         metrics: The directory of the published counters.
-        untold: What is to be logged once no lock is held.
+        pending_warnings: Warnings that are to be logged once no lock is held.
     """
 
     __slots__ = (
@@ -106,22 +111,22 @@ class Layout:
         self.maintenance_lock: str = self.path + ".maint.lock"
         self.quarantine: str = self.path + ".quarantine"
         self.metrics: str = self.path + ".metrics"
-        # What the file system was found not to have, and what of that is still to be logged.
+        # The consequences of what the file system lacks that were logged, or are about to be.
         self._missed: set[str] = set()
         self.pending_warnings: list[str] = []
-        # The state in which the directory was last seen, and when that was first.
+        # The last state of the directory, and when it was first seen.
         self._changed: tuple[_State, float] = (), 0.0
-        # The state in which it was listed, and what was found.
+        # The state in which it was listed, and the names that were found.
         self._listed: tuple[_State, list[tuple[str, str]]] = (), []
 
     @property
     def name(self) -> str:
-        """What exporters call the store, unless told otherwise: the stem of its file."""
+        """The name that exporters give the store by default: the stem of its file."""
         return os.path.splitext(os.path.basename(self.path))[0]
 
     @property
     def owner(self) -> str:
-        """What new side files are made like: the active file, or the newest one, or the directory."""
+        """The model for mode and owner of new side files: the active file, the newest segment, or the directory."""
         if os.path.exists(self.path):
             return self.path
         *before, _ = self.slots()
@@ -129,9 +134,9 @@ class Layout:
 
     def check_writable(self) -> None:
         """
-        Raise if this user may not write the store, before anything is made beside it.
+        Raise if this user may not write the store, before any file is made beside it.
 
-        The directory alone might let him: he would leave files that the store's program cannot open.
+        The directory may still let this user make files, which the store's own program could not open.
 
         Raises:
             OSError: from the system.
@@ -147,10 +152,10 @@ class Layout:
 
     def stat(self) -> os.stat_result | None:
         """
-        Return what is known of the active file; None if there is none.
+        Return the status of the active file; None if it is missing.
 
         Raises:
-            StoreIOError: if it is not a regular file, or the system does not tell.
+            StoreIOError: if it is not a regular file, or the system refuses to look at it.
         """
         try:
             status = os.stat(self.path)
@@ -166,11 +171,11 @@ class Layout:
 
     def check_place(self) -> None:
         """
-        Raise where no store can be; change nothing.
+        Raise if no store can be at the path; change nothing.
 
         Raises:
-            StoreIOError: if its directory is missing or no directory, its name too long for what is
-                made beside it, it is not a regular file, or the system does not tell.
+            StoreIOError: if the directory is missing or is not a directory, if the name is too long for
+                the files beside it, if it is not a regular file, or if the system refuses to look at it.
         """
         longest = len(os.fsencode(os.path.basename(self.path))) + _LONGEST_ENDING
         with refusals(self.path, "there is no place for a store"):
@@ -181,17 +186,17 @@ class Layout:
         self.stat()
 
     def miss(self, reason: str | None, consequence: str) -> None:
-        """Have it logged, once, that the file system lacks something; without a *reason*, nothing is lacking."""
+        """Have it logged, once, that the file system lacks something; without a *reason* it lacks nothing."""
         if reason and consequence not in self._missed:
             self._missed.add(consequence)
             self.pending_warnings.append(f"{self.path}: {consequence} ({reason})")
 
     def siblings(self) -> list[tuple[str, str]]:
         """
-        Return path and ending of everything named like the store and a dot more, sorted.
+        Return path and ending of every file whose name is the store's, a dot and an ending; sorted.
 
-        Another store of such a name, and what is beside it, is left out. A file that is named like one of
-        0.3.0's and is not one has no ending: it does not belong to the store.
+        Another store of such a name, and its side files, are left out. A file that has a name of 0.3.0's and
+        is not 0.3.0's comes with an empty ending: it does not belong to the store.
         """
         beginning = os.path.basename(self.path) + "."
         try:
@@ -214,15 +219,15 @@ class Layout:
         for ending in without_neighbours(endings):
             path = f"{self.path}.{ending}"
             found.append((path, "" if is_legacy_name(ending) and is_newer(path) else ending))
-        # Every read asks, and a directory may hold thousands. A file system tells the time in
-        # steps: what changed a moment ago may change again without a trace. How long ago cannot
-        # be had from its time, since its clock need not be this machine's.
+        # Every read asks, and a directory may hold thousands of files, so the list is kept. A file system
+        # counts time in steps: a directory that changed a moment ago may change again without a trace. Its
+        # own time does not show how long ago that was, because its clock may be another machine's.
         if state and now - since > _STEP:
             self._listed = state, found
         return found
 
     def slots(self) -> list[Slot]:
-        """Return the files in which data may stand, oldest first; the active one is the last."""
+        """Return the files that may hold data, oldest first; the active file is the last."""
         legacy: list[tuple[Age, Slot]] = []
         segments = []
         for path, ending in self.siblings():
@@ -237,11 +242,11 @@ class Layout:
 
     @property
     def has_legacy_set(self) -> bool:
-        """Whether a set of files is there that 0.3.0 rotated."""
+        """Whether 0.3.0 rotated any of the files."""
         return any(slot.is_legacy and not slot.is_remains for slot in self.slots())
 
     def newest_numbered(self) -> str:
-        """Return the newest file that only a rotated set has, or left; "" if there is none."""
+        """Return the newest file that only a rotating store has, or has left; "" if there is none."""
         for slot in reversed(self.slots()):
             if slot.path.removeprefix(self.path + ".")[0].isdigit():
                 return slot.path
@@ -249,7 +254,7 @@ class Layout:
 
     def exists(self) -> bool:
         """
-        Tell whether data is there, in the active file or in any other.
+        Tell whether the store has a file with data, the active file or any other.
 
         Raises:
             StoreIOError: as `stat`.
@@ -261,7 +266,7 @@ class Layout:
         return f"{self.path}.{number:012}"
 
     def last_number(self) -> int:
-        """Return the highest number of a rotated segment that is there; 0 without any."""
+        """Return the highest number of the segments in the directory; 0 without any."""
         numbers = (int(ending) for _, ending in self.siblings() if re.fullmatch(_SEGMENT, ending))
         return max(numbers, default=0)
 
@@ -270,23 +275,23 @@ class Layout:
         return [path for path, ending in self.siblings() if _is_temporary(path, ending)]
 
     def strays(self) -> "Iterator[Anomaly]":
-        """Yield a finding for each file that an interruption left, or that is not papyra's."""
-        # Here, since a command on published counters does without it, and it takes a while to load.
+        """Yield a finding for each file that an interruption left, or that papyra did not make."""
+        # Imported here, because commands that only read published counters start faster without it.
         from papyra.reports import Anomaly  # noqa: PLC0415
 
         for path, ending in self.siblings():
             if ending in OWN or re.fullmatch(_SEGMENT, ending) or is_legacy_name(ending):
                 continue
             if not _is_temporary(path, ending):
-                detail = "papyra made no such file; move it away if it is in the way"
+                detail = "papyra did not make this file; move it away if it is in the way"
                 yield Anomaly("unexpected_file", path, 0, _size(path), detail)
-            # In this order: whoever was writing it may be done, and it gone, since it was listed.
+            # In this order, because its writer may have finished and renamed it since it was listed.
             elif not self._maintained() and os.path.lexists(path):
-                detail = "nobody is writing it any more, and nothing is in it alone"
+                detail = "an interrupted rewrite left it, and all of its records are in other files"
                 yield Anomaly("stale_temporary_file", path, 0, _size(path), detail)
 
     def _maintained(self) -> bool:
-        """Tell whether a compaction or recovery is under way; the lock is never created here."""
+        """Tell whether a compaction or recovery is running; the lock is never created here."""
         with LockedDescriptors() as opened:
             try:
                 descriptor = opened.open(self.maintenance_lock, os.O_RDONLY)
@@ -297,11 +302,11 @@ class Layout:
 
 def _state_of(directory: str) -> _State:
     """
-    Return what changes with every change of the names in *directory*; () if that cannot be known.
+    Return a state that changes with every change of the names in *directory*; () if there is none to trust.
 
-    Its own time does not: copying into it with rsync -a, tar or cp -a puts that back to what it was
-    elsewhere, always the same. The time of the last change of its entry cannot be set by any program; but
-    Windows has none, FAT and exFAT show the other one in its place, and others show 0.
+    The modification time alone does not: rsync -a, tar and cp -a set it to the time of their source, which is
+    always the same. Programs cannot set the time of the last change of the entry, but Windows has none, FAT
+    and exFAT show the modification time in its place, and other file systems show 0.
     """
     status = os.stat(directory)
     changed = status.st_ctime_ns
@@ -311,12 +316,12 @@ def _state_of(directory: str) -> _State:
 
 
 def _is_temporary(path: str, ending: str) -> bool:
-    """Tell whether papyra made the file, to replace another by it; it makes no directory or link."""
+    """Tell whether papyra made the file to replace another by it; it never makes directories or links so."""
     if not re.fullmatch(_TEMPORARY, ending):
         return False
     try:
         return S_ISREG(os.lstat(path).st_mode)
-    except FileNotFoundError:  # it has taken its place, or was removed, since it was listed
+    except FileNotFoundError:  # it was renamed or removed since it was listed
         return True
 
 

@@ -1,4 +1,4 @@
-"""What a rewrite would make of a store's files, found out without changing any."""
+"""Find out what a rewrite would make of a store's files, for dry runs; no file is changed."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -18,13 +18,13 @@ def preview(
 
     Args:
         layout: The store's names.
-        rewrite_filter: As for a rewrite.
-        without: Paths of files that would be gone by then.
+        rewrite_filter: The filter that a rewrite would be given.
+        without: Paths of files that the operation would have dropped before.
         timeout: Seconds to wait for another process that rotates or rewrites the store.
 
     Raises:
-        StoreLockedError: when another process held the store for longer.
-        PapyraError: if the store was rewritten meanwhile.
+        StoreLockedError: if another process held the store for longer.
+        PapyraError: if another process rewrote the store meanwhile.
     """
     before = after = removed = 0
     with View(layout, timeout=timeout, without=without) as view:

@@ -1,4 +1,9 @@
-"""The files of a store at one moment, and the lines in them."""
+"""
+The read view: the files of a store at one moment, and the lines in them.
+
+Reads, scans, previews and rewrites take their lines from it. It decides neither what a line contains nor what
+becomes of it.
+"""
 
 import os
 from collections.abc import Collection, Generator, Iterable, Iterator, Sequence
@@ -18,11 +23,11 @@ from papyra.system.locks import LOCK_SHARED
 
 class DataFile(NamedTuple):
     """
-    A file with lines in it, as it was.
+    A file with lines in it, as it was when the view began.
 
     Attributes:
-        size: Bytes; nobody was in the middle of a line then.
-        is_remains: 0.3.0 left it: a record in it counts where no other file has it.
+        size: Bytes; no process was in the middle of a line then.
+        is_remains: Whether a killed repair of 0.3.0 left it: a record in it counts if no other file has it.
     """
 
     path: str
@@ -32,10 +37,10 @@ class DataFile(NamedTuple):
 
 class OpenedFile(NamedTuple):
     """
-    A file that was opened to be read; it is closed with its owner.
+    A file that was opened to be read; closing *owner* closes it.
 
     Attributes:
-        size: What is looked at.
+        size: How many of its bytes belong to the view.
     """
 
     owner: Descriptors
@@ -45,26 +50,26 @@ class OpenedFile(NamedTuple):
 
 class View:
     """
-    All files of one moment, oldest first; the active one is held open.
+    Show all files of one moment, oldest first; the active file is held open.
 
-    A sealed file is opened when its turn comes, and read whole: nobody appends to it. If it is gone
-    then, it was dropped meanwhile; if another is in its place, it was compacted.
+    A segment is opened when its turn comes, and read whole, because no process appends to it. If it is gone
+    then, a rotation dropped it; if another file is in its place, a rewrite replaced it.
 
     Args:
         layout: The store's names.
-        timeout: Seconds to wait for whoever rotates or rewrites the store.
-        make_lock: Make the lock if it is not there, to keep a first append out, too.
+        timeout: Seconds to wait for a process that rotates or rewrites the store.
+        make_lock: Make the lock if it is missing, so that a first append is kept out, too.
         without: Paths of files that are left out.
         only: Paths of the files that are looked at; by default all.
 
     Attributes:
-        files: The active one is the last, if it is there.
-        last_number: The highest number of a segment at that time, where the lock is made: the next
-            rotation gives the active file the next one.
-        remains: Tells what in the remains of 0.3.0's stands nowhere else.
+        files: Oldest first; the active file is the last, if it is there.
+        last_number: With *make_lock*, the highest number of a segment at that moment: the next rotation
+            gives the active file the next number.
+        remains: Tells which records in the leftovers of 0.3.0 are in no other file.
 
     Raises:
-        StoreLockedError: when somebody held the store for too long.
+        StoreLockedError: if another process held the store for longer than *timeout* seconds.
     """
 
     def __init__(
@@ -82,7 +87,7 @@ class View:
         self._active = -1
         self._is_set = False
         self.last_number: int = 0
-        # Where nobody ever wrote, nobody holds the lock: it is not made for a look.
+        # A store that was never written has no lock file, and a read does not make one.
         like = layout.owner if make_lock else ""
         while True:
             with FileLock(layout.lock, LOCK_SHARED, timeout=timeout, create_like=like) as lock:
@@ -96,7 +101,7 @@ class View:
                         raise
             if lock.descriptor is not None or not os.path.exists(layout.lock):
                 break
-            # The first who writes came meanwhile, and may have renamed what was there.
+            # The first writer came meanwhile, and may have renamed the files that were there.
             self.close()
             self._owner = Descriptors()
         remains = {f.path: partial(self._lines_of, [f]) for f in self.files if f.is_remains}
@@ -125,7 +130,7 @@ class View:
         return path not in self._without and (self._only is None or path in self._only)
 
     def open(self, file: DataFile) -> OpenedFile | None:
-        """Open *file*; None if it is gone."""
+        """Open *file*; return None if it is gone."""
         owner = Descriptors()
         if self._active >= 0 and file is self.files[-1]:
             return OpenedFile(owner, owner.duplicate(self._active), file.size)
@@ -147,7 +152,7 @@ class View:
                     yield from lines if marker is None else marker.marked(lines)
 
     def batches(self) -> Iterator[Sequence[bytes | int]]:
-        """Iterate over the lines of all files, many at once and without their places."""
+        """Iterate over the lines of all files, oldest first, many at once and without their places."""
         if any(file.is_remains for file in self.files):
             yield from Moment(self.lines).batches()
             return
@@ -157,7 +162,7 @@ class View:
                     yield from batches(opened.descriptor, opened.size, file.path)
 
     def marker(self) -> Marker | None:
-        """Return what marks the lines of the files that are no remains; None if nothing need."""
+        """Return what marks the lines of the files that 0.3.0 rotated; None if there are none."""
         return Marker() if self._is_set else None
 
     def _lines_of(

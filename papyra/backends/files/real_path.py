@@ -1,4 +1,4 @@
-"""The one path that a store's file is known by, whatever its user wrote."""
+"""Resolve the path that a user gave to the one absolute path that the store is known by."""
 
 import errno
 import os
@@ -8,12 +8,12 @@ from typing import Final
 
 from papyra.errors import StoreIOError
 
-#: What Linux calls what has no name, as a pipe of the shell's.
+#: The names that Linux shows for files without one, such as a pipe of the shell.
 _NAMELESS: Final = re.compile(r"(?:pipe|socket|anon_inode):.*")
-#: Why something else than a regular file is not taken.
+#: Why a pipe, socket or device is not taken.
 NOT_REGULAR: Final = (
-    "it is not a regular file, and a store is read more than once; save what comes out of it to a file,"
-    " and name that"
+    "it is not a regular file, and a store is read more than once; save its contents to a file, and name"
+    " that file"
 )
 
 
@@ -22,7 +22,7 @@ def real_path(path: str | os.PathLike[str]) -> str:
     Return the absolute path that *path* leads to, without links.
 
     Raises:
-        StoreIOError: if the working directory is gone, or it leads to a pipe or socket without a name.
+        StoreIOError: if the working directory is gone, or *path* leads to a pipe or socket without a name.
     """
     given = os.fspath(path)
     try:

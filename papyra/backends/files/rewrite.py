@@ -1,8 +1,8 @@
 """
-Replacing files by what a rewrite filter keeps of them, one after the other, while others append.
+Replace files by the lines that a rewrite filter keeps, one after the other, while others append.
 
-A crash leaves each file as it was or as it is to be, whole, and at the most a temporary file.
-What is damaged is on the disk a second time, in the quarantine, before it goes.
+Recoveries and compactions call `rewrite`. A crash leaves each file whole, either old or new, and at most one
+temporary file. Damaged bytes are on the disk a second time, in the quarantine, before they leave the store.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,8 +23,8 @@ def rewrite(layout: Layout, rewrite_filter: RewriteFilter, *, timeout: float) ->
     Replace each file by what *rewrite_filter* keeps of it; the maintenance lock is held.
 
     Raises:
-        StoreLockedError: when somebody held the store for more than *timeout* seconds.
-        PapyraError: if a stranger replaced or cut a file meanwhile; it is left as it is then.
+        StoreLockedError: if another process held the store for more than *timeout* seconds.
+        PapyraError: if another program replaced or cut a file meanwhile; it is left as it is then.
     """
     before = after = 0
     with (
@@ -59,7 +59,7 @@ def filtered(
     marker: Marker | None,
     rewrite_filter: RewriteFilter,
 ) -> Iterator[tuple[FileLine, Sequence[Verdict]]]:
-    """Yield the *lines* of *file*, and what becomes of the parts of each."""
+    """Yield the *lines* of *file*, and the verdicts on the parts of each."""
     if file.is_remains:
         yield from view.remains.verdicts(file.path, lines, rewrite_filter)
         return
@@ -69,14 +69,14 @@ def filtered(
 
 class _Rewriting:
     """
-    One file on its way through the rewrite filter.
+    Take one file through the rewrite filter.
 
     Args:
-        opened: The file, which is closed here, and how much of it is filtered.
+        opened: The file, which is closed here, and how many of its bytes are filtered.
         last_number: The highest number of a segment when the store's files were found.
 
     Attributes:
-        size: What the filtered part has become.
+        size: The bytes that the filtered part has become.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class _Rewriting:
         self._file = file
         self._opened = opened
         self._old, self._old_size = opened.descriptor, opened.size
-        # CRC-32 of what is filtered; size and CRC-32 of that without what is dropped for good.
+        # CRC-32 of the filtered part; size and CRC-32 of that without the lines that are dropped for good.
         self._old_checksum = self._undone_size = self._undone_checksum = 0
         self._quarantine = quarantine
         self._new: Replacement | None = None
@@ -160,7 +160,7 @@ class _Rewriting:
         return chunks(self._old, offset + start, offset + stop)
 
     def _begin(self, offset: int) -> Replacement:
-        """Make the new file, with all that stands before *offset*."""
+        """Make the new file, with all bytes before *offset*."""
         self._quarantine.begin(self._file.path)
         self._new = new = Replacement(self._layout, self._file.path, self._opened)
         for chunk in chunks(self._old, 0, offset):
@@ -168,7 +168,7 @@ class _Rewriting:
         return new
 
     def _keep(self, new: Replacement, fragment: Iterable[bytes]) -> None:
-        """Write what stays, on a line of its own."""
+        """Write a fragment that stays, on a line of its own."""
         if not new.ends_line:
             self._quarantine.note_newline(new_offset=new.size)
             new.write(b"\n")
@@ -191,7 +191,7 @@ class _Rewriting:
             undone_size=self._undone_size,
             undone_checksum=self._undone_checksum,
         )
-        # Before: an interrupt may strike right after the bytes have left the store.
+        # Before the replacement, because an interrupt may strike right after the bytes have left the store.
         self._quarantine.keep()
         new.take_place(timeout=timeout)
 

@@ -1,4 +1,8 @@
-"""The store that is a set of NDJSON files, each with a bound for its size."""
+"""
+The store that is a set of NDJSON files, each with a bound for its size.
+
+It decides when a full file becomes a segment, under which number, and which files are dropped.
+"""
 
 import errno
 import os
@@ -19,19 +23,19 @@ from papyra.system.os_errors import refusals
 
 class RotatingBackend(FileBackend):
     """
-    One active file that is appended to, and sealed segments: what it was before, renamed once.
+    Append to one active file, and keep segments: the active files before it, each renamed once.
 
-    A segment is called like the active file and 12 digits more; its number is never used again.
+    A segment has the name of the active file and 12 digits more; its number is never used again.
     A batch that does not fit begins a new file; one that is larger than *max_bytes* gets a file of
     its own. Any number of processes may append, read, scan, compact and recover the set at once.
     On Windows, where there is no flock, one process may, and its counters are not published.
 
     Args:
         path: The active file; made by the first append, in a directory that exists.
-        max_bytes: The most bytes of a file, of which one record or batch alone may have more.
+        max_bytes: The most bytes of a file; only one record or batch alone may have more.
         max_files: The most files, the active one included; beyond them the oldest are dropped, with
-            a warning, when a new one is begun. By default none is dropped. What Papyra 0.3.0 left of
-            a repair or compaction is none of them.
+            a warning, when a new one is begun. By default none is dropped. Files that repairs and
+            compactions of Papyra 0.3.0 left do not count.
         retention: What is kept; by default everything.
         sync: When written records are brought to the disk: "none" leaves it to the operating
             system, "interval" does it once a second, "always" before a write is acknowledged.
@@ -54,7 +58,7 @@ class RotatingBackend(FileBackend):
     ) -> None:
         for name, bound in (("max_bytes", max_bytes), ("max_files", max_files)):
             if bound is not None and (type(bound) is not int or bound < 1):
-                raise ValueError(f"{name} is {bound!r}: a whole number from 1 on is needed")
+                raise ValueError(f"{name} must be a whole number from 1 on, got {bound!r}")
         super().__init__(path, retention=retention, sync=sync, lock_timeout=lock_timeout)
         self._max_bytes = max_bytes
         self._max_files = max_files
@@ -114,7 +118,7 @@ class RotatingBackend(FileBackend):
             refusals(self.source, "nothing was compacted"),
             FileLock(layout.lock, LOCK_EXCLUSIVE, timeout=timeout, create_like=layout.owner),
         ):
-            # What a rotation put beyond the bound meanwhile was not counted: the next one drops it.
+            # A file that a rotation put beyond the bound meanwhile was not counted: the next one drops it.
             return self._drop(path for path in self._beyond_bound() if path in excess)
 
     def _drop_oldest(self) -> None:
@@ -134,7 +138,7 @@ class RotatingBackend(FileBackend):
         return dropped
 
     def _beyond_bound(self) -> list[str]:
-        """Return the files that are more than the bound allows, oldest first."""
+        """Return the files beyond *max_files*, oldest first."""
         if self._max_files is None:
             return []
         files = [slot.path for slot in self._layout.slots() if not slot.is_remains]

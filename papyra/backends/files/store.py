@@ -1,4 +1,9 @@
-"""What all stores made of files do alike: appends, locks, published counters, syncing, forks."""
+"""
+The base of both file stores: appends, locks, published counters, syncing, forks.
+
+`FileBackend._append` writes a batch, and cuts a half-written one off again; everything else is delegated to the
+modules beside this one. Nothing is counted here.
+"""
 
 import errno
 import os
@@ -47,7 +52,7 @@ _PUBLISH_AGAIN: Final = 5.0
 
 
 def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
-    """Mark in the lock file that no other process sees the counters; let an append publish them when due."""
+    """Mark in the lock file that other processes do not see the counters; have an append publish them when due."""
     this = store()
     if this is None:
         return
@@ -65,7 +70,7 @@ def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
 
 class FileBackend(PersistenceBackend):
     """
-    A store whose newest records are in one file that all appends go to.
+    Keep records in files, of which one takes all appends.
 
     Any number of processes may use one store at once. On Windows, where there is no flock,
     only one may, and its counters are not published.
@@ -106,7 +111,7 @@ class FileBackend(PersistenceBackend):
         self._appends_now = sync != "always"
         add_owner(self)
 
-    # In one piece: an interrupt may strike between any two of its calls.
+    # One function, because an interrupt may strike between any two calls: the rollback must see all of it.
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901, PLR0912
         if self._failure:
             raise self._failed()
@@ -126,8 +131,8 @@ class FileBackend(PersistenceBackend):
                     self._sync_active()
                 active.end, self._stored = start + len(data), before + len(lines)
             except BaseException:
-                # A bare call of C, right here: an interrupt at the next instruction comes too late
-                # to keep it from running.
+                # The cut is a bare call of C, right here. In a function of its own, an interrupt at its
+                # first instruction would keep it from running.
                 if self._stored == before and not self._failure:
                     try:
                         os.ftruncate(active.descriptor, start)
@@ -135,7 +140,7 @@ class FileBackend(PersistenceBackend):
                         self._failure = f"what was half written cannot be taken back: {error}"
                         if os.fstat(active.descriptor).st_size > start:
                             raise self._failed() from error
-                        # A file that may not be changed refuses the cut, too; nothing was written.
+                        # A file that may not be changed refuses the cut, too, but nothing was written.
                         self._failure = ""
                 raise
         except StoreIOError:
@@ -146,21 +151,21 @@ class FileBackend(PersistenceBackend):
             if active.lock >= 0:
                 try:
                     flock(active.lock, LOCK_NONE)
-                except OSError:  # it says why no lock was had; what was had must not stay
+                except OSError:  # otherwise a lock that cannot be released would keep others out
                     active.drop_lock()
         if self._sync == "interval" and not self._is_dirty:
             sync_soon(self)
         return findings
 
     def _lock_held_here(self) -> int:
-        # While it leads: it has the lock for most of that time.
+        # Asked while this thread leads: it holds the lock for most of that time.
         return self._active.lock if self._queue.leader == get_ident() else -1
 
     def _rotate(self) -> None:
-        """Begin a new active file; the lock is held. Not called where `_max_bytes` is no bound."""
+        """Begin a new active file; the lock is held. Called only where `_max_bytes` is a bound."""
 
     def _failed(self) -> StoreFailedError:
-        """Return why the store takes no more, now that somebody is told."""
+        """Return why the store takes no more records, and note that its caller is told."""
         self._is_failure_logged = True
         return StoreFailedError(f"{self.source}: {self._failure}")
 
@@ -175,7 +180,7 @@ class FileBackend(PersistenceBackend):
         self._is_dirty = False
         with Descriptors() as opened:
             try:
-                # No lock: who closes the file, or replaces it, has synced it.
+                # Without a lock, because a thread that closes or replaces the file has synced it.
                 descriptor = opened.duplicate(self._active.descriptor)
             except OSError as error:
                 if error.errno == errno.EBADF:
@@ -190,7 +195,7 @@ class FileBackend(PersistenceBackend):
             except OSError as error:
                 self._failure = _NOT_SYNCED.format(error)
                 message = f"{self.source}: {self._failure}; no more is written"
-                if self._queue.leader == get_ident():  # it has a lock: told when it has none
+                if self._queue.leader == get_ident():  # it holds a lock, so the warning has to wait
                     self._pending_warnings.append(message)
                 else:
                     warn("%s", message, about=self.source)
@@ -205,7 +210,7 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "nothing was changed"):
             check_whole(self._layout)
             self._layout.check_writable()
-        # An append of another thread would count in the storage that is being left.
+        # Alone, because an append of another thread would count in the storage that is being left.
         self._queue.alone(self, self._publish)
         if is_mounted(self.source):
             self._layout.miss("the file itself is mounted, alone", MOUNTED_ALONE)
@@ -224,22 +229,22 @@ class FileBackend(PersistenceBackend):
                     layout.owner,
                     self.metrics,
                     timeout=self._lock_timeout,
-                    is_hurried=self._unseen is not None,  # appends wait meanwhile
+                    is_hurried=self._unseen is not None,  # because appends wait meanwhile
                 )
             except StoreBusyError:
-                raise  # by another object's call, which this one interrupted: not now
+                raise  # this call interrupted another object's call that publishes
             except (OSError, PapyraError) as error:
                 if not os.path.isdir(layout.directory):
-                    return  # nor is there a place for the store, which the operation will say
+                    return  # the store has no place either, and the operation will say so
                 unseen = error
             self._note_publication(unseen)
-            # Last: what an interrupt keeps from being noted, the next append does.
+            # Last: if an interrupt strikes before, the next append does it again.
             self._prepared = True
 
     def _note_publication(self, unseen: Exception | None) -> None:
-        """Have it tried again some seconds on if the counters could not be published."""
+        """Have it tried again some seconds later if the counters could not be published."""
         active = self._active
-        # Weakly: a store that is dropped is freed at once.
+        # A weak reference, so that a store that is dropped is freed at once.
         active.at_look = partial(_look_after_counters, ref(self))
         if unseen is None:
             if self._unseen:
@@ -307,11 +312,11 @@ class FileBackend(PersistenceBackend):
         return Maintenance(self._layout, timeout=self._lock_timeout)
 
     def _without_writers(self, do: Callable[[], _Result]) -> _Result:
-        """Return what *do* returns; this object appends nothing meanwhile, where no flock keeps it out."""
+        """Return what *do* returns; without flock, keep this object's own appends out meanwhile."""
         return do() if HAS_FLOCK else self._queue.alone(self, partial(self._with_file_closed, do))
 
     def _with_file_closed(self, do: Callable[[], _Result]) -> _Result:
-        """Return what *do* returns where a file that is open can be neither replaced nor renamed."""
+        """Return what *do* returns, with the active file closed: Windows does not replace open files."""
         self._active.close()
         return do()
 
@@ -338,14 +343,14 @@ class FileBackend(PersistenceBackend):
         finally:
             unpublish(self.metrics)
             self._active.close()
-        if self._failure and not self._is_failure_logged:  # a sync in the background
+        if self._failure and not self._is_failure_logged:  # a sync in the background failed
             raise self._failed()
 
     def _let_go_in_child(self) -> None:
         self._is_dirty = False
-        # Not there in a store whose constructor failed, or was still running.
+        # Missing in a store whose constructor failed, or was still running.
         active: ActiveFile | None = getattr(self, "_active", None)
         if active is not None:
-            # The parent's locks live as long as any copy of their descriptors; closing one here
-            # unlocks nothing.
+            # The parent's locks live as long as any copy of their descriptors, so closing one here does not
+            # unlock the store.
             active.close()

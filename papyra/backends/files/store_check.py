@@ -1,4 +1,4 @@
-"""Whether a file is a papyra store at all, before anything beside it is made or changed."""
+"""Check that a file is a papyra store, before an operation makes or changes any file."""
 
 import errno
 import os
@@ -12,25 +12,25 @@ from papyra.record import Record
 from papyra.system.descriptors import Descriptors
 from papyra.system.files import read_at
 
-#: A file in whose first bytes no record stands is somebody else's.
+#: The size of the beginning of a file in which a record is looked for.
 _HEAD: Final = 64 * 1024
-#: Bytes that are looked at at once where nothing but blanks was met.
+#: Bytes that are read at once where the file begins with blanks.
 _BLOCK: Final = 1024 * 1024
 _BLANK: Final = b" \t\r\n\0"
-#: What records of papyra's and of 0.3.0's begin with; a torn first one may end within.
+#: The beginnings of records of papyra and of 0.3.0; a torn first record may end within one.
 _BEGINNINGS: Final = (b'{"kind":', b'{"system_id":')
 _BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 
 
 def check_ownership(layout: Layout) -> None:
     """
-    Refuse a file that is not papyra's; a missing or blank one, or one of NULs alone, may become one.
+    Refuse a file that is not papyra's; a missing or blank file, or one of NULs alone, may become a store.
 
-    One with papyra's lock or a rotated segment beside it is papyra's, whatever it holds. NULs and blanks
-    at the beginning tell nothing: what follows them does.
+    A file with papyra's lock or a rotated segment beside it is papyra's, whatever it holds. NULs and blanks
+    at its beginning tell nothing; the bytes behind them decide.
 
     Raises:
-        NotAStoreError: if it does not begin like a record, and holds none at its beginning.
+        NotAStoreError: if it does not begin like a record, and its first bytes hold no whole record.
         StoreIOError: if it is not a regular file.
     """
     if layout.stat() is None:
@@ -44,9 +44,8 @@ def check_ownership(layout: Layout) -> None:
         core = _core(head)
         if core and _is_beginning(core):
             return
-        # Papyra has written here: what is there is damage, as a line that a rotation's new file
-        # begins with, or NULs where a power cut kept the first blocks from the disk. A copy of the
-        # files may have come without the lock.
+        # Papyra has written here, so other bytes are damage: a damaged first line of a new active file, or
+        # NULs where a power cut kept the first blocks from the disk. A copy of the files may lack the lock.
         if os.path.exists(layout.lock) or layout.last_number():
             return
         if not core:
@@ -54,7 +53,7 @@ def check_ownership(layout: Layout) -> None:
             if _is_beginning(_core(head)):
                 return
     for line in BytesIO(head):
-        if any(isinstance(piece.content, Record) for piece in fragments_of(line)):
+        if any(isinstance(fragment.content, Record) for fragment in fragments_of(line)):
             return
     raise NotAStoreError(layout.path)
 
@@ -64,16 +63,16 @@ def _core(head: bytes) -> bytes:
 
 
 def _is_beginning(core: bytes) -> bool:
-    """Tell whether a record, whole or torn, may begin like this; nothing at all may, too."""
+    """Tell whether a record, whole or torn, may begin like this; a record of which nothing is left, too."""
     return any(beginning.startswith(core[: len(beginning)]) for beginning in _BEGINNINGS)
 
 
 def _end_of_blanks(descriptor: int) -> int:
     """
-    Return where the NULs and blanks end that the file begins with.
+    Return where the NULs and blanks at the beginning of the file end.
 
-    A disk image begins with many of them, and so does a store whose first blocks a power cut kept
-    from the disk: what follows tells them apart.
+    A disk image begins with many of them, and so does a store whose first blocks a power cut kept from the
+    disk. The bytes behind them tell which it is.
     """
     at = 0
     while (block := read_at(descriptor, _BLOCK, at)) and not block.strip(_BLANK):
@@ -82,7 +81,7 @@ def _end_of_blanks(descriptor: int) -> int:
 
 
 def _next_data(descriptor: int, start: int) -> int:
-    """Return where, from *start* on, the file has bytes on the disk: a hole may be as large as the disk."""
+    """Return where, from *start* on, the file has bytes on the disk; a hole may be as large as the disk."""
     if not hasattr(os, "SEEK_DATA"):
         return start
     try:
@@ -95,9 +94,9 @@ def _next_data(descriptor: int, start: int) -> int:
 
 def check_whole(layout: Layout) -> None:
     """
-    Refuse to change a rotated file of a store that is in use; it can be looked at.
+    Refuse to change a rotated file of a store that is in use; reads and scans of it are allowed.
 
-    A lock beside it would make it a store of its own, and its records would be missing from the other.
+    A lock beside it would make it a store of its own, and the other store would lack its records.
 
     Raises:
         StoreURLError: if it is a file of another store.
@@ -109,6 +108,6 @@ def check_whole(layout: Layout) -> None:
         is_store = os.path.lexists(f"{shorter}.lock")
         if is_store and any(slot.path == layout.path for slot in Layout(shorter).slots()):
             raise StoreURLError(
-                f"{layout.path}: it is a part of the store {shorter}; name that one"
+                f"{layout.path}: it is a part of the store {shorter}; name that store"
             )
         shorter = shorter.rpartition(".")[0]

@@ -1,4 +1,8 @@
-"""A new file that takes the place of one that others append to meanwhile."""
+"""
+A new file that takes the place of one that other processes append to meanwhile.
+
+Rewrites and undos fill it; it does not decide which bytes it gets.
+"""
 
 import os
 from collections.abc import Iterator
@@ -18,27 +22,27 @@ from papyra.system.sync import sync_data, sync_directory
 
 #: Bytes that are copied or written at once.
 CHUNK: Final = 256 * 1024
-#: While more than this came in, it is copied without keeping the writers out, and looked again.
+#: While more new bytes than this are to be copied, that is done without the lock, and asked again.
 _LITTLE: Final = 1024 * 1024
-#: Such rounds at the most: writers may be faster than the copy.
+#: The most rounds of that, because writers may be faster than the copy.
 _ROUNDS: Final = 8
 
 
 class Replacement:
     """
-    A temporary file, like the old one in mode and owner, until it takes its place.
+    Write a temporary file, with mode and owner of the old file, until it takes that one's place.
 
     Args:
         layout: The store's names.
-        path: What the old file was called; a rotation may rename it meanwhile.
-        old: The old file, which is closed here, and how much of it is replaced; what follows is
-            copied as it is.
+        path: The path that the old file had; a rotation may rename it meanwhile.
+        old: The old file, which is closed here, and how many of its bytes are replaced; the bytes behind
+            them are copied as they are.
 
     Attributes:
         size: Bytes written in place of the filtered part.
         checksum: Their CRC-32.
         inode: The inode that the file has, and will have.
-        ends_line: The last byte written was a newline, or there is none.
+        ends_line: Whether the last byte written was a newline, or none was written.
     """
 
     def __init__(self, layout: Layout, path: str, old: OpenedFile) -> None:
@@ -65,7 +69,7 @@ class Replacement:
             chown = partial(os.chown, follow_symlinks=False)
             lack = lacking(chown, self._path, old.st_uid, old.st_gid)
             if lack and old.st_gid != mine.st_gid:
-                # The group alone is what lets the other users of the store go on using it.
+                # The group alone lets the other users of the store go on using it.
                 lacking(chown, self._path, -1, old.st_gid)
             self._layout.miss(lack, NOT_LIKE_THE_OLD)
         if hasattr(os, "fchmod"):
@@ -74,7 +78,7 @@ class Replacement:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether it replaced the old file: asked of the disk, since an interrupt may strike."""
+        """Whether it replaced the old file; the disk is asked, because an interrupt may strike at any time."""
         return not os.path.lexists(self._path)
 
     def write(self, data: bytes) -> None:
@@ -95,18 +99,20 @@ class Replacement:
 
     def take_place(self, *, timeout: float) -> None:
         """
-        Add what was appended to the old file meanwhile, and replace it.
+        Add the bytes that were appended to the old file meanwhile, and replace it.
 
-        A sealed file of which nothing stays is removed instead.
+        A segment of which nothing stays is removed instead.
 
         Raises:
-            StoreLockedError: when somebody held the store for more than *timeout* seconds.
-            PapyraError: if a stranger replaced or cut the old file.
+            StoreLockedError: if another process held the store for more than *timeout* seconds.
+            PapyraError: if another program replaced or cut the old file.
         """
         layout = self._layout
         for _ in range(_ROUNDS):
             with FileLock(layout.lock, LOCK_SHARED, timeout=timeout):
-                size = os.fstat(self._old).st_size  # nobody is in the middle of a line
+                size = os.fstat(
+                    self._old
+                ).st_size  # under the lock no append is in the middle of a line
             if size - self._copied <= _LITTLE:
                 break
             self._copy_until(size)
@@ -132,7 +138,7 @@ class Replacement:
         self._layout.miss(sync_directory(self._layout.directory), NAMES_UNSYNCED)
 
     def _find_old(self, lock: int) -> str:
-        """Return what the old file is called now; "" if a rotation dropped it."""
+        """Return the path that the old file has now; "" if a rotation dropped it."""
         status = os.fstat(self._old)
         names = [self._place]
         if self._place == self._layout.path:  # a rotation renames it
@@ -150,13 +156,13 @@ class Replacement:
             name = ""
         if not name or status.st_size < self._copied:
             raise PapyraError(
-                f"{self._place}: somebody replaced or cut the file meanwhile;"
+                f"{self._place}: another program replaced or cut the file meanwhile;"
                 " it was left as it is; try again"
             )
         return name
 
     def _copy_until(self, size: int) -> bool:
-        """Copy what was appended until the old file had *size* bytes; False if that is nothing."""
+        """Copy the bytes appended until the old file had *size* bytes; False if there are none."""
         start = self._copied
         if size <= start:
             return False
@@ -194,11 +200,13 @@ def chunks(descriptor: int, start: int, stop: int) -> Iterator[bytes]:
     Yield the bytes from *start* to *stop* of a file.
 
     Raises:
-        PapyraError: if they are not all there.
+        PapyraError: if the file is shorter.
     """
     while start < stop:
         chunk = read_at(descriptor, min(CHUNK, stop - start), start)
         if not chunk:
-            raise PapyraError("somebody cut the file while it was copied; nothing was changed")
+            raise PapyraError(
+                "another program cut the file while it was copied; nothing was changed"
+            )
         start += len(chunk)
         yield chunk

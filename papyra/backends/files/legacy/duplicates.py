@@ -1,8 +1,9 @@
 """
-Records without an id that stand in a set of 0.3.0's files more than once.
+Find records without an id that a set of 0.3.0's files holds more than once.
 
-The repairs and compactions of Papyra 0.3.0 wrote the records of a set of files anew; where one
-was killed, or fewer files came of it, the old files stayed beside the new ones.
+The repairs and compactions of Papyra 0.3.0 wrote the records of a set of files anew. If one was killed, or made
+fewer files than before, old files stayed beside the new ones. Views mark the lines of such a set, and
+`seen_ids` knows their records by fingerprints.
 """
 
 from array import array
@@ -14,30 +15,30 @@ from typing import Final, TypeVar
 
 #: Fingerprints that are collected before they are sorted and put away.
 _RUN: Final = 65_536
-#: Of a run that long there is no merging: that would hold it twice for a while.
+#: A longer run is not merged, because merging holds it twice for a while.
 _LONG: Final = 1_000_000
 
 _Address = TypeVar("_Address")
 
 
 class Shared(bytes):
-    """A line of a set of files that 0.3.0 wrote: its record may stand in another of them, too."""
+    """A line of a set of files that 0.3.0 wrote: another of them may hold its record, too."""
 
     __slots__ = ()
 
 
 class First(Shared):
-    """Such a line where a file begins: a record like the last one of the file before is a copy."""
+    """The first such line of a file: if its record equals the last one of the file before, it is a copy."""
 
     __slots__ = ()
 
 
 class Marker:
     """
-    Marks the lines of such a set, one file after the other.
+    Mark the lines of such a set, one file after the other.
 
-    A burst of equal records may go on in the next file, and a file may begin with a copy of the
-    record that the one before ends with. What stands in either file tells: a burst has two of them.
+    A burst of equal records may go on in the next file, and a file may begin with a copy of the last record of
+    the file before. The two files tell: in a burst, one of them has two equal records in a row.
     """
 
     def __init__(self) -> None:
@@ -63,10 +64,10 @@ class Marker:
 
 class Copies:
     """
-    The records met so far, as fingerprints.
+    Remember the records met so far, as fingerprints.
 
-    A record that is like the one right before it shares its fate: that is how a burst of equal
-    records looks, which are all of them real, and never how a repair repeats one.
+    A record that equals the one right before it shares its fate: a burst of equal records looks like that, and
+    all of them are real. A repair never repeats a record like that.
     """
 
     __slots__ = ("_last", "_last_was_new", "_recent", "_runs")
@@ -90,7 +91,7 @@ class Copies:
         return self._last_was_new
 
     def interrupt(self) -> None:
-        """Say that the next record does not stand right behind the last one."""
+        """Note that the next record does not come right behind the last one."""
         self._last = -1
 
     def __contains__(self, print_: int) -> bool:

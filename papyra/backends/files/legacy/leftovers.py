@@ -1,9 +1,9 @@
 """
-What Papyra 0.3.0 left beside its files: moved away by a repair, or written and never renamed.
+Find the records of 0.3.0's leftovers that are in no other file.
 
-Such a file may be the only copy of its records, or repeat what the others hold, in part or whole.
-Its records count where no file in its place and no older such one has them; the rest of it is
-nothing to complain of.
+A leftover is a file that a repair of Papyra 0.3.0 moved away, or wrote and never renamed. It may be the only copy
+of its records, or repeat what other files hold, in part or whole. A record in it counts if neither the
+files in place nor an older leftover have it; the rest of the file is not reported as damage.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,12 +23,12 @@ _BLANK: Final = Flaw("corrupted_line", "a blank line")
 
 class Remains:
     """
-    Tells what in such files stands nowhere else.
+    Tell which records in leftovers are in no other file.
 
     Args:
-        others: Gives the lines of all other files. They are read, and the remains, when the first
-            such file's turn comes, if it does.
-        remains: Gives the lines of each such file by its path, oldest first.
+        others: Gives the lines of all other files. These and the leftovers are read when the turn of
+            the first leftover comes, if it does.
+        remains: Gives the lines of each leftover by its path, oldest first.
     """
 
     def __init__(
@@ -39,14 +39,14 @@ class Remains:
         self._remains = remains
         self._paths = list(remains)
         self._sources = [others, *remains.values()]
-        # What stands in each source; no more of them than were asked for.
+        # The records in each source; of no more sources than were asked for.
         self._known: list[Copies] = []
         self._repeated: dict[str, frozenset[int]] = {}
 
     def only_here(
         self, path: str, lines: Iterable[FileLine], *, newest_first: bool
     ) -> Iterator[FileLine]:
-        """Yield the records in the *lines* of the file that stand nowhere else, each as a line."""
+        """Yield the records in the *lines* of the file that are in no other file, each as a line."""
         for (source, offset), line, fragments in self._split_fragments(path, lines):
             for fragment in reversed(fragments) if newest_first else fragments:
                 if isinstance(line, bytes) and isinstance(fragment.content, Record):
@@ -56,9 +56,9 @@ class Remains:
         self, path: str, lines: Iterable[FileLine], rewrite_filter: RewriteFilter
     ) -> Iterator[tuple[FileLine, Sequence[Verdict]]]:
         """
-        Yield the *lines* of the file, and what becomes of their parts.
+        Yield the *lines* of the file, and the verdicts on each.
 
-        *rewrite_filter* decides on the records that stand nowhere else. The rest goes, and is saved.
+        *rewrite_filter* decides on the records that are in no other file. The rest goes to the quarantine.
         """
         for place, line, fragments in self._split_fragments(path, lines):
             verdicts: list[Verdict] = []
@@ -81,7 +81,7 @@ class Remains:
     def _split_fragments(
         self, path: str, lines: Iterable[FileLine]
     ) -> Iterator[tuple[tuple[str, int], bytes | int, list[Fragment]]]:
-        """Yield each line and what it consists of; a record that stands elsewhere is a flaw."""
+        """Yield each line and its fragments; a record that another file holds, too, is a flaw."""
         elsewhere = self._before(path)
         repeated = self._repeated_in(path)
 
@@ -101,10 +101,10 @@ class Remains:
 
     def _repeated_in(self, path: str) -> frozenset[int]:
         """
-        Return where in the file at *path* records begin that stand before in it, too.
+        Return where the records begin that the file at *path* holds a second time.
 
-        Known before a line is shown: from whichever end the file is read, one and the same of two
-        copies is the record.
+        This is known before a line is shown, so that the same one of two copies is the record, from whichever
+        end the file is read.
         """
         if path not in self._repeated:
             here = Copies()
@@ -118,7 +118,7 @@ class Remains:
         return self._repeated[path]
 
     def _before(self, path: str) -> list[Copies]:
-        """Return what stands in the other files, and in the remains older than the one at *path*."""
+        """Return the records of the other files, and of the leftovers older than the one at *path*."""
         wanted = self._paths.index(path) + 1
         for source in self._sources[len(self._known) : wanted]:
             copies = Copies()

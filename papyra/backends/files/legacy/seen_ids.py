@@ -1,4 +1,4 @@
-"""Which records of a set of Papyra 0.3.0's files were met before: they have no ids."""
+"""Tell which records of a set of Papyra 0.3.0's files were met before, though they have no ids."""
 
 from papyra.backends.files.legacy.duplicates import Copies, First, Shared
 from papyra.reading.fingerprints import fingerprint
@@ -7,7 +7,7 @@ from papyra.record import Record
 
 
 class LegacySeenIds(SeenIds):
-    """The records met so far; those of such a set are known by their contents."""
+    """Remember the records met so far; those of such a set are known by their contents."""
 
     __slots__ = ("_copies",)
 

@@ -1,5 +1,5 @@
 """
 What was taken out of a file store, and how does it come back?
 
-`writer` saves what a rewrite removes, `manifest` describes it, `undo` puts it back.
+`writer` saves the bytes that a rewrite removes, `manifest` reads what was noted of them, `undo` puts them back.
 """

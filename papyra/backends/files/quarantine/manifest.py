@@ -1,9 +1,9 @@
 """
-What one directory of the quarantine says, as far as it can be believed.
+Read one directory of the quarantine, as far as its checksums vouch for it.
 
-A manifest grows while files are rewritten, so one that ends early was interrupted: what it says of
-whole files is true, and the rest of what is saved never left the store. Every line of it has a
-checksum, and so have the bytes that were taken out of each file.
+A manifest grows while files are rewritten, so one that ends early was interrupted: its chapters on whole
+files are true, and the other saved bytes never left the store. Every line of it has a checksum, and so
+have the bytes that were taken out of each file. `undo` and the list of what is saved use it.
 """
 
 import json
@@ -27,13 +27,13 @@ _ID: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{8}")
 
 class Chapter(NamedTuple):
     """
-    What a manifest says of one file.
+    The part of a manifest about one file.
 
     Attributes:
         file: Its name.
-        begin: Where in the manifest its first piece stands.
-        end: Sizes and checksums of the old and the new file and of what was taken out, the inode
-            of the new one, the highest number of a segment at that time, and whether the old one can be had again byte for byte.
+        begin: The byte of the manifest at which the first fragment is noted.
+        end: Sizes and checksums of the old file, of the new one, of the bytes that were taken out and of the
+            file that an undo makes; the inode of the new file, and the highest number of a segment at that time.
     """
 
     file: str
@@ -42,19 +42,19 @@ class Chapter(NamedTuple):
 
     @property
     def saved(self) -> int:
-        """How many bytes were taken out."""
+        """The number of bytes that were taken out."""
         return self.end["saved_to"] - self.end["saved_from"]
 
 
 class Saved:
     """
-    One directory of the quarantine.
+    Read one directory of the quarantine, and check it.
 
     Attributes:
-        chapters: What it says of whole files.
+        chapters: The chapters of the manifest on whole files.
 
     Raises:
-        UndoError: if it is not there, or it was changed since.
+        UndoError: if it is missing, or was changed since.
     """
 
     def __init__(self, layout: Layout, id_: str) -> None:
@@ -75,7 +75,7 @@ class Saved:
                     self.chapters.append(Chapter(file, begin, note))
                 elif note.get("papyra_quarantine", FORMAT) != FORMAT:
                     raise UndoError(
-                        f"{self.directory}: another version of papyra made it; undo it with that"
+                        f"{self.directory}: another version of papyra saved it; undo it with that version"
                     )
         self._check_removed()
 
@@ -85,9 +85,7 @@ class Saved:
         try:
             return open_file(path, os.O_RDONLY)
         except FileNotFoundError:
-            raise UndoError(
-                f"{path}: it is missing, so nothing of {self.id} can be put back"
-            ) from None
+            raise UndoError(f"{path}: it is missing, so {self.id} cannot be put back") from None
 
     @property
     def size(self) -> int:
@@ -99,11 +97,11 @@ class Saved:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the manifest speaks of every byte that is saved."""
+        """Whether the manifest covers every byte that is saved."""
         return self.size == max((chapter.end["saved_to"] for chapter in self.chapters), default=0)
 
-    def pieces(self, chapter: Chapter) -> Iterator[dict[str, Any]]:
-        """Yield what was taken out of one file, and put in, in its order."""
+    def fragments(self, chapter: Chapter) -> Iterator[dict[str, Any]]:
+        """Yield a note of each fragment that was taken out of one file or put in, in its order."""
         with self.open(MANIFEST) as manifest:
             manifest.seek(chapter.begin)
             for _, note in self._notes(manifest):
@@ -112,7 +110,7 @@ class Saved:
                 yield note
 
     def _notes(self, manifest: IO[bytes]) -> Iterator[tuple[int, dict[str, Any]]]:
-        """Yield each note and where the next one begins; an interrupted one ends them."""
+        """Yield each note and the byte at which the next begins; stop at one that was interrupted."""
         at = manifest.tell()
         for line in manifest:
             if not line.endswith(b"\n") and not has_checksum(line[:-1] + b"\n"):
@@ -126,8 +124,8 @@ class Saved:
         name = os.path.basename(layout.path)
         if os.path.basename(file) != file or not f"{file}.".startswith(f"{name}."):
             raise UndoError(
-                f"{self.directory}: it was taken out of {file!r}, which is no file of"
-                f" {layout.path}; give the files their names again"
+                f"{self.directory}: it was taken out of {file!r}, which is not a file of {layout.path};"
+                " give the files the names that they had"
             )
 
     def _check_removed(self) -> None:
@@ -146,7 +144,6 @@ class Saved:
     def _changed(self, what: str) -> UndoError:
         return UndoError(
             f"{self.directory}: what was saved has been changed since ({what}); the store was left as it is"
-            " in the store"
         )
 
 

@@ -1,9 +1,9 @@
 """
-Putting back what a recovery or compaction moved to the quarantine.
+Put back the bytes that a recovery or compaction moved to the quarantine.
 
-That works while the new file has only been appended to since: its beginning still has the checksum
-that the manifest says. Each file is put back for itself, and its old checksum is compared before it
-is replaced; a crash between two files is mended by undoing once more.
+That works while the new file has only been appended to since: its beginning still has the checksum in the
+manifest. Each file is put back by itself, and the checksum of its old contents is compared before it is
+replaced. After a crash between two files, undoing once more puts back the rest.
 """
 
 import os
@@ -23,13 +23,13 @@ from papyra.system.sync import sync_directory
 
 def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
     """
-    Put back what is saved under *id_*, and return the number of bytes; the maintenance lock is held.
+    Put back the bytes saved under *id_*, and return their number; the maintenance lock is held.
 
-    The directory is removed then, unless bytes are in it of which its manifest says nothing.
+    The directory is removed then, unless it holds bytes that its manifest does not mention.
 
     Raises:
-        UndoError: if it cannot be put back; nothing was changed then.
-        StoreLockedError: when somebody held the store for more than *timeout* seconds.
+        UndoError: if they cannot be put back; nothing was changed then.
+        StoreLockedError: if another process held the store for more than *timeout* seconds.
     """
     saved = Saved(layout, id_)
     places = [(chapter, _find(layout, saved, chapter)) for chapter in saved.chapters]
@@ -46,7 +46,7 @@ def undo(layout: Layout, id_: str, *, dry_run: bool, timeout: float) -> int:
 
 
 def quarantined(layout: Layout) -> Iterator[Quarantined]:
-    """Yield what is saved, oldest first, and whether it can be put back."""
+    """Yield each directory of the quarantine, oldest first, and whether it can be put back."""
     for id_ in ids(layout):
         files: tuple[str, ...] = ()
         size, obstacle = 0, ""
@@ -64,15 +64,15 @@ def quarantined(layout: Layout) -> Iterator[Quarantined]:
 
 def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
     """
-    Return the file that the pieces of *chapter* go into; None if they are in it already.
+    Return the file that the fragments of *chapter* go into; None if they are in it already.
 
     Raises:
-        UndoError: if there is none.
+        UndoError: if there is no such file.
     """
     end = chapter.end
     named = os.path.join(layout.directory, chapter.file)
     if not end["new_size"] and named != layout.path and not _size(named):
-        return named  # of a sealed file nothing stayed, so it was removed
+        return named  # a segment that was removed, because nothing stayed of it
     # The active file may be a segment by now.
     others = [slot.path for slot in reversed(layout.slots())] if named == layout.path else []
     for path in [named, *others]:
@@ -81,10 +81,10 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
             for state in ("old", "undone")
         )
         is_new = _begins_with(path, end["new_size"], end["new_checksum"])
-        # A sealed file of which nothing stayed was removed, so its inode may be another file's now.
+        # A segment of which nothing stayed was removed, so another file may have its inode now.
         is_there = end["new_size"] > 0 or named == layout.path
         is_itself = is_new and is_there and os.stat(path).st_ino == end["inode"]
-        # A torn line is the beginning of a whole one: an append may have brought it back.
+        # A torn line is the beginning of a whole one, so an append may have written these bytes again.
         if is_back and not is_itself:
             return None
         if is_itself or (is_new and end["new_size"]):
@@ -93,16 +93,16 @@ def _find(layout: Layout, saved: Saved, chapter: Chapter) -> str | None:
         return segment
     since = "rewritten since" if os.path.exists(named) else "dropped since, or removed"
     raise UndoError(
-        f"{named}: it was {since}, so what {saved.id} took out has no place there any more; undo"
-        f" what came later first, if anything did, or look into {saved.directory}"
+        f"{named}: it was {since}, so the bytes of {saved.id} cannot be put back into it; undo later"
+        f" recoveries and compactions first, if there were any, or look into {saved.directory}"
     )
 
 
 def _became(layout: Layout, saved: Saved, chapter: Chapter) -> str:
     """
-    Return what the active file is called since it was rotated, if nothing stayed in it; "" if unknown.
+    Return the path of the segment that the active file became, if nothing stayed in it; "" if unknown.
 
-    Its contents do not tell, and an undo of what came later gave it another inode.
+    Its contents do not tell, and an undo of a later operation gave it another inode.
     """
     number = chapter.end.get("last_number")
     if number is None or chapter.end["new_size"] or chapter.file != os.path.basename(layout.path):
@@ -117,20 +117,20 @@ def _became(layout: Layout, saved: Saved, chapter: Chapter) -> str:
 
 def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, timeout: float) -> None:
     end = chapter.end
-    # Created where of a sealed file nothing had stayed; its number is nobody else's.
+    # Created if nothing had stayed of a segment: its number was never used again.
     with Descriptors() as owner:
         old = owner.open(path, os.O_RDONLY | os.O_CREAT)
         new = Replacement(layout, path, OpenedFile(owner, old, end["new_size"]))
         try:
             at = 0
             with saved.open(REMOVED) as removed:
-                for piece in saved.pieces(chapter):
-                    for chunk in chunks(old, at, piece["new_offset"]):
+                for fragment in saved.fragments(chapter):
+                    for chunk in chunks(old, at, fragment["new_offset"]):
                         new.write(chunk)
-                    at = piece["new_offset"] + piece.get("inserted", 0)
-                    if "saved_at" in piece:
-                        start = piece["saved_at"]
-                        for chunk in chunks(removed.fileno(), start, start + piece["length"]):
+                    at = fragment["new_offset"] + fragment.get("inserted", 0)
+                    if "saved_at" in fragment:
+                        start = fragment["saved_at"]
+                        for chunk in chunks(removed.fileno(), start, start + fragment["length"]):
                             new.write(chunk)
             for chunk in chunks(old, at, end["new_size"]):
                 new.write(chunk)

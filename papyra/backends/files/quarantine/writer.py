@@ -1,14 +1,14 @@
 """
-What a recovery or compaction removes, saved before it is gone.
+Save the bytes that a recovery or compaction removes, before they leave the store.
 
     PATH.quarantine/20261123T181530-4f2a9c1e/
         removed           the removed bytes, one after the other, as they were
         manifest.ndjson   what they are, and where they were
 
-The manifest is a header; then for each file that was rewritten a line with its name, one for each
-piece (its old place, length and type, where it lies in `removed`, and where it would go in the new
-file), and an end with size and CRC-32 of the old file, of the new one, and of what undoing makes of
-that: the old one again, but for what was dropped for good. All that is said of a file, and the
+The manifest begins with a header. Each file that was rewritten adds a line with its name, a line for each
+fragment (its old offset, length and type, its offset in `removed`, and the offset in the new file at which
+it would go), and an end. The end has size and CRC-32 of the old file, of the new one, and of the file that an
+undo makes of that: the old one without the records that were dropped for good. All lines about a file, and its
 bytes, are on the disk before the new file takes the old one's place.
 """
 
@@ -29,17 +29,17 @@ from papyra.system.sync import sync_data, sync_directory
 FORMAT: Final = 3
 MANIFEST: Final = "manifest.ndjson"
 REMOVED: Final = "removed"
-#: What the name of a directory ends with that is about to be removed.
+#: The ending of the name of a directory that is about to be removed.
 _DONE: Final = ".undone"
 
 
 class Quarantine:
     """
-    One directory that is being filled; made with the first thing that is saved.
+    Fill one directory of the quarantine; it is made when the first bytes are saved.
 
     Attributes:
-        id: The name of the directory; None while nothing was saved, or once it is removed.
-        size: Bytes saved.
+        id: The name of the directory; None before that, and once it is removed.
+        size: The number of bytes saved.
     """
 
     def __init__(self, layout: Layout) -> None:
@@ -49,25 +49,25 @@ class Quarantine:
         self._removed: IO[bytes] | None = None
         self._manifest: IO[bytes] | None = None
         self._is_needed = self._was_needed = False
-        # Of the file that is spoken of: where its bytes begin, and their checksum.
+        # Of the current file: where its bytes begin in `removed`, and their checksum.
         self._begin = self._checksum = 0
         self.id: str | None = None
         self.size: int = 0
 
     def begin(self, path: str) -> None:
-        """Say that what follows is of the file at *path*."""
+        """Begin with the file at *path*: the next calls are about it."""
         self._was_needed = self._is_needed
         self._file = os.path.basename(path)
         self._begin, self._checksum = self.size, 0
 
     def save(self, anomaly: Anomaly, chunks: Iterable[bytes], *, new_offset: int) -> None:
         """
-        Save what *anomaly* is about.
+        Save the bytes that *anomaly* is about.
 
         Args:
-            anomaly: Why it goes; its offset and length are those in the old file.
+            anomaly: Why they go; its offset and length are those in the old file.
             chunks: The bytes.
-            new_offset: Where in the new file they would stand.
+            new_offset: The offset in the new file at which they would go.
         """
         saved_at = self.size
         removed, _ = self._open()
@@ -89,7 +89,7 @@ class Quarantine:
         self._note(inserted=1, new_offset=new_offset)
 
     def finish(self, **files: int) -> None:
-        """Note what the file was and becomes, if anything of it was saved, and sync everything."""
+        """Note sizes and checksums of the *files*, old and new, if any bytes were saved, and sync all."""
         if self._noted_file != self._file:
             return
         removed, manifest = self._open()
@@ -109,14 +109,14 @@ class Quarantine:
 
     def keep(self) -> None:
         """
-        Say that bytes of the file are about to leave the store, so that they stay here.
+        Keep the directory, because bytes of the file are about to leave the store.
 
-        If they stay in the store, a directory too much does no harm: an undo finds nothing to do.
+        If they stay in the store after all, the directory does no harm: an undo finds nothing to do.
         """
         self._is_needed = True
 
     def take_back(self) -> None:
-        """Say that all bytes of the file have stayed in the store."""
+        """Withdraw `keep`, because all bytes of the file have stayed in the store."""
         self._is_needed = self._was_needed
 
     def __enter__(self) -> Self:
@@ -161,10 +161,10 @@ class Quarantine:
 
 def remove(layout: Layout, id_: str) -> None:
     """
-    Remove what is saved under *id_*: all of it is in the store.
+    Remove the directory of *id_*, because all of its bytes are in the store.
 
-    It gets another name first: an interrupt may leave a half of it, which would look as if somebody
-    had changed what was saved. The next call removes that half.
+    It is renamed first. Otherwise an interrupt could leave half of it, which would look as if another program
+    had changed it. The next call removes such a half.
     """
     directory = os.path.join(layout.quarantine, id_)
     os.rename(directory, f"{directory}{_DONE}")
