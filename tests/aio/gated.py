@@ -23,7 +23,8 @@ class Gated(MemoryBackend):
     _appends_now = False
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
+        # On a busy machine some tests' thousands of callers wait longer than the default.
+        super().__init__(**{"lock_timeout": 60.0} | options)
         self.batches: list[int] = []
         self.fault: BaseException | None = None
         self._arrived = threading.Semaphore(0)
