@@ -1,5 +1,5 @@
 """
-Papyra's counters in OpenTelemetry, and in Prometheus: exact, whoever resets them and whenever.
+Export papyra's counters to OpenTelemetry and Prometheus: exact, whichever process resets them and whenever.
 
     papyra_otel.prometheus.serve(store)                # http://127.0.0.1:9464/metrics
     papyra_otel.MetricsBridge(meter_provider).add(store)   # into an OpenTelemetry of your own

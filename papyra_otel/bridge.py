@@ -1,12 +1,12 @@
 """
-Papyra's counters as OpenTelemetry's observable counters.
+Export papyra's counters as OpenTelemetry's observable counters.
 
-On each collection the bridge's exporter reads the totals of its stores, takes the difference to
-what it saw last, and adds it to the exported total of the store's attribute set. So an export is
+On each collection the bridge's exporter reads the totals of its stores, takes the increase since
+the last collection, and adds it to the exported total of the store's attribute set. So an export is
 exact, however many readers ask, and if a store is reset, closed or dropped meanwhile: nothing is
-lost, nothing counted twice, and no exported total falls.
+lost, nothing is counted twice, and no exported total falls.
 
-It needs OpenTelemetry's API alone; the SDK and its exporters are the program's.
+This module needs OpenTelemetry's API alone; the SDK and its exporters belong to the program.
 """
 
 from typing import Self
@@ -34,12 +34,12 @@ class MetricsBridge:
     A bridge lives as long as its provider, whether or not the program keeps it: only `close`
     ends it, or a ``with`` block.
 
-    One fault of the SDK cannot be made good here: after a collection that timed out, by a slow
-    callback of somebody else's, it exports the sum of two collections once.
+    One fault of the SDK cannot be corrected here: after a slow callback of another library made a collection
+    time out, the SDK exports the sum of two collections once.
 
     Args:
-        meter_provider: Where to export; by default the global provider. One that is given is the
-            only one that is looked at.
+        meter_provider: The provider to export through; by default the global one. If it is given, no other
+            provider is looked at.
 
     Raises:
         BridgeError: if the provider has an open bridge, or OTEL_PYTHON_METER_PROVIDER names a
@@ -67,25 +67,25 @@ class MetricsBridge:
         """
         Export the counters of *store* from now on, with all that it has counted already.
 
-        Adding it again does nothing. A store that has come to its end leaves its counts behind:
-        they stay exported. Two stores of one kind and name are exported as their sum.
+        Adding it again does nothing. The counts of a store that was closed or dropped
+        stay exported. Two stores of one kind and name are exported as their sum.
 
-        Counters that have `totals` are exported exactly. Of a stranger's that have nothing but
-        `snapshot`, a lower value is taken for a new start: what they counted between the last
-        collection and a reset is lost, and a reset is not noticed once they are beyond the value
+        Counters that have `totals` are exported exactly. If foreign counters have nothing but
+        `snapshot`, a lower value is taken for a new start: the counts between the last
+        collection and a reset are lost, and a reset is not noticed once they are beyond the value
         seen before it.
 
-        What `papyra.open_counters` returns is the sum over all programs, living and gone. Each
-        collection reads it anew, and waits for its files or server as ``read()`` does; what cannot
+        The object that `papyra.open_counters` returns is the sum over all programs, running and exited. Each
+        collection reads it anew, and waits for its files or server as ``read()`` does. A sum that cannot
         be read stays as it was exported last, with one warning. The sum falls only where counters
         are removed, or a power cut took the last ones: the export then stays as it is, a warning is
         logged, and it rises again from there.
 
         Args:
             store: A store, or anything whose ``metrics`` has `totals` or `snapshot`, or that has
-                one of these itself, or what `papyra.open_counters` returns. It is not kept alive,
-                but its counters are; what has none apart from itself is kept until `remove`.
-            name: What to call it; by default the store's own name, else its kind.
+                one of these itself, or the sum that `papyra.open_counters` returns. It is not kept alive,
+                but its counters are; an object that is its own counters is kept until `remove`.
+            name: The name to export it under; by default the store's own name, or its kind if it has none.
 
         Raises:
             BridgeError: if it was added under another name, the provider has another bridge, or
@@ -101,10 +101,10 @@ class MetricsBridge:
 
     def remove(self, store: Countable) -> None:
         """
-        Export nothing that *store* counts from now on; what it counted stays exported.
+        Export nothing that *store* counts from now on; its counts until now stay exported.
 
-        Added again, here or to a later bridge of this provider, it goes on from where it was: what
-        it counted in between is exported then, and nothing twice. Removing a store that is not
+        If it is added again, here or to a later bridge of this provider, it goes on from where it was: its
+        counts of the meantime are exported then, and nothing twice. Removing a store that is not
         exported does nothing.
 
         Raises:
@@ -117,7 +117,7 @@ class MetricsBridge:
         """
         Let go of all stores, and of the provider; closing again does nothing.
 
-        What the stores counted until now is exported, and stays so: also by the last collection of
+        The counts of the stores until now are exported and stay so, also in the last collection of
         a provider that is shut down next.
         """
         self._exporter.leave(self)

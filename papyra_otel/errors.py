@@ -1,9 +1,9 @@
 """
-Every error that papyra_otel raises of its own accord.
+The errors that papyra_otel raises of its own accord.
 
     PapyraError
     ├── BridgeError (ValueError)        a bridge or a name that would make the exported counts wrong
-    └── AddressError (OSError)          the address cannot be served on
+    └── AddressError (OSError)          the address cannot be listened on
 """
 
 from papyra.errors import PapyraError
@@ -17,7 +17,7 @@ class BridgeError(PapyraError, ValueError):
 
 class AddressError(PapyraError, OSError):
     """
-    The operating system refused the address that counters were to be served on.
+    The operating system refused the address to serve counters on.
 
     An `OSError`: `errno`, `strerror` and, as `filename`, the URL are set, and its cause is the
     original.

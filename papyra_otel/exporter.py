@@ -1,9 +1,9 @@
 """
-What a MeterProvider is told of papyra's counters: its sources, and the series that they move.
+Answer a MeterProvider's collections with the totals of papyra's counters.
 
 An exporter belongs to a provider and outlives bridges: OpenTelemetry cannot take an instrument
 back, and silently drops the callback of a second one of the same name. So each provider has one
-exporter for good, which bridges come to and leave.
+exporter for good, which one bridge after the other owns.
 """
 
 from collections import deque
@@ -32,13 +32,13 @@ _FOLDED: Final = (
 )
 _FELL: Final = (
     "the counters of all programs of %r fell: they were removed, or a power cut took the last ones;"
-    " what was counted since the last export may be missing from it"
+    " the export may lack the counts since the last one"
 )
 
 
 class Exporter:
     """
-    The ten instruments of one provider, and what they show.
+    The ten instruments of one provider, and the totals that they show.
 
     Args:
         provider: Its instruments refer to the exporter, so it lives as long as they do.
@@ -51,14 +51,14 @@ class Exporter:
         self.provider = provider
         self.owner: object = owner
         # Held while counters are read. Those of a store wait for no other thread; a sum over all programs
-        # waits for its files or server, and a stranger's counters for what they like. It lets its own
+        # waits for its files or server, and foreign counters may wait for anything. The lock lets its own
         # thread in again: a finalizer may add or remove a store there, which then waits its turn.
         self._lock = RLock()
         self._is_at_work = False
         self._late: deque[Callable[[], list[_Note]]] = deque()
-        # By the identity of their counters: a stranger's store may have no hash.
+        # By the identity of their counters, because a foreign store may have no hash.
         self._sources: dict[object, Source] = {}
-        # What is fed no more, so that nothing of it counts twice when it is added again.
+        # Sources that were removed, so that none of their counts is exported twice when they are added again.
         self._left: dict[object, Left] = {}
         self._most_left = 16
         self._sets = AttributeSets()
@@ -73,7 +73,7 @@ class Exporter:
 
     def add(self, source: Source, owner: object) -> None:
         """
-        Show what *source* counts from now on.
+        Show the counts of *source* from now on.
 
         Raises:
             BridgeError: if it is shown under another name, or *owner* has left.
@@ -104,10 +104,10 @@ class Exporter:
 
     def _alone(self, do: "Callable[[], list[_Note]]") -> "list[_Note]":
         """
-        Return what is to be logged of what *do* does; meanwhile no other does anything here.
+        Call *do* while no other thread does anything here, and return what is to be logged.
 
-        What interrupts such a thing in its own thread is done when that has ended; a refusal of it
-        is logged then.
+        A call that interrupts another one in the same thread is made when that has ended; if it is refused,
+        the refusal is logged then.
         """
         with self._lock:
             if self._is_at_work:
@@ -129,7 +129,7 @@ class Exporter:
         return notes
 
     def remove(self, counters: Counters, owner: object) -> None:
-        """Show no more of what *counters* count than they did until now; that stays."""
+        """Keep the counts of *counters* until now, and show no later ones."""
         _log_notes(self._alone(partial(self._remove, counters, owner)))
 
     def _remove(self, counters: Counters, owner: object) -> "list[_Note]":
@@ -138,7 +138,7 @@ class Exporter:
         return [] if source is None else self._leave([source])
 
     def leave(self, owner: object) -> None:
-        """Take in what all sources counted, and let go of them and of *owner*."""
+        """Take in the counts of all sources, and let go of them and of *owner*."""
         _log_notes(self._alone(partial(self._leave_all, owner)))
 
     def _leave_all(self, owner: object) -> "list[_Note]":
@@ -174,8 +174,8 @@ class Exporter:
 
     def _look(self, counter: str, observations: list[Observation]) -> "list[_Note]":
         notes: list[_Note] = []
-        # A collection asks for each counter once, and a View may leave out any of them: who
-        # asks again begins another one. So one collection shows one moment of each store.
+        # A collection asks for each counter once, and a View may leave out any of them. So a counter that
+        # is asked for again begins another collection, and one collection shows one moment of each store.
         if counter in self._served:
             notes = self._sweep()
             self._served.clear()
@@ -188,9 +188,9 @@ class Exporter:
         return notes
 
     def _sweep(self) -> "list[_Note]":
-        """Take in what all sources counted, and forget those that have come to their end."""
+        """Take in the counts of all sources, and forget those whose stores are gone."""
         sources = list(self._sources.values())
-        # Asked before: what is read after its end is all that it counted.
+        # Asked before the reading: a reading after the store's end has all its counts.
         gone = [source for source in sources if source.gone]
         notes = self._take(sources)
         for source in gone:
@@ -198,13 +198,13 @@ class Exporter:
         return notes
 
     def _take(self, sources: list[Source]) -> "list[_Note]":
-        """Take in what *sources* counted; return what is to be logged once no lock is held."""
+        """Take in the counts of *sources*; return what is to be logged once no lock is held."""
         notes: list[_Note] = []
         for source in sources:
             try:
                 if source.take():
                     notes.append((_FELL, source.name))
-            except Exception as error:  # noqa: BLE001  a stranger's fault must not hide the others
+            except Exception as error:  # noqa: BLE001  a fault of foreign counters must not hide the others
                 if not source.failing:
                     notes.append((_FAILED, source.name, error))
                 source.failing = True

@@ -1,4 +1,8 @@
-"""The ten instruments of one provider, made once, whatever interrupts that."""
+"""
+Create the ten instruments of one provider, each once, whatever interrupts that.
+
+`papyra_otel.exporter` has one `Instruments` for each provider; nothing here knows a store.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +22,7 @@ from opentelemetry.metrics import (
 from papyra.metrics.names import COUNTERS
 from papyra.system.log import warn
 
-#: Returns what is exported of the counter that it is given.
+#: Returns the observations of the counter that it is given.
 Observe: TypeAlias = Callable[[str, CallbackOptions], list[Observation]]
 
 
@@ -26,8 +30,8 @@ class Instruments:
     """
     The observable counters that ask *observe*.
 
-    OpenTelemetry takes no instrument back, and a second one of the same name is dropped without a word. So
-    what was made stays, and `create` makes what is missing.
+    OpenTelemetry takes no instrument back, and silently drops a second one of the same name. So
+    instruments stay once they are made, and `create` makes the missing ones.
     """
 
     def __init__(self, provider: MeterProvider, observe: Observe) -> None:
@@ -52,7 +56,7 @@ class Instruments:
                 self._provider,
             )
         # A thread of its own: Ctrl-C, which strikes the main thread, cannot leave an instrument that
-        # OpenTelemetry has registered by half. That is never exported, and cannot be made again.
+        # OpenTelemetry has half registered. That is never exported, and cannot be made again.
         self._maker = Thread(target=self._make, args=(meter,), daemon=True)
         try:
             self._maker.start()

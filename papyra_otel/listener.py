@@ -1,9 +1,11 @@
 """
-The HTTP server that Prometheus scrapes.
+Serve metrics over HTTP, for Prometheus to scrape.
 
-It answers GET and HEAD on every path, and leaves no client the power to stop it: so many threads
-and no more serve, so many connections and no more wait for them, and each ends after a while. A client
+The server answers GET and HEAD on every path, and no client can stop it: a limited number of threads
+serve, a limited number of connections wait for them, and each connection ends after a while. A client
 that keeps a thread idle keeps it only as long as no other client needs it.
+
+`papyra_otel.prometheus` makes the listener; nothing here knows papyra's counters.
 """
 
 import gzip
@@ -27,16 +29,16 @@ from prometheus_client.exposition import choose_encoder, gzip_accepted
 from papyra.system.forks import forget_in_child
 from papyra.system.log import warn
 
-#: Seconds that a client has from its connection on to ask, and to take the answer.
+#: Seconds from its connection on in which a client must ask and take the answer.
 PATIENCE: Final = 30.0
-#: Seconds that a client has a thread for asking, and then for taking the answer, where others wait.
+#: Seconds that a client keeps a thread while it asks, and then while it takes the answer, if others wait.
 TIME_TO_ASK: Final = 1.0
 TIME_TO_TAKE: Final = 5.0
 #: Clients that are served at once.
 MOST_THREADS: Final = 32
-#: Connections that wait to be accepted, and as many that are accepted wait for a thread.
+#: Connections that may wait to be accepted; as many accepted ones may wait for a thread.
 BACKLOG: Final = 128
-#: Bytes of a body that is sent with a request and read away, so that the client hears the answer.
+#: Bytes of a request's body that are read and dropped, so that the client receives the answer.
 _MOST_BODY: Final = 1 << 20
 _BUSY: Final = (
     b"HTTP/1.0 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -46,12 +48,12 @@ _BUSY: Final = (
 
 #: The listener that a thread serves for.
 _here: Final = local()
-#: Seconds between two looks of the accepting thread at what is to end.
+#: Seconds between two checks of the accepting thread for connections that must end.
 _POLL: Final = 0.05
 
 
 class _EndedError(Exception):
-    """The accepting thread is to serve no longer."""
+    """The accepting thread must stop serving."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -73,14 +75,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.settimeout(self._listener.patience)
 
     def parse_request(self) -> bool:
-        """Note that the client has asked, and is no longer what is waited for."""
+        """Note that the client has asked, so that the thread no longer waits for it."""
         is_request = super().parse_request()
         if is_request:
             self._listener.await_client(self.connection, float("inf"))
         return is_request
 
     def do_GET(self) -> None:
-        """Answer with the metrics, or with those that ``name[]`` asks for."""
+        """Answer with all metrics, or with those that ``name[]`` asks for."""
         registry: Any = self._listener.registry
         names = parse_qs(urlsplit(self.path).query).get("name[]")
         if names:
@@ -98,7 +100,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.do_GET()
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:  # noqa: ARG002  the base's
-        """Refuse in words: a method that is not answered, or a request that is not HTTP."""
+        """Say in words why a method, or a request that is not HTTP, is not answered."""
         status = HTTPStatus(code)
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         if status == HTTPStatus.NOT_IMPLEMENTED:  # of the base, for a method that it does not know
@@ -134,12 +136,12 @@ class Listener(TCPServer):
     """
     Listens on *address*, and serves each client from a thread.
 
-    Not http.server's: that asks the DNS for a name first, which may take seconds.
+    It is not http.server's, which asks the DNS for a name first; that may take seconds.
 
     Args:
-        family: That of *address*.
-        address: Where to listen.
-        registry: What is served.
+        family: The family of *address*.
+        address: The address to listen on.
+        registry: The metrics to serve.
         patience: Seconds that a client has.
     """
 
@@ -160,9 +162,9 @@ class Listener(TCPServer):
         self._lock = Lock()
         self._threads = 0
         self._waiting: deque[tuple[socket.socket, Any]] = deque()
-        # All open connections, the oldest first, and when each ends.
+        # All open connections, the oldest first, each with the time when it ends.
         self._ends: dict[socket.socket, float] = {}
-        # Those that have a thread, and when it is taken from them if others wait.
+        # The connections that have a thread, each with the time when it loses the thread if others wait.
         self._served: dict[socket.socket, float] = {}
         self._is_ending = False
         self._at_end: Callable[[], object] = bool
@@ -179,15 +181,15 @@ class Listener(TCPServer):
             self._at_end()
 
     def is_served_here(self) -> bool:
-        """Tell whether this very thread serves, so that it must not wait for those that do."""
+        """Tell whether this very thread serves; it must not wait for the threads that do."""
         return getattr(_here, "listener", None) is self
 
     def close_soon(self, at_end: Callable[[], object]) -> None:
-        """Have the accepting thread end, give the port back, and call *at_end*; wait for nothing."""
+        """Make the accepting thread end, give the port back, and call *at_end*; wait for nothing."""
         self._at_end, self._is_ending = at_end, True
 
     def process_request(self, request: Any, client_address: Any) -> None:  # noqa: ANN401  the base's
-        """Have the client served by a thread, at once or when one is free; or turn one away."""
+        """Let a thread serve the client, at once or when one is free, or refuse a client."""
         refused = None
         with self._lock:
             is_full = self._threads >= MOST_THREADS
@@ -231,13 +233,13 @@ class Listener(TCPServer):
                 self._served[request] = monotonic() + TIME_TO_ASK
 
     def await_client(self, request: socket.socket, seconds: float) -> None:
-        """Give the client of *request* so many seconds from now on before it must leave its thread to others."""
+        """Let the client of *request* keep its thread for *seconds* from now on, also if others wait."""
         with self._lock:
             if request in self._served:
                 self._served[request] = monotonic() + seconds
 
     def _pop_waiting(self) -> tuple[socket.socket, Any]:
-        """Take the first that has asked out of those that wait, or the first of all."""
+        """Remove and return the first waiting connection that has asked, or the first of all."""
         asked = (
             index for index, (request, _) in enumerate(self._waiting) if not _is_silent(request)
         )
@@ -247,7 +249,7 @@ class Listener(TCPServer):
         return chosen
 
     def _pop_silent(self) -> socket.socket:
-        """Take the first that has not asked out of those that wait, or the last of all."""
+        """Remove and return the first waiting connection that has not asked, or the last of all."""
         silent = (index for index, (request, _) in enumerate(self._waiting) if _is_silent(request))
         index = next(silent, -1)
         chosen, _ = self._waiting[index]
@@ -256,12 +258,12 @@ class Listener(TCPServer):
 
     def _refuse(self, request: socket.socket) -> None:
         with suppress(OSError):
-            request.settimeout(0)  # it takes what the system buffers
+            request.settimeout(0)  # only as much is sent as the system buffers
             request.send(_BUSY)
         self.shutdown_request(request)
 
     def service_actions(self) -> None:
-        """End connections whose time is over; called between two clients, and some times a second."""
+        """End connections whose time is over; the base calls this between two clients and 20 times a second."""
         if self._is_ending:
             raise _EndedError
         now = monotonic()
@@ -285,7 +287,7 @@ class Listener(TCPServer):
                 request.shutdown(socket.SHUT_RDWR)  # its thread finds it ended
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ANN401, ARG002  the base's
-        """Log what went wrong, unless it is that a client left, or was too slow."""
+        """Log the error, unless a client left or was too slow."""
         error = sys.exc_info()[1]
         if not isinstance(error, ConnectionError | TimeoutError):
             warn("a scrape from %s failed: %r", client_address, error)
@@ -300,7 +302,7 @@ class Listener(TCPServer):
             self.shutdown_request(request)
 
     def _after_fork(self) -> None:
-        # Otherwise the port would stay taken, and its callers unheard, as long as the child lives.
+        # Otherwise the port would stay taken, and its clients without an answer, as long as the child lives.
         port: socket.socket | None = getattr(self, "socket", None)
         if port is not None:  # not there yet in one that another thread was making
             port.close()
@@ -314,7 +316,7 @@ class Listener(TCPServer):
 
 
 def _is_silent(request: socket.socket) -> bool:
-    """Tell whether the client has sent nothing yet, and has not left; changes how *request* waits."""
+    """Tell whether the client has sent nothing yet, and has not left; *request* does not wait afterwards."""
     try:
         request.settimeout(0)
         request.recv(1, socket.MSG_PEEK)

@@ -1,7 +1,7 @@
 """
-Counters for Prometheus, over HTTP.
+Serve the counters to Prometheus over HTTP.
 
-`serve` needs nothing else. A program with an OpenTelemetry of its own gives its MeterProvider a
+`serve` is enough for most programs. A program with an OpenTelemetry of its own gives its MeterProvider a
 `GuardedReader`, and makes a `papyra_otel.MetricsBridge` on that provider.
 """
 
@@ -25,9 +25,9 @@ from papyra_otel.bridge import MetricsBridge
 from papyra_otel.errors import AddressError
 from papyra_otel.listener import Listener, listen
 
-#: What names and addresses are made of; "" is all addresses.
+#: Names and addresses of hosts; "" is all addresses.
 _HOST: Final = re.compile(r"[\w.-]*|[0-9A-Fa-f:.]+(?:%[\w.-]+)?")
-#: What to do about an address that is refused, by the error's number.
+#: Remedies for an address that is refused, by the error's number.
 _REMEDIES: Final = {
     EADDRINUSE: "another program listens there; take another port, or 0 for any free one",
     EACCES: "take a port from 1024 on, or 0 for any free one",
@@ -48,14 +48,14 @@ class GuardedReader(PrometheusMetricReader):
     """
 
     def __init__(self, *, registry: CollectorRegistry, **options: Any) -> None:  # noqa: ANN401  the stock reader's
-        # The stock collector stands in a registry of its own, which `_Scrapes` alone asks.
+        # The stock collector is in a registry of its own, which only `_Scrapes` asks.
         self._scrapes = _Scrapes()
         super().__init__(registry=self._scrapes.inner, **options)
         self._outer = registry
         self._ended = False
         registry.register(self._scrapes)
-        # What is asked for by name (``name[]``) is looked up among collectors that named their
-        # series when they registered; a reader cannot, and only some registries heed such.
+        # A registry looks up series that are asked for by name (``name[]``) among collectors that named
+        # their series when they registered. A reader cannot name them, and only some registries ask the others.
         if self._scrapes not in registry._collectors_without_names:
             registry._collectors_without_names.append(self._scrapes)
 
@@ -65,12 +65,12 @@ class GuardedReader(PrometheusMetricReader):
         timeout_millis: float = 10_000,
         **kwargs: Any,  # noqa: ANN401  the stock reader's
     ) -> None:
-        # What a flush collects would wait, and be told again by the next scrape.
+        # Otherwise the samples of a flush would wait, and the next scrape would show them again.
         if self._scrapes.thread == get_ident():
             super()._receive_metrics(metrics_data, timeout_millis, **kwargs)
 
     def shutdown(self, timeout_millis: float = 30_000, **kwargs: Any) -> None:  # noqa: ANN401  the stock reader's
-        """Leave the registry; once more does nothing."""
+        """Leave the registry; calling it again does nothing."""
         if not self._ended:
             self._ended = True
             self._outer.unregister(self._scrapes)
@@ -79,11 +79,11 @@ class GuardedReader(PrometheusMetricReader):
 
 class _Scrapes:
     """
-    Lets one scrape at a time through to the stock collector.
+    Let one scrape at a time through to the stock collector.
 
     Attributes:
-        inner: Where that one stands.
-        thread: Who is scraping now.
+        inner: The registry of the stock collector.
+        thread: The id of the thread that is scraping now, or None.
     """
 
     def __init__(self) -> None:
@@ -107,12 +107,12 @@ class _Scrapes:
 
     def _after_fork(self) -> None:
         self._lock = Lock()
-        if self.thread != get_ident():  # it does not live on here; another may be called so
+        if self.thread != get_ident():  # it does not live on here; a new thread may get its id
             self.thread = None
 
 
 class _OwnReader(GuardedReader):
-    """A reader that adds no series of the SDK's own, whatever the environment says."""
+    """A reader that never adds series of the SDK's own, whatever the environment says."""
 
     def _set_meter_provider(self, meter_provider: APIMeterProvider) -> None:
         """Do not record how long a collection took (OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED)."""
@@ -120,9 +120,9 @@ class _OwnReader(GuardedReader):
 
 class _OwnProvider(MeterProvider):
     """
-    A provider that heeds nothing of the environment.
+    A provider that ignores the environment.
 
-    What the program's own SDK is told there, as to be disabled, is not about these numbers: they
+    Its variables, such as the one that disables the SDK, configure the program's own SDK. These numbers
     were asked for by a call, and a page without them would look as if nothing went wrong.
     """
 
@@ -141,14 +141,14 @@ class PrometheusServer:
     Serves the counters of stores until it is closed; `serve` makes one.
 
     Attributes:
-        port: Where it listens.
-        url: What to scrape.
-        bridge: Takes more stores, as in ``server.bridge.add(store, name="orders")``.
+        port: The port that it listens on.
+        url: The URL to scrape.
+        bridge: The bridge to add more stores to, as in ``server.bridge.add(store, name="orders")``.
     """
 
     def __init__(self, host: str, port: int) -> None:
-        # target_info would be of this provider, which knows nothing of the program, and its SDK's
-        # version would make new series with every update; scope labels likewise.
+        # target_info would describe this provider, which knows nothing of the program. The SDK's version in it,
+        # and in scope labels, would make new series with every update.
         registry = CollectorRegistry()
         reader = _OwnReader(registry=registry, disable_target_info=True, scope_info_enabled=False)
         self._provider = _OwnProvider(reader)

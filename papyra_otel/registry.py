@@ -1,5 +1,5 @@
 """
-Which provider has which exporter, and which bridge owns it.
+Find the exporter of a provider, and give it to one bridge at a time.
 
 A provider keeps its exporter for good, because OpenTelemetry takes no instrument back. A bridge that is
 interrupted while it is made gives its exporter up, so that another bridge can be made.

@@ -1,8 +1,8 @@
 """
-What has counters, what it is called, and how its counters are read.
+Find the counters of an object, its name in exporters, and its numbers.
 
-Every exporter asks here, so that one object has one name and one set of numbers on every way:
-`papyra.exposition` and papyra_otel. Nothing here knows a store.
+Both exporters, `papyra.exposition` and papyra_otel, ask here, so that one object has one name and one set of numbers
+in each of them. Nothing here knows a store.
 """
 
 from collections.abc import Mapping
@@ -11,9 +11,9 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from papyra.metrics.persistence import PersistenceMetrics
 from papyra.metrics.totals import CounterTotals
 
-#: The kind of what says none.
+#: The kind of an object that does not tell one.
 UNKNOWN_KIND = "custom"
-#: The scope of a sum over all programs; what one program counted has none.
+#: The scope of a sum over all programs; the counters of one program have none.
 STORE_SCOPE = "store"
 
 
@@ -37,7 +37,7 @@ class Snapshots(Protocol):
 
 @runtime_checkable
 class Counted(Protocol):
-    """A store that has counters, as every store of papyra."""
+    """A store that has counters, such as every store of papyra."""
 
     @property
     def metrics(self) -> Totals | Snapshots:
@@ -61,11 +61,11 @@ class CounterSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What exporters call the store."""
+        """The name of the store in exporters."""
         ...
 
     def read(self) -> CounterTotals:
-        """Return the counts of all store objects, living and gone."""
+        """Return the counts of all store objects: open, closed, and of exited processes."""
         ...
 
     def reset(self) -> dict[str, int]:
@@ -73,26 +73,26 @@ class CounterSource(Protocol):
         ...
 
 
-#: What can be exported.
+#: Objects that can be exported.
 Countable: TypeAlias = Counted | Totals | Snapshots | CounterSource
-#: What is asked for the numbers.
+#: Objects that are asked for the numbers.
 Counters: TypeAlias = Totals | Snapshots | CounterSource
 
 
 def counters_of(store: Countable) -> Counters:
     """
-    Return what counts for *store*.
+    Return the counters of *store*.
 
     Raises:
         TypeError: if it has no counters, or is a sum that will not move any more.
     """
     counters = getattr(store, "metrics", store)
     if type(counters) is PersistenceMetrics:
-        return counters  # as nearly all are: asking a Protocol costs 5 us
+        return counters  # nearly always; a check against a Protocol costs 5 us
     if isinstance(counters, CounterTotals):
         raise TypeError(
-            "what read() returned is the sum of one moment, which does not move; export"
-            " papyra.open_counters(url), which it was read from"
+            "this is the sum of one moment, which does not move; export papyra.open_counters(url),"
+            " from which read() returned it"
         )
     if not isinstance(counters, Totals | Snapshots | CounterSource):
         raise TypeError(
@@ -110,17 +110,17 @@ def _shown(store: object) -> str:
 
 
 def scope_of(counters: Counters) -> str:
-    """Return `STORE_SCOPE` for a sum over all programs, and "" for what one program counted."""
+    """Return `STORE_SCOPE` for a sum over all programs, and "" for the counters of one program."""
     foreign = type(counters) is not PersistenceMetrics
     return STORE_SCOPE if foreign and isinstance(counters, CounterSource) else ""
 
 
 def labels_of(store: object, name: str | None = None) -> tuple[str, str]:
     """
-    Return the kind of *store* and what exporters call it.
+    Return the kind of *store* and its name in exporters.
 
     The name is *name*, or the store's own, or its kind; a kind or name that is not a string
-    says nothing. See `encodable` before they are written.
+    is ignored. Pass both through `encodable` before they are written.
     """
     kind = getattr(store, "kind", None)
     if type(kind) is not str:
@@ -133,12 +133,12 @@ def labels_of(store: object, name: str | None = None) -> tuple[str, str]:
 
 
 def _text(value: object, default: str) -> str:
-    # A subclass of str, as an enum's, may say of itself what it likes: its characters count.
+    # A subclass of str, such as an enum's, may have any __str__: its characters count.
     return str.__str__(value) if isinstance(value, str) else default
 
 
 def read_totals(counters: Counters) -> Mapping[str, int]:
-    """Return what *counters* say now; of a stranger's that have no totals, the snapshot."""
+    """Return the totals of *counters* now, or the snapshot if foreign counters have no totals."""
     if isinstance(counters, Totals):
         return counters.totals()
     if isinstance(counters, CounterSource):
@@ -147,5 +147,5 @@ def read_totals(counters: Counters) -> Mapping[str, int]:
 
 
 def encodable(text: str) -> str:
-    r"""Write what is not UTF-8 in *text*, as in a file's name, as ``\udcff``: it would end the scrape."""
+    r"""Escape the parts of *text* that are not UTF-8, as ``\udcff``: in a file's name they would end the scrape."""
     return text.encode(errors="backslashreplace").decode()

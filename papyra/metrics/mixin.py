@@ -9,9 +9,9 @@ from papyra.metrics.persistence import PersistenceMetrics, State, replaced
 
 class _OnFirstUse:
     """
-    Gives counters to an object whose `__new__` was passed over, or whose state was replaced.
+    Give counters to an object whose `__new__` did not run, or whose state was replaced.
 
-    As by another base that makes it with ``object.__new__``. The object's own attribute hides it.
+    Another base that makes the object with ``object.__new__`` does that. The object's own attribute hides this one.
     """
 
     def __get__(
@@ -26,7 +26,7 @@ class _OnFirstUse:
 
 class PersistenceMetricsMixin:
     """
-    Gives any class that stores records the ten counters, as `metrics`.
+    Give any class that stores records the ten counters, as `metrics`.
 
     It needs no `__init__` call, and works in frozen dataclasses and with slots. A copy of an
     object, and what is unpickled, counts from zero. A class that brings its own operations counts them with
@@ -39,7 +39,7 @@ class PersistenceMetricsMixin:
 
     __module__ = "papyra"
 
-    #: What exporters call this kind of store.
+    #: The name of this kind of store in exporters.
     kind: ClassVar[str] = "custom"
     #: The counters that this class never moves; exporters leave them out.
     unsupported: ClassVar[frozenset[str]] = frozenset()
@@ -50,11 +50,11 @@ class PersistenceMetricsMixin:
         metrics = _OnFirstUse()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:  # noqa: ANN401  object's own signature
-        """Refuse a class whose *unsupported* names what is not a counter."""
+        """Refuse a class whose *unsupported* has a name that is not a counter's."""
         super().__init_subclass__(**kwargs)
         checked(cls.unsupported, f"{cls.__name__}.unsupported")
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  the arguments of __init__
         """Make the object and its counters."""
         make = super().__new__
         # object's own refuses arguments; another base's may need them.
@@ -74,7 +74,7 @@ class PersistenceMetricsMixin:
     def _renewed(self, state: object) -> object:
         """Return *state* with new counters in place of the object's own."""
         mine = self.metrics
-        if isinstance(state, tuple):  # the __dict__, and what stands in slots
+        if isinstance(state, tuple):  # the __dict__, and the slots
             return tuple(self._renewed(part) for part in state)
         if isinstance(state, dict) and any(value is mine for value in state.values()):
             new = PersistenceMetrics(unsupported=mine._unsupported)

@@ -1,10 +1,12 @@
 """
-One page of published counters: 4 KiB of 64-bit words that its owner's process maps.
+Keep the counters of one store object in a page: a file of 4 KiB of 64-bit words, which its owner's process maps.
 
-The owner alone writes the totals, a resetter alone the baselines: it fills the bank that is not
+Only the owner writes the totals, and only a resetter the baselines. The resetter fills the bank that is not
 in use and then raises the number of resets, whose parity names the bank in use. So a resetter
 that is killed changes nothing, and no increment is ever lost. The owner holds a flock on its page
-for as long as it lives; whoever gets one finds the owner dead.
+as long as it lives; a process that gets a lock on the page knows that the owner has exited.
+
+`papyra.metrics.own_page` is the owner's side; `papyra.metrics.exited` and `papyra.metrics.resets` open the pages of others.
 """
 
 import mmap
@@ -19,15 +21,15 @@ from papyra.system.locks import LOCK_SHARED, try_lock
 SIZE: Final = 4096
 _MAGIC: Final = int.from_bytes(b"papyra\x00\x01", "little")
 _COUNT: Final = len(NAMES)
-# Where things stand in the page, in words.
+# Offsets in the page, in words.
 _AT_MAGIC: Final = 0
 _AT_RESETS: Final = 1
 _AT_TOTALS: Final = 8
-#: Each bank: the baseline, and then the time of its reset in nanoseconds since the epoch.
+#: The two banks. Each has the baseline, and then the time of its reset in nanoseconds since the epoch.
 _AT_BANKS: Final = (32, 64)
 
 
-#: One more than a word holds; a time before 1970 is kept as this much more than it is.
+#: One more than the largest word; a time before 1970 is stored with this added to it.
 _WORD: Final = 1 << 64
 
 
@@ -40,13 +42,13 @@ class Page:
     A mapped page: a storage that its owner counts in, and that others read and reset.
 
     Attributes:
-        cells: The totals. A store of one word is seen whole or not at all by other processes,
-            which goes for no other way of writing to a map from Python.
+        cells: The totals. Other processes see the store of one word whole or not at all;
+            no other way of writing to a map from Python promises that.
     """
 
     def __init__(self, descriptor: int, *, writable: bool) -> None:
         access = mmap.ACCESS_WRITE if writable else mmap.ACCESS_READ
-        # The map duplicates the descriptor, and with it keeps the owner's flock.
+        # The map duplicates the descriptor, and so keeps the owner's flock.
         self._map = mmap.mmap(descriptor, SIZE, access=access)
         self._bytes = memoryview(self._map)
         self._words = self._bytes.cast("Q")
@@ -54,7 +56,7 @@ class Page:
 
     @property
     def shown(self) -> bool:
-        """Whether its owner counts in it: others pass over a page that was never finished."""
+        """Whether its owner counts in it: other processes pass over a page that was never finished."""
         return self._words[_AT_MAGIC] == _MAGIC
 
     def show(self) -> None:
@@ -75,7 +77,7 @@ class Page:
             bank = _AT_BANKS[resets % 2]
             *baseline, since = words[bank : bank + _COUNT + 1].tolist()
             totals = list(self.cells)
-            if words[_AT_RESETS] == resets:  # else a reset came between
+            if words[_AT_RESETS] == resets:  # otherwise a reset came between
                 return totals, baseline, _signed(since) / 1e9
 
     @property
@@ -84,13 +86,13 @@ class Page:
         return self._words[_AT_RESETS]
 
     def begin_interval(self, now: float) -> list[int]:
-        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        """Note the totals as the next baseline; return their rise since the one in use."""
         totals, baseline, _ = self.read()
         self._fill(_AT_BANKS[(self._words[_AT_RESETS] + 1) % 2], totals, now)
         return [new - old for new, old in zip(totals, baseline, strict=True)]
 
     def end_interval(self) -> None:
-        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        """Put the noted baseline in use, without a call: an interrupt comes before or after."""
         self._words[_AT_RESETS] += 1
 
     def take_back_interval(self) -> None:
@@ -103,7 +105,7 @@ class Page:
         self._words[bank + _COUNT] = int(since * 1e9) % _WORD
 
     def release(self) -> None:
-        """Unmap the page, which tells everybody that its owner is gone."""
+        """Unmap the page, which tells other processes that its owner is gone."""
         if isinstance(self.cells, memoryview):
             self.cells.release()
         self._words.release()

@@ -1,4 +1,8 @@
-"""The page that one open store object counts in, so that other processes see and reset its counters."""
+"""
+Own the page that an open store object counts in, so that other processes see and reset its counters.
+
+`papyra.metrics.publishing` makes one when a store publishes its counters, and releases it when the store is closed.
+"""
 
 import os
 from contextlib import AbstractContextManager

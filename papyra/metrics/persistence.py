@@ -1,8 +1,11 @@
 """
-The ten counters of one store object, exact under threads, finalizers and signals.
+Count for one store object: ten counters that stay exact under threads, finalizers and signals.
 
 Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read
 the totals, never see a fall; OpenTelemetry would report one as a negative delta.
+
+Every store has a `PersistenceMetrics`; `papyra.backend` increments it. `papyra.metrics.storage` keeps the numbers, or
+`papyra.metrics.own_page` once other processes see them.
 """
 
 import json
@@ -23,19 +26,19 @@ from papyra.system.forks import forget_in_child
 _Result = TypeVar("_Result")
 
 _INDEX: Final = {name: index for index, name in enumerate(NAMES)}
-#: Where `records_written` is among the totals.
+#: The index of `records_written` among the totals.
 WRITTEN: Final = _INDEX["records_written"]
 _WRITE_ERRORS: Final = _INDEX["write_errors"]
 
 
-#: For the acquire of a lock that is not waited for.
+#: Makes `acquire` try the lock without waiting.
 _AT_ONCE: Final = False
-#: Times that the totals are looked at without the lock.
+#: Tries to read the totals without the lock.
 _MOST_LOOKS: Final = 1000
 
 
 class WriteCall(Protocol):
-    """What the counting knows of a write call: whether its outcome has been counted."""
+    """A write call, as the counters see it: its outcome has been counted, or not yet."""
 
     done: bool
 
@@ -44,8 +47,8 @@ class PersistenceMetrics:
     """
     Ten counters of one store; safe to use from any thread, finalizer and signal handler.
 
-    One that interrupts a look at the counters, in the same thread, is never lost: what it counts waits
-    until that look has ended, and is in what it sees itself.
+    A finalizer or handler may interrupt a look at the counters in the same thread. Its counts are never lost: they
+    wait until that look has ended, and it sees them itself at once.
 
     Args:
         unsupported: Names of the counters that this kind of store never moves.
@@ -78,10 +81,11 @@ class PersistenceMetrics:
         )
         # Asked at each append.
         self._counts_written = NAMES[WRITTEN] not in self._unsupported
-        # Its holder takes no other lock itself. A finalizer may run there in its thread, which the lock lets
-        # in again; counting and `totals` do not wait for it, since what runs there may wait for their callers.
+        # Its holder takes no other lock itself. A finalizer may run in the holder's thread, and the lock lets
+        # it in again. Counting and `totals` do not wait for the lock, because a finalizer in the holder's thread
+        # may wait for their callers.
         self._new_lock()
-        # The thread that looks at them.
+        # The id of the thread that looks at the counters, or 0.
         self._holder = 0
         # Counts that are not in the cells yet: a count never waits.
         self._late: deque[tuple[int, int]] = deque()
@@ -92,11 +96,11 @@ class PersistenceMetrics:
 
     @property
     def since(self) -> float:
-        """The time of the last reset, else of opening, in seconds since the epoch."""
+        """The time of the last reset, or of opening if there was none, in seconds since the epoch."""
         return self._alone(self._read)[2]
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Make a copy, or what is unpickled, count from zero: no event is counted in two places."""
+        """Let a copy, or an unpickled object, count from zero: no event is counted in two places."""
         return partial(PersistenceMetrics, unsupported=tuple(self._unsupported)), ()
 
     def increment(self, name: CounterName, n: int = 1) -> None:
@@ -119,7 +123,7 @@ class PersistenceMetrics:
             raise ValueError(f"{name} cannot rise by {n}: a total never falls")
         if name in self._unsupported:
             return
-        # Not waited for: its holder may wait for what this call interrupted.
+        # The lock is not waited for, because its holder may wait for a call that this one interrupted.
         self._late.append((index, n))
         self._take_in()
 
@@ -134,8 +138,8 @@ class PersistenceMetrics:
         """
         Return each counter's rise since the store object was made; a reset changes nothing.
 
-        This is what exporters read: `snapshot` falls at a reset, and what was counted between
-        the exporter's last look and the reset would be lost.
+        Exporters read this: `snapshot` falls at a reset, and the counts between the exporter's last
+        look and the reset would be lost.
         """
         return dict(zip(NAMES, self._amounts(), strict=True))
 
@@ -154,7 +158,7 @@ class PersistenceMetrics:
                 if cells is self._cells:
                     raise
                 continue  # they were published, or closed, meanwhile
-            # What this very thread interrupted does not go on before this returns.
+            # A look that this very thread interrupted does not go on before this returns.
             if (not moves % 2 and moves == self._moves) or self._is_held_here():
                 break
         else:  # without a GIL, another thread may be stopped on the way
@@ -189,7 +193,9 @@ class PersistenceMetrics:
                 with storage.resetting(), self._lock:
                     try:
                         self._holder = me
-                        if storage is self._storage:  # else it was published, or closed, meanwhile
+                        if (
+                            storage is self._storage
+                        ):  # otherwise it was published, or closed, meanwhile
                             self._take_in_late()
                             interval = storage.begin_interval(time.time())
                             counts = dict(zip(NAMES, interval, strict=True))
@@ -212,7 +218,7 @@ class PersistenceMetrics:
         return counts
 
     def _take_in(self) -> None:
-        """Take in what is late, unless the lock is held: its holder does it once it is free."""
+        """Take in the late counts, unless the lock is held: then its holder takes them in afterwards."""
         while self._late:
             held = False
             try:
@@ -231,7 +237,7 @@ class PersistenceMetrics:
                     self._lock.release()
 
     def _alone(self, do: Callable[[], _Result]) -> _Result:
-        """Return what *do* returns; what is counted meanwhile is put down as late."""
+        """Call *do* under the lock and return its result; counts of the meantime wait as late ones."""
         me = get_ident()
         with self._lock:
             interrupted = self._holder
@@ -269,8 +275,8 @@ class PersistenceMetrics:
         """
         Set `records_written` to what the store says it stored; repeating it does no harm.
 
-        It takes no lock: nobody else writes this total, and moving the counters to another storage takes the lock
-        of the store's commit queue, as the caller of this does.
+        It takes no lock, because no other call writes this total, and a move of the counters to another storage takes
+        the lock of the store's commit queue, which the caller of this holds.
         """
         if self._counts_written:
             self._cells[WRITTEN] = stored

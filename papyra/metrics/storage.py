@@ -1,4 +1,9 @@
-"""Where the ten totals of one store and their baseline are kept, as long as no other process sees them."""
+"""
+Keep the ten totals of one store object and their baseline.
+
+`CounterStorage` is what `papyra.metrics.persistence` asks of a storage. `LocalCounterStorage` is the one that no other
+process sees; `papyra.metrics.own_page` is the other.
+"""
 
 import time
 from contextlib import AbstractContextManager, nullcontext
@@ -8,7 +13,7 @@ from papyra.metrics.names import NAMES
 
 
 class CounterStorage(Protocol):
-    """Where the ten totals and their baseline are kept."""
+    """A place for the ten totals and their baseline."""
 
     #: The totals; written under the lock of `PersistenceMetrics`, and see `_settle_written`.
     cells: "list[int] | memoryview[int]"
@@ -22,11 +27,11 @@ class CounterStorage(Protocol):
         ...
 
     def begin_interval(self, now: float) -> list[int]:
-        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        """Note the totals as the next baseline; return their rise since the one in use."""
         ...
 
     def end_interval(self) -> None:
-        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        """Put the noted baseline in use, without a call: an interrupt comes before or after."""
         ...
 
     def resetting(self) -> AbstractContextManager[object]:
@@ -51,14 +56,14 @@ class LocalCounterStorage:
         return list(self.cells), self._baseline, self._since
 
     def begin_interval(self, now: float) -> list[int]:
-        """Note the totals as a baseline to come; return what they rose since the one in use."""
+        """Note the totals as the next baseline; return their rise since the one in use."""
         totals = list(self.cells)
         interval = [new - old for new, old in zip(totals, self._baseline, strict=True)]
         self._next = totals, now
         return interval
 
     def end_interval(self) -> None:
-        """Put the baseline that was noted in use; no call, so that an interrupt comes before or after."""
+        """Put the noted baseline in use, without a call: an interrupt comes before or after."""
         self._baseline, self._since = self._next
 
     def resetting(self) -> AbstractContextManager[object]:

@@ -1,4 +1,4 @@
-"""The counts of several store objects taken together."""
+"""Add up the counts of several store objects, for sums over all programs and for exited processes."""
 
 from typing import Final
 
@@ -13,11 +13,11 @@ class CounterTotals:
     The counts of several store objects taken together.
 
     Attributes:
-        amounts: What was counted since each was opened, in the order of `papyra.COUNTERS`.
-        baseline: What of that was counted before the last resets, by name too.
+        amounts: The counts since each store object was opened, in the order of `papyra.COUNTERS`.
+        baseline: The part of *amounts* that was counted before the last resets, in the same order.
         since: The earliest last reset, or opening, in seconds since the epoch.
         live: Store objects that are open now, and counted.
-        exited: Store objects that were closed, or whose process is gone.
+        exited: Store objects that were closed, or whose process has exited.
         unpublished: Store objects that append, but whose counts could not be published; they are
             not in the sums.
     """
@@ -37,7 +37,7 @@ class CounterTotals:
         self.since = min(self.since, since)
 
     def totals(self) -> dict[str, int]:
-        """Return what each counter came to since each store object was opened; a reset changes nothing."""
+        """Return each counter's rise since the store objects were opened; a reset changes nothing."""
         return dict(zip(NAMES, self.amounts, strict=True))
 
     def snapshot(self) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """
-Marks in `PATH.lock` of programs that append and whose counters no other process can see.
+Count the programs that append and whose counters no other process can see, by marks in `PATH.lock`.
 
-Each is a lock on one byte, far beyond the end of the file, of the program's own choice: it changes
+A mark is a lock on one byte that the program chooses, far beyond the end of the file. It changes
 nothing in the file, every program that may append may take it, and it ends with the program, however
-that ends. The locks belong to the open file (Linux), not to the process, so that closing another
-descriptor of the same file does not drop them. Where there are none, nothing is marked.
+the program ends. The locks belong to the open file (Linux), not to the process, so that closing another
+descriptor of the same file does not drop them. On a system without such locks nothing is marked.
+
+A file store leaves and removes its mark; `papyra.metrics.multiprocess` counts them.
 """
 
 import os
@@ -13,7 +15,7 @@ from typing import Final
 from papyra.system.descriptors import Descriptors
 from papyra.system.locks import find_range_lock, lock_range
 
-#: The marks' bytes: from here, so many.
+#: The first byte that a mark may lock, and the number of such bytes.
 _FIRST: Final = 1 << 61
 _COUNT: Final = 1 << 48
 
@@ -37,11 +39,11 @@ class Mark:
 
 
 def count_marks(path: str) -> int:
-    """Return how many store objects left their mark in the lock file at *path*; 0 if that cannot be known."""
+    """Return the number of store objects that left a mark in the lock file at *path*; 0 if it cannot be known."""
     with Descriptors() as opened:
         try:
             descriptor = opened.open(path, os.O_RDONLY)
-        except OSError:  # not there, or not to be read by this user: no counts depend on it
+        except OSError:  # it is missing, or this user may not read it: no counts depend on it
             return 0
         found, ranges = 0, [(_FIRST, _FIRST + _COUNT)]
         while ranges:
@@ -50,10 +52,9 @@ def count_marks(path: str) -> int:
             if lock is None:
                 continue
             at, count = lock
-            if (
-                count == 1
-            ):  # otherwise it is not a mark: a stranger locked the whole file, or most of it
+            # A longer one is not a mark: another program locked the whole file, or most of it.
+            if count == 1:
                 found += 1
-            # The system tells any one of them.
+            # The system tells one of them, of its own choice.
             ranges += [(start, at), (at + count if count else stop, stop)]
         return found

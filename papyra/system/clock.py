@@ -1,4 +1,4 @@
-"""The clock that deadlines are told by."""
+"""Read the clock that deadlines are measured by."""
 
 import time
 from collections.abc import Callable
@@ -12,6 +12,6 @@ def _find_clock() -> Callable[[], float]:
     return time.monotonic if number is None else partial(time.clock_gettime, number)
 
 
-#: `time.monotonic`, asked for by its number: what freezes the time for tests, as freezegun, replaces
-#: that function in every module that has it, and waiting for a lock would end at once, or never.
+#: `time.monotonic`, asked for by its number. A library that freezes the time for tests, such as freezegun, replaces
+#: that function in every module that has it; waiting for a lock would then end at once, or never.
 monotonic: Final = _find_clock()

@@ -1,5 +1,5 @@
 """
-Descriptors and file locks that an interrupt cannot leave behind.
+Open and lock files so that an interrupt leaves neither a descriptor nor a lock behind.
 
 Python delivers a signal after each call, at each jump back and at the beginning of each function
 written in Python. A handler that raises there, as Ctrl-C does, can therefore skip a whole `__exit__`
@@ -27,7 +27,7 @@ def open_file(path: str, flags: int, mode: str = "rb", *, buffering: int = -1) -
     Return a file object of *path*, opened with the *flags* of `os.open`; a new one has mode 0600.
 
     Raises:
-        StoreIOError: if something else than a regular file stands there, as a FIFO.
+        StoreIOError: if something other than a regular file is there, such as a FIFO.
     """
     check_place(path)
     # One call of C, as below.
@@ -42,8 +42,8 @@ class Descriptors(IOBase):
     If an interrupt strikes outside of the block, they are closed when the object is freed.
 
     Attributes:
-        close: Closes them; calling it again does nothing, and leaves numbers alone that were
-            given out again meanwhile.
+        close: Closes them; calling it again does nothing, and does not close numbers that the system
+            has given out again meanwhile.
     """
 
     __slots__ = ("_opened",)
@@ -68,7 +68,7 @@ class Descriptors(IOBase):
         Links are not followed, and programs inherit nothing.
 
         Raises:
-            StoreIOError: if something else stands there, as a FIFO.
+            StoreIOError: if something else is there, such as a FIFO.
         """
         flags |= OPEN_FLAGS | AT_ONCE
         try:
@@ -86,7 +86,7 @@ class Descriptors(IOBase):
         return self._opened[-1]
 
     def open_or_create(self, path: str, flags: int, *, like: str, is_inside: bool = False) -> int:
-        """Open *path*; those who may use *like* may use a new file (see `papyra.system.files.own_like`)."""
+        """Open *path*; users of *like* may use a new file (see `papyra.system.files.own_like`)."""
         while True:
             try:
                 return self.open(path, flags)
@@ -103,9 +103,9 @@ class LockedDescriptors(Descriptors):
     """
     Unlock all descriptors that were opened here, and then close them.
 
-    Closing alone would not do: a child that was forked meanwhile, as by another thread, has copies,
-    and would keep others out for as long as it lives. In the child the locks are its parent's, so
-    there they are only closed.
+    Closing alone is not enough: a child that another thread forked meanwhile has copies of the descriptors,
+    and would keep other processes out as long as it lives. In the child the locks are its parent's, so
+    there the descriptors are only closed.
     """
 
     __slots__ = ()
@@ -120,9 +120,8 @@ class FileLock(LockedDescriptors):
     """
     Hold *operation* on the file *path* during a `with` block.
 
-    A shared lock opens the file for reading alone. A missing file is created, for those
-    who may use *create_like*, where that is given; otherwise no process can hold it either, and `descriptor`
-    is None.
+    A shared lock opens the file for reading alone. If *create_like* is given, a missing file is created for the
+    users of *create_like*. Otherwise no process can hold a lock on a missing file, and `descriptor` is None.
 
     Attributes:
         descriptor: Of the locked file, inside the block.
@@ -161,8 +160,8 @@ class FileLock(LockedDescriptors):
             # The traceback keeps this object, and with it the lock.
             try:
                 self.close()
-            except OSError:  # there are no locks here, which is being raised already
-                self.close()  # it goes on behind what failed
+            except OSError:  # the file system has no locks; that error is being raised already
+                self.close()  # goes on behind the call that failed
             raise
         return self
 

@@ -1,4 +1,8 @@
-"""Opening, reading and writing files, and what stands in their place."""
+"""
+Open, read and write files, give them to the right users, and reject anything that is not a regular file.
+
+Called by every module that touches a file; nothing here knows a store.
+"""
 
 import errno
 import os
@@ -19,7 +23,7 @@ AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 
 
 def check_place(path: str) -> None:
-    """Raise `StoreIOError` if what stands at *path* is neither a regular file nor a link."""
+    """Raise `StoreIOError` if *path* is there and is neither a regular file nor a link."""
     with suppress(FileNotFoundError):
         kind = os.lstat(path).st_mode
         if not S_ISLNK(kind):
@@ -47,7 +51,7 @@ def _not_regular(path: str, number: int) -> StoreIOError:
     return StoreIOError(number, f"it is {what}; move it away, the store needs its place", path)
 
 
-#: What a system answers that does not have, or not allow, what it is asked for.
+#: The answers of a system that does not have, or does not allow, an operation.
 _LACKS: Final = frozenset(
     {
         errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.ENOTTY,
@@ -58,10 +62,10 @@ _LACKS: Final = frozenset(
 
 def lacking(do: Callable[..., object], *arguments: object) -> str:
     """
-    Do what no record depends on; return "", or why the file system does not have or allow it.
+    Call *do*, on which no record depends; return "", or why the file system does not have or allow it.
 
     Raises:
-        OSError: for any other reason, as a disk that fails.
+        OSError: for any other reason, such as a disk that fails.
     """
     try:
         do(*arguments)
@@ -73,7 +77,7 @@ def lacking(do: Callable[..., object], *arguments: object) -> str:
 
 
 def is_mounted(path: str) -> bool:
-    """Tell whether a mount ends at *path* itself, as that of a single file; False where that is unknown."""
+    """Tell whether *path* itself is a mount point, such as of a single file; False if that is unknown."""
     # Not os.path.ismount: it takes a file of the same file system for part of it.
     place = os.fsencode(os.path.realpath(path))
     for mark in (b"\\", b" ", b"\t", b"\n"):  # as the kernel writes them
@@ -87,11 +91,11 @@ def is_mounted(path: str) -> bool:
 
 def own_like(path: str, model: str, *, is_inside: bool = False) -> str:
     """
-    Let those who may use *model* also use what this user just made at *path*.
+    Let the users of *model* also use the file or directory that this user just made at *path*.
 
-    What root made gets the owner and the group of *model*, what another user made gets the group if
-    that may be. Beside a file it gets the file's mode as well, and so does what *is_inside* of a
-    directory. Otherwise a look that root or a second user takes at a store would leave files that its
+    If root made it, it gets the owner and the group of *model*; if another user made it, it gets the group where
+    the system allows that. If *model* is a file, it gets the mode as well, and also if it *is_inside* of the
+    directory *model*. Otherwise a scan by root or by a second user would leave files that the store's
     program cannot open. Returns why owner or mode cannot be given, as in a container, or "".
     """
     if hasattr(os, "geteuid"):
@@ -120,17 +124,17 @@ def _become_like(path: str, model: str, is_inside: bool) -> None:  # noqa: FBT00
 
 
 def _read_at(descriptor: int, count: int, offset: int, /) -> bytes:
-    """Stand in for pread where there is none: the descriptor is nobody else's."""
+    """Stand in for pread where the system lacks it: no other call uses the descriptor."""
     os.lseek(descriptor, offset, os.SEEK_SET)
     return os.read(descriptor, count)
 
 
-#: Read so many bytes from so far in; fewer only at the end of the file.
+#: Read *count* bytes at *offset*; fewer only at the end of the file.
 read_at: Callable[[int, int, int], bytes] = getattr(os, "pread", _read_at)
 
 
 def write_all(descriptor: int, data: bytes) -> None:
-    """Write *data*; on an error a part of it may be written, as on a disk that is almost full."""
+    """Write *data*; after an error a part of it may be written, as on a disk that is almost full."""
     written = os.write(descriptor, data)
     while written < len(data):
         written += os.write(descriptor, memoryview(data)[written:])

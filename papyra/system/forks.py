@@ -15,20 +15,20 @@ from weakref import WeakValueDictionary
 
 
 class Forkable(Protocol):
-    """What must not go on in a child process as it was in its parent."""
+    """An object that must not go on in a child process as it was in its parent."""
 
     def _after_fork(self) -> None:
         """
-        Become what a child process may use; other threads' locks are held for ever there.
+        Become fit for a child process, where locks of the parent's other threads are held for ever.
 
-        The object may be half made, by a constructor that failed, or that ran in another thread as
-        the process forked. It may be called twice.
+        The object may be half made: its constructor may have failed, or have run in another thread as
+        the process forked. The method may be called twice.
         """
 
 
-# By identity: a user's store may define __eq__ and so have no hash.
+# By identity, because a user's store may define __eq__ and so have no hash.
 _forkables: Final[WeakValueDictionary[int, Forkable]] = WeakValueDictionary()
-#: Set once all objects of this process were told.
+#: Not empty once all objects of this process were told.
 _done: Final[list[bool]] = []
 _failures: Final[list[BaseException]] = []
 
@@ -65,7 +65,7 @@ def _begin_in_child() -> None:
 
 
 def _finish_in_child() -> None:
-    """Do what an interrupt kept `_begin_in_child` from, and raise what failed."""
+    """Finish what an interrupt kept `_begin_in_child` from, and raise the errors."""
     if not _done:
         _forget_all()
     if _failures:

@@ -1,7 +1,7 @@
 """
-Locks between processes.
+Lock files against other processes, and ranges of bytes.
 
-The only importer of fcntl. On Windows there is no flock, so a store there belongs to one process.
+Only this module imports fcntl. Windows has no flock, so a store there belongs to one process.
 """
 
 import os
@@ -27,7 +27,7 @@ def _find_fcntl() -> ModuleType | None:
 
 
 def _no_flock(descriptor: int, operation: int, /) -> None:
-    """Stand in for flock where there is none: everybody has every lock."""
+    """Stand in for flock where the system lacks it: every process gets every lock."""
 
 
 _fcntl: Final = _find_fcntl()
@@ -41,13 +41,13 @@ LOCK_SHARED: Final[int] = 0 if _fcntl is None else _fcntl.LOCK_SH | _fcntl.LOCK_
 LOCK_EXCLUSIVE: Final[int] = 1 if _fcntl is None else _fcntl.LOCK_EX | _fcntl.LOCK_NB
 LOCK_NONE: Final[int] = 2 if _fcntl is None else _fcntl.LOCK_UN
 
-#: Seconds between two tries to get a lock, at first and at the most.
+#: Seconds between two tries to get a lock, at first and at most.
 _FIRST_PAUSE: Final = 0.0005
 _LONGEST_PAUSE: Final = 0.02
 
 
 def try_lock(descriptor: int, operation: int) -> bool:
-    """Take *operation* (`LOCK_SHARED` or `LOCK_EXCLUSIVE`) if nobody stands against it now."""
+    """Take *operation* (`LOCK_SHARED` or `LOCK_EXCLUSIVE`) if no other process holds it; return whether it was."""
     try:
         flock(descriptor, operation)
     except BlockingIOError:
@@ -59,10 +59,10 @@ def lock(descriptor: int, operation: int, *, deadline: float, timeout: float, so
     """
     Take *operation*, and wait for it until *deadline*, by the clock `monotonic`.
 
-    *timeout* is the seconds that the user allowed; the error tells them.
+    *timeout* is the number of seconds that the user allowed; the error tells it.
 
     Raises:
-        StoreLockedError: when the deadline has passed; it names the holder where Linux knows it.
+        StoreLockedError: when the deadline has passed; it names the holder if Linux knows it.
         StoreBusyError: at once, if this very thread holds it through another descriptor.
     """
     pause = _FIRST_PAUSE
@@ -84,7 +84,7 @@ _HAS_RANGES: Final = (
 
 
 def lock_range(descriptor: int, start: int, length: int, *, held: bool) -> None:
-    """Lock bytes of the open file against other such locks, or unlock them; nothing where none are."""
+    """Lock bytes of the open file against other such locks, or unlock them; do nothing where there are no such locks."""
     if _fcntl is not None and _HAS_RANGES:
         kind = _fcntl.F_WRLCK if held else _fcntl.F_UNLCK
         request = struct.pack(_RANGE, kind, os.SEEK_SET, start, length, 0)
@@ -96,8 +96,8 @@ def find_range_lock(descriptor: int, start: int, length: int) -> tuple[int, int]
     """
     Return where another open file has locked bytes of a range, and how many of them.
 
-    They may begin before the range; 0 of them means all to the end of what a file can have. None if
-    none is locked, or that cannot be known.
+    The bytes may begin before the range; 0 of them means all up to the largest offset that a file can have.
+    The result is None if no byte is locked, or if that cannot be known.
     """
     if _fcntl is None or not _HAS_RANGES:
         return None
@@ -111,7 +111,7 @@ def find_range_lock(descriptor: int, start: int, length: int) -> tuple[int, int]
 
 
 def _holder(descriptor: int) -> str:
-    """Return the process that holds a lock on the open file, as the kernel tells; "" if not."""
+    """Return the process that holds a lock on the open file; "" if the kernel does not tell."""
     with suppress(OSError, ValueError, IndexError):
         status = os.fstat(descriptor)
         device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"

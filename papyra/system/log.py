@@ -1,23 +1,23 @@
-"""Warnings to the logger "papyra"; silent unless the program sets up logging."""
+"""Log warnings to the logger "papyra"; they are silent unless the program sets up logging."""
 
 import os
 from threading import get_ident
 from typing import Final
 
-#: Which thread is logging a warning about what; a handler may cause the next one.
+#: The threads that are logging a warning, each with its subject; a handler may cause the next warning.
 _being_logged: Final[set[tuple[int, str]]] = set()
-#: How many were caused that way since the last that was logged, by what they are about.
+#: By subject, the number of warnings that handlers caused since the last one that was logged.
 _passed_over: Final[dict[str, int]] = {}
 
 
 def warn(message: str, *args: object, about: str = "") -> None:
     """
-    Log a warning. Never called while a lock is held: a handler may do anything.
+    Log a warning. The caller must hold no lock, because a handler may do anything.
 
     A handler that calls the store which the warning is *about* may cause the next one, and so on without
-    end. Those that its own thread causes are not logged but counted, and the next one tells their number.
+    end. Warnings that the handler's own thread causes are not logged but counted; the next warning tells their number.
     """
-    import logging  # noqa: PLC0415  10 ms that most programs never need papyra to spend
+    import logging  # noqa: PLC0415  it takes 10 ms, and most programs never need it here
 
     about = about or message
     mark = get_ident(), about
@@ -38,7 +38,7 @@ def warn(message: str, *args: object, about: str = "") -> None:
 
 
 def _forget_other_threads() -> None:
-    """Know in a child process that one thread alone lives on, and that its parent tells what is untold."""
+    """Forget in a child process, where one thread alone lives on, the warnings that its parent will log."""
     me = get_ident()
     _being_logged.difference_update([mark for mark in _being_logged.copy() if mark[0] != me])
     _passed_over.clear()

@@ -1,4 +1,8 @@
-"""What the operating system refused, in words that help."""
+"""
+Turn an error of the operating system into one that says what to do.
+
+Every module that touches files uses `refusals` or `refusal`; the cures depend on the error's number alone.
+"""
 
 import errno
 import os
@@ -21,7 +25,7 @@ _CURES: Final = {
     errno.ENAMETOOLONG: "choose a shorter path",
     errno.EISDIR: "it is a directory; name a file in it",
     errno.ELOOP: "it is a link, or leads to itself; name the file itself, or remove the link",
-    errno.EEXIST: "something else stands in its place; move that away",
+    errno.EEXIST: "something else is in its place; move that away",
     errno.EMFILE: "this process has too many files open; raise its limit (ulimit -n)",
     errno.ENFILE: "the system has too many files open",
     errno.EBUSY: "something holds it: a single file that is mounted, as into a container, cannot be"
@@ -37,7 +41,7 @@ _CURES: Final = {
 
 
 def refusal(error: OSError, path: str, doing: str) -> StoreIOError:
-    """Return *error* with the place, what was being done, and what to do."""
+    """Return *error* as one that tells the place, the operation that failed, and what to do."""
     place = os.fspath(error.filename) if isinstance(error.filename, (str, os.PathLike)) else path
     cure = _CURES.get(error.errno or 0, "see the operating system's message")
     reason = error.strerror or str(error)
@@ -46,7 +50,7 @@ def refusal(error: OSError, path: str, doing: str) -> StoreIOError:
 
 @contextmanager
 def refusals(path: str, doing: str) -> Generator[None]:
-    """Raise what the operating system refuses within as a `StoreIOError` of *path*."""
+    """Raise an error of the operating system within the block as a `StoreIOError` of *path*."""
     try:
         yield
     except StoreIOError:

@@ -1,9 +1,9 @@
 """
-Which file locks this very thread holds, so that it does not wait for its own.
+Tell whether this very thread holds a file lock, so that it does not wait for its own.
 
 A finalizer, a weak reference callback or a signal's handler may want a lock that the call which it
 interrupted holds, through another descriptor, or even another store object of the same files. The system
-cannot tell: to flock these are two holders. It is asked only where a lock is not free.
+cannot tell, because for flock these are two holders. `papyra.system.locks` asks here only if a lock is not free.
 """
 
 import os
@@ -13,10 +13,10 @@ from weakref import WeakValueDictionary
 
 
 class LockOwner(Protocol):
-    """What may hold a file lock in a thread that it knows itself."""
+    """An object that may hold a file lock, and knows in which thread."""
 
     def _lock_held_here(self) -> int:
-        """Return the descriptor of the lock that this thread holds, if it may hold one; else -1."""
+        """Return the descriptor of the lock that this thread holds, or may hold; otherwise -1."""
         ...
 
 

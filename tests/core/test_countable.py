@@ -102,7 +102,7 @@ def test_the_sum_of_one_moment_is_refused(file_kind: FileKind) -> None:
     with file_kind.open() as store:
         store.append(event())
         counter_totals = open_counters(file_kind.url).read()
-    with pytest.raises(TypeError, match=r"export papyra.open_counters\(url\), which it was read"):
+    with pytest.raises(TypeError, match=r"export papyra.open_counters\(url\), from which read"):
         counters_of(counter_totals)
 
 

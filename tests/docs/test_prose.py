@@ -104,13 +104,6 @@ NOT_YET: set[str] = {
     "papyra/format/json_rules.py",
     "papyra/format/legacy_lines.py",
     "papyra/format/unlimited_json.py",
-    # papyra/metrics
-    "papyra/metrics/exportable.py",
-    "papyra/metrics/mixin.py",
-    "papyra/metrics/mmap_page.py",
-    "papyra/metrics/persistence.py",
-    "papyra/metrics/storage.py",
-    "papyra/metrics/unpublished_marks.py",
     # papyra/reading
     "papyra/reading/dropped.py",
     "papyra/reading/duplicate_ids.py",
@@ -121,23 +114,10 @@ NOT_YET: set[str] = {
     "papyra/reading/scanner.py",
     "papyra/reading/sealing.py",
     "papyra/reading/seen_ids.py",
-    # papyra/system
-    "papyra/system/descriptors.py",
-    "papyra/system/files.py",
-    "papyra/system/forks.py",
-    "papyra/system/locks.py",
-    "papyra/system/os_errors.py",
-    "papyra/system/own_locks.py",
     # papyra/writing
     "papyra/writing/call.py",
     "papyra/writing/group_commit.py",
     "papyra/writing/waiting_calls.py",
-    # papyra_otel
-    "papyra_otel/__init__.py",
-    "papyra_otel/bridge.py",
-    "papyra_otel/exporter.py",
-    "papyra_otel/listener.py",
-    "papyra_otel/prometheus.py",
 }
 
 
