@@ -1,12 +1,11 @@
 """
-Stores named by a URL, as in `open_store("json:actors.ndjson?max_records=1000")`: see `open_store`.
+Open the store, or the counters, that a URL names, as in `open_store("json:actors.ndjson?max_records=1000")`.
 
-A server's URL may hold a password, wherever it was put by mistake: no message repeats any of it but, once all
-of it is understood, scheme, host and database.
+A server's URL may hold a password, by mistake anywhere in it. So a message repeats nothing of it until all of it
+is understood, and then only scheme, host and database.
 """
 
 import os
-from collections.abc import Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -14,43 +13,36 @@ from papyra.backends.files.paths import Layout
 from papyra.backends.redis import load
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.metrics.multiprocess import LOCK_TIMEOUT, PublishedCounters
-from papyra.suggestions import did_you_mean, is_server_address, unknown_scheme
+from papyra.suggestions import is_server_address, unknown_scheme
 from papyra.units import duration, size, whole_number
+from papyra.url_options import Reader, options_of, sync_mode, value_of
 
-if TYPE_CHECKING:  # a command on published counters is done sooner without these
+if TYPE_CHECKING:  # Otherwise a command on published counters would take longer.
     from papyra.backend import PersistenceBackend
     from papyra.metrics.exportable import CounterSource
     from papyra.primitives import Sync
     from papyra.retention import Retention
 
-_SYNCS: Final = ("none", "interval", "always")
 
-
-def _sync(text: str) -> str:
-    if text not in _SYNCS:
-        raise ValueError(f"must be one of {', '.join(_SYNCS)}")
-    return text
-
-
-_RETENTION: Final[dict[str, Callable[[str], Any]]] = {
+_RETENTION: Final[dict[str, Reader]] = {
     "max_records": whole_number,
     "max_age": duration,
     "max_total_bytes": size,
 }
-_COMMON: Final[dict[str, Callable[[str], Any]]] = {
-    "sync": _sync,
+_COMMON: Final[dict[str, Reader]] = {
+    "sync": sync_mode,
     "lock_timeout": duration,
     **_RETENTION,
 }
 
 
 class _Kind(NamedTuple):
-    """A scheme: where its class is, what follows the colon, and options beside the common ones."""
+    """A scheme: its class by module and name, what follows the colon, and its options beside the common ones."""
 
     module: str
     store: str
     place: Literal["", "path", "server"]
-    options: dict[str, Callable[[str], Any]]
+    options: dict[str, Reader]
 
 
 _REDIS: Final = _Kind(
@@ -60,7 +52,7 @@ _REDIS: Final = _Kind(
     {"name": str, "prefix": str, "timeout": duration, "layout": str},
 )
 _TLS: Final = ("ca", "cert", "key")
-# By name: who only wants counters need not load the stores.
+# By name, because a caller who only wants counters need not load the stores.
 _KINDS: Final = {
     "memory": _Kind("papyra.backends.memory", "MemoryBackend", "", {}),
     "json": _Kind("papyra.backends.files.json_file", "JsonBackend", "path", {}),
@@ -76,7 +68,7 @@ _KINDS: Final = {
 }
 
 
-#: What a store URL may begin with, before the colon.
+#: The schemes, which come before the colon.
 SCHEMES: Final = tuple(_KINDS)
 
 
@@ -89,7 +81,7 @@ def open_store(
     must_exist: bool = False,
 ) -> "PersistenceBackend":
     """
-    Open the store that *url* names; a store of files is made by its first append.
+    Open the store that *url* names; its first append makes a store of files.
 
     These are the URLs, with the options that each takes beside the common ones:
 
@@ -98,29 +90,29 @@ def open_store(
     - ``rotating:PATH`` is a set of NDJSON files: *max_bytes* bounds each, *max_files* their number.
     - ``redis://HOST:PORT/DB`` is a stream in a Redis server (``rediss://`` with TLS and *ca*, *cert*,
       *key*; ``unix:///SOCKET`` with *db*) or in a cluster (``redis://HOST:PORT,HOST:PORT``): *name* and
-      *prefix* say which stream, *timeout* how long to try. User and password stand before the host.
+      *prefix* say which stream, *timeout* how long to try. User and password go before the host.
       ``layout=0.3.0`` reads the streams of Papyra 0.3.0.
 
-    Options follow a ``?``, joined by ``&``: ``json:actors.ndjson?max_age=7d&sync=always``. All stores take
+    Options follow a ``?``, joined by ``&``: ``json:actors.ndjson?max_age=7d&sync=always``. All stores take:
 
     - *max_records*, *max_age* and *max_total_bytes*: what the retention keeps;
     - *sync*: ``none``, ``interval`` or ``always``;
     - *lock_timeout*: how long a call waits for others.
 
-    Times are seconds, or have a unit (``500ms``, ``30m``, ``7d``); sizes are bytes, or have one (``500MB``,
+    Times are in seconds, or have a unit (``500ms``, ``30m``, ``7d``); sizes are in bytes, or have a unit (``500MB``,
     ``2GiB``). In a path, ``%3F`` is a ``?`` and ``%25`` a ``%``.
 
     Args:
-        url: Which store, and its options.
+        url: The store, and its options.
         retention: What is kept, if the URL does not say; by default everything.
         sync: "none", "interval" or "always", if the URL does not say; by default "interval".
         lock_timeout: Seconds that a call waits for others, or a duration such as "500ms", if the
             URL does not say; by default 5.
-        must_exist: Refuse a store that is not there yet.
+        must_exist: Refuse a store that does not exist yet.
 
     Raises:
-        StoreURLError: for an unknown scheme or option, a bad value, or one given twice.
-        StoreNotFoundError: if the store *must_exist* and does not.
+        StoreURLError: if the scheme or an option is unknown, or a value is invalid or given twice.
+        StoreNotFoundError: if *must_exist* is true and the store does not exist.
         StoreIOError: if the path is a directory or not a regular file, or the server cannot be
             reached or used.
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
@@ -129,13 +121,11 @@ def open_store(
     for name, value in (("sync", sync), ("lock_timeout", _seconds(shown, lock_timeout))):
         if value is not None:
             if name in options:
-                raise StoreURLError(
-                    f"{shown}: {name} is given in the URL and beside it; say it once"
-                )
+                raise _given_twice(shown, name)
             options[name] = value
     limits = {name: options.pop(name) for name in _RETENTION if name in options}
     if limits and retention is not None:
-        raise StoreURLError(f"{shown}: a retention is given in the URL and beside it; say it once")
+        raise _given_twice(shown, "a retention")
     if kind.place == "server":
         options["must_exist"] = must_exist
     elif must_exist:
@@ -155,8 +145,12 @@ def open_store(
     return opened
 
 
+def _given_twice(shown: str, name: str) -> StoreURLError:
+    return StoreURLError(f"{shown}: {name} is given in the URL and as an argument; give it once")
+
+
 def _retention(limits: dict[str, Any]) -> "Retention":
-    from papyra.retention import Retention  # noqa: PLC0415  who only wants counters has none
+    from papyra.retention import Retention  # noqa: PLC0415  counters do without it
 
     return Retention(**limits)
 
@@ -165,21 +159,26 @@ def _seconds(shown: str, lock_timeout: float | str | None) -> float | None:
     """Return *lock_timeout* in seconds."""
     if not isinstance(lock_timeout, str):
         return lock_timeout
-    seconds: float = _value(shown, "lock_timeout", duration, lock_timeout)
+    seconds: float = value_of(shown, "lock_timeout", duration, lock_timeout)
     return seconds
 
 
 def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
-    """Return the kind of store that has *layout*: papyra's own is never named."""
+    """Return the kind of store that has *layout*, which is not papyra's own: that one has no name."""
     if layout != "0.3.0":
-        raise StoreURLError(f"{shown}: layout must be 0.3.0, the only other one")
-    load("legacy_streams")  # which says what is missing, if it is
+        raise StoreURLError(
+            f"{shown}: layout must be 0.3.0, or be left out for a store of this version"
+        )
+    load("legacy_streams")  # Its error names the extra, if that is not installed.
     return kind._replace(module="papyra.backends.redis.legacy_streams", store="OriginalStreams")
 
 
 def _check_there(kind: _Kind, path: str) -> None:
     if not kind.place:
-        raise StoreNotFoundError("memory:", "a store in memory lives in its own process alone")
+        raise StoreNotFoundError(
+            "memory",
+            "a store in memory exists only in its own process; name a store of files or of Redis",
+        )
     layout = Layout(path)
     if not layout.exists():
         raise _not_found(layout)
@@ -195,25 +194,27 @@ def _not_found(layout: Layout) -> StoreNotFoundError:
 
 def open_counters(url: str) -> "CounterSource":
     """
-    Return the counters of the store that *url* names, as its programs publish them.
+    Return the counters of the store that *url* names, which its programs publish.
 
     Args:
         url: As for `open_store`; an option that the counters do not need is checked and not used.
 
     Raises:
         StoreURLError: as `open_store`.
-        StoreNotFoundError: if neither the store nor published counters of it are there.
-        NotPublishedError: if this kind of store publishes none.
+        StoreNotFoundError: if neither the store nor published counters of it exist.
+        NotPublishedError: if this kind of store publishes no counters.
         ModuleNotFoundError: if this kind of store needs an extra that is not installed.
     """
     kind, path, options, shown = _parse(url)
     if "layout" in options:
-        raise NotPublishedError(f"{shown}: Papyra 0.3.0 published no counters")
+        raise NotPublishedError(
+            f"{shown}: Papyra 0.3.0 published no counters; import its streams into a store that does"
+        )
     if kind.place == "server":
         return _shared_counters(shown, path, options)
     if not kind.place:
         raise NotPublishedError(
-            f"{url}: a store in memory has its counters in its own process alone;"
+            "memory: a store in memory has its counters only in its own process;"
             " print store.metrics.snapshot() there"
         )
     layout = Layout(path)
@@ -245,7 +246,7 @@ def _shared_counters(shown: str, path: str, options: dict[str, Any]) -> "Counter
 
 
 class _Parsed(NamedTuple):
-    """What a URL is: its scheme, what follows it, its options, and what messages repeat of it."""
+    """A parsed URL: its scheme, what follows it, its options, and what messages show of it."""
 
     kind: _Kind
     path: str
@@ -254,9 +255,12 @@ class _Parsed(NamedTuple):
 
 
 def _parse(url: str) -> _Parsed:
-    """Return what *url* is; nothing of it is repeated as long as a password may stand anywhere in it."""
+    """Parse *url*; no message repeats anything of it as long as there may be a password in it."""
     if not isinstance(url, str):
-        raise StoreURLError(f"a store URL is a string, as 'json:actors.ndjson'; got {type(url)}")
+        given = type(url).__name__  # The value may be bytes with a password in it.
+        raise StoreURLError(
+            f"a store URL must be a string, such as 'json:actors.ndjson', got an object of {given}"
+        )
     scheme, colon, rest = url.partition(":")
     kind = _KINDS.get(scheme)
     if not colon or kind is None:
@@ -266,28 +270,30 @@ def _parse(url: str) -> _Parsed:
     path, _, query = rest.partition("?")
     if kind.place == "server":
         if "\0" in url:
-            raise StoreURLError(f"{scheme}: a store URL has no NUL in it")
+            raise StoreURLError(f"{scheme}: the URL must not have a NUL character in it")
         return _server(kind, scheme, path, query)
     if is_server_address(rest, _unescape(path)):
         raise StoreURLError(
-            f"{scheme}: a path follows it, not the address of a server; a Redis store's URL begins with"
+            f"{scheme}: a path must follow, not the address of a server; begin the URL of a Redis store with"
             " redis://, rediss:// or unix://; write ./ before the name of a new file that has : and @ in it"
         )
     if "\0" in url:
-        raise StoreURLError(f"{url!r}: a store URL has no NUL in it")
+        raise StoreURLError(f"{url!r:.80}: the URL must not have a NUL character in it")
     if kind.place and not path:
-        raise StoreURLError(f"{url}: a path is missing after {scheme}:")
+        raise StoreURLError(f"{scheme}: a path must follow, as in {scheme}:actors.ndjson")
     if not kind.place and path:
-        raise StoreURLError(f"{scheme}: it has no path; leave out what follows the colon")
+        raise StoreURLError(f"{scheme}: a path must not follow; leave out the text after the colon")
     shown = f"{scheme}:{path}"
     options = _options(shown, kind, query, secretly="@" in query)
     return _Parsed(kind, _unescape(path), options, shown)
 
 
 def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
-    """Return what a server's URL is; its address is parsed first, since only then it may be shown."""
-    if "@" in query:  # a password with a "?" in it, most likely
-        raise StoreURLError(f"{scheme}: write ? as %3F, and @ as %40")
+    """Parse the URL of a server; its address may be shown only once it is parsed."""
+    if "@" in query:  # Most likely the password has a "?" in it.
+        raise StoreURLError(
+            f"{scheme}: there is an @ after the ?; in a user name or password write ? as %3F, and @ as %40"
+        )
     from papyra.backends.redis.address import address_of  # noqa: PLC0415  for a server alone
 
     options = _options(scheme, kind, query, secretly=True)
@@ -299,47 +305,11 @@ def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
 
 
 def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> dict[str, Any]:
-    """Return the options of *query*; *secretly*, no message repeats what stands there."""
-    known = {**_COMMON, **kind.options}
-    options: dict[str, Any] = {}
-    for item in query.split("&") if query else ():
-        name, equals, value = item.partition("=")
-        if name not in known:
-            raise StoreURLError(f"{shown}: {_unknown_option(kind, name, secretly=secretly)}")
-        if name in options:
-            raise StoreURLError(f"{shown}: {name} is given twice")
-        text = value if equals else ""
-        options[name] = _value(shown, name, known[name], text, secretly=secretly)
-    return options
-
-
-def _unknown_option(kind: _Kind, name: str, *, secretly: bool) -> str:
-    """Say what is wrong with an option *name* that *kind* does not have, and suggest one that it has."""
-    known = {**_COMMON, **kind.options}
-    others = [f"{scheme}:" for scheme, other in _KINDS.items() if name in other.options]
-    if others:
-        what = f"{name} is an option of {', '.join(others)} alone"
-    else:
-        what = "one of its options is not known" if secretly else f"{name!r:.80} is not an option"
-    where = "; user and password stand before the host" if kind.place == "server" else ""
-    hint = "" if others else did_you_mean(name, known)
-    return f"{what}{where}; the options are {', '.join(known)}{hint}"
-
-
-def _value(
-    shown: str, name: str, read: Callable[[str], Any], text: str, *, secretly: bool = False
-) -> Any:  # noqa: ANN401  of the option's type
-    try:
-        return read(text)
-    except ValueError as error:
-        got = "" if secretly else f", got {text!r:.80}"
-        hint = _value_meant(read, text)
-        raise StoreURLError(f"{shown}: {name} {error}{got}{hint}") from None
-
-
-def _value_meant(read: Callable[[str], Any], text: str) -> str:
-    """Suggest the value that *text* may stand for; "" if none is near."""
-    return did_you_mean(text, _SYNCS) if read is _sync else ""
+    """Return the options of *query*; if *secretly*, no message repeats anything of it."""
+    elsewhere = {f"{scheme}:": other.options for scheme, other in _KINDS.items()}
+    hint = "; user and password go before the host" if kind.place == "server" else ""
+    readers = {**_COMMON, **kind.options}
+    return options_of(query, shown, readers, elsewhere, hint=hint, secretly=secretly)
 
 
 def _unescape(path: str) -> str:

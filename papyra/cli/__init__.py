@@ -6,28 +6,30 @@ What can an operator do from a shell?
 
 import sys
 
-TYPE_CHECKING = False  # as type checkers know it; what is loaded here an early Ctrl-C could meet
+TYPE_CHECKING = (
+    False  # Type checkers know the name; an import here would widen the gap for an early Ctrl-C.
+)
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """
-    Run one command and return its exit code; a failure is told on stderr.
+    Run one command and return its exit code; report a failure on stderr.
 
     Args:
-        arguments: What follows the program's name; by default what the shell gave.
+        arguments: The words after the program's name; by default those that the shell gave.
     """
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
-        # Here, so that a missing click and an early Ctrl-C are told in one line too.
+        # Here, so that a missing click and an early Ctrl-C are reported in one line too.
         from papyra.cli.interrupts import interrupts_later  # noqa: PLC0415
 
         with interrupts_later():
             from papyra.cli.commands import run  # noqa: PLC0415
 
         return run(given)
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  what a shell can take: a line, a code
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  a shell takes a line and a code
         from papyra.cli.exit_codes import report_failure  # noqa: PLC0415
 
         return report_failure(error, as_json="--json" in given)

@@ -37,8 +37,8 @@ def run(arguments: Sequence[str]) -> int:
     Run the command that *arguments* name and return its exit code.
 
     Raises:
-        UsageError: if they name none, or give it what it does not take.
-        OSError: if stdout is closed: nothing was done, since its outcome could not be shown.
+        UsageError: if the command, an option or an argument is missing or unknown.
+        OSError: if stdout is closed; then nothing was done, because the outcome could not be shown.
         KeyboardInterrupt: at Ctrl-C.
     """
     if sys.stdout is None:
@@ -48,13 +48,15 @@ def run(arguments: Sequence[str]) -> int:
     except click.UsageError as error:
         wrong = explained(error)
     except click.Abort as abort:
-        # Its note may tell the interval that a reset ended.
+        # Its note may hold the interval that a reset ended.
         raise abort.__cause__ or KeyboardInterrupt from None
-    except SystemExit:  # click's own answer to a reader that has gone, as in `papyra --help | head`
+    except SystemExit:  # click raises it when the reader is gone, as in `papyra --help | head`.
         return OK
     else:
         return code
-    raise UsageError(wrong)  # here, since what click says repeats the words that it was given
+    raise UsageError(
+        wrong
+    )  # Not within the except, because click's error repeats the words of the command line.
 
 
 def _show_help(context: click.Context) -> int:
@@ -65,7 +67,7 @@ def _show_help(context: click.Context) -> int:
 
 
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:  # noqa: FBT001  click's signature
-    """Show the version; one that is not installed has none, and is an error."""
+    """Show the version, or raise if papyra is not installed and so has none."""
     if wanted:
         from importlib.metadata import version  # noqa: PLC0415  for this option alone
 
@@ -125,13 +127,13 @@ def persistence(*, url: str, as_json: bool) -> int:
 def reset(*, url: str, as_json: bool) -> int:
     """Reset the counters."""
     source = papyra.open_counters(url)
-    if as_json and sys.stderr is None:  # closed by the shell: the interval would be lost
+    if as_json and sys.stderr is None:  # Closed by the shell. The interval would be lost.
         raise closed("stderr")
-    with interrupts_later():  # what a reset ended is shown nowhere but here
+    with interrupts_later():  # The interval that ends is shown nowhere else.
         interval = source.reset()
         if as_json:
             try:
-                # First: stderr alone tells it, and stdout's reader may have gone.
+                # First, because only stderr shows the interval, and the reader of stdout may be gone.
                 write(sys.stderr, json_line({"store": source.source, "interval": interval}))
             finally:
                 emit(json_line(dict.fromkeys(interval, 0)))
@@ -154,13 +156,20 @@ def scan(*, url: str, as_json: bool) -> int:
 @app.command(help=help_texts.RECOVER)
 @takes_store
 @click.option("--dry-run", is_flag=True, help="Only show what would be done; change nothing.")
-@click.option("--undo", metavar="ID", help="Put back what was saved under ID, as --list shows it.")
-@click.option("--list", "listing", is_flag=True, help="Show what was saved, and can be put back.")
+@click.option(
+    "--undo", metavar="ID", help="Put back the bytes that are saved under ID, as --list shows it."
+)
+@click.option(
+    "--list",
+    "listing",
+    is_flag=True,
+    help="Show the saved bytes, and which of them can be put back.",
+)
 @_json
 def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing: bool) -> int:
     """Take damage out."""
     if listing and (dry_run or undo is not None):
-        raise UsageError("--list goes with neither --dry-run nor --undo.")
+        raise click.UsageError("--list goes with neither --dry-run nor --undo; leave these out.")
     if listing:
         return _list(url, as_json=as_json)
     with warnings_shown(unless=as_json), open_store(url, must_exist=True) as store:
@@ -170,7 +179,7 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
 
 
 def _list(url: str, *, as_json: bool) -> int:
-    with open_store(url) as store:  # what was saved may be all that is left of it
+    with open_store(url) as store:  # The quarantine may be all that is left of it.
         saved = store.quarantined()
     if not saved:
         open_store(url, must_exist=True).close()
@@ -203,13 +212,13 @@ def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str 
 @click.option(
     "--seal",
     is_flag=True,
-    help="Also take in lines that other tools wrote, with kind and timestamp.",
+    help="Also take in lines that other tools wrote, if they have a kind and a timestamp.",
 )
 @_json
 def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json: bool) -> int:
     """Copy a store's records into another."""
     if destination.startswith("memory:"):
-        raise UsageError("A store in memory is gone with the command; name another DST.")
+        raise click.UsageError("a store in memory ends with the command; name another DST.")
     with (
         warnings_shown(unless=as_json),
         open_store(url_of(source), must_exist=True) as old,

@@ -1,12 +1,14 @@
-"""A compaction from a shell, which asks before it drops most of a store."""
+"""Compact a store from a shell, and ask before most of its records are dropped."""
 
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import click
+
 import papyra
 from papyra.cli import render
-from papyra.cli.exit_codes import ConfirmationError, UsageError
+from papyra.cli.exit_codes import ConfirmationError
 from papyra.cli.interrupts import open_store
 from papyra.cli.output import printable, warnings_shown
 from papyra.units import duration, size, whole_number
@@ -21,7 +23,7 @@ def compact(
     url: str, limits: dict[str, str | None], *, dry_run: bool, yes: bool, as_json: bool
 ) -> "tuple[str, CompactionReport]":
     """
-    Compact the store at *url*, or say what that would do, and return the store's place too.
+    Compact the store at *url*, or work out what that would do; return the place of the store, and the report.
 
     Raises:
         ConfirmationError: if most of the records would go, and the operator did not agree.
@@ -31,14 +33,14 @@ def compact(
         open_store(url, retention=_retention(limits), must_exist=True) as store,
     ):
         if dry_run or yes or (store.retention.keeps_all and not store._excess()):
-            # Where no record can go, the look would be the only one that costs something.
+            # No record can be dropped, so there is nothing to ask, and a look first would cost time.
             return store.source, store.compact(dry_run=dry_run)
         confirm = partial(_confirm, store.source, as_json=as_json)
         return store.source, store._compact_if_agreed(confirm)
 
 
 def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
-    """Return what the options say; None if there are none."""
+    """Return the retention that the options give; None if there are none."""
     given: dict[str, Any] = {}
     for name, text in limits.items():
         if text is None:
@@ -47,7 +49,8 @@ def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
             given[name] = _READERS[name](text)
         except ValueError as error:
             option = f"--{name.replace('_', '-')}"
-            raise UsageError(f"{option} {error}.") from None
+            # The value is not repeated, because it may be a URL with a password that was put there by mistake.
+            raise click.UsageError(f"{option} {error}.") from None
     return papyra.Retention(**given) if given else None
 
 
@@ -63,14 +66,16 @@ def _confirm(source: str, report: "CompactionReport", *, as_json: bool) -> None:
             source,
             report,
         )
-    sys.stderr.write(f"{printable(going)}. They are saved nowhere. Drop them? [y/N] ")
+    sys.stderr.write(f"{printable(going)}. They are not saved anywhere. Drop them? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer.endswith("\n"):  # the end of the input, as by Ctrl-D
         sys.stderr.write("\n")
     if answer.strip().lower() not in {"y", "yes"}:
         raise ConfirmationError(
-            f"{source}: the answer was not yes; nothing was changed", source, report
+            f"{source}: the answer was not yes, so nothing was changed; answer y to drop them",
+            source,
+            report,
         )
 
 

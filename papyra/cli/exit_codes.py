@@ -1,4 +1,4 @@
-"""How a command ends: the exit codes, and what stderr is told when it fails."""
+"""End a command: the exit codes, and the line on stderr when it fails."""
 
 import os
 import sys
@@ -22,8 +22,8 @@ INTERRUPTED: Final = 130
 
 #: Every exit code with its meaning; the same for all commands.
 EXIT_CODES: Final = {
-    OK: "all is well, or well again",
-    FAILED: "it failed; stderr says why",
+    OK: "the store is in order, or in order again",
+    FAILED: "the command failed; stderr says why",
     MISUSED: "the command or the store URL is wrong, or it needs --yes",
     ANOMALY: "a scan, dry run or import found damage, or a repair left some",
     NOT_PUBLISHED: "no counters are published",
@@ -42,9 +42,9 @@ class ConfirmationError(Exception):
     A compaction would drop most of a store, and the operator did not agree; nothing was changed.
 
     Args:
-        message: What to tell.
-        source: Where the store is.
-        report: What the compaction would do.
+        message: The line for the operator.
+        source: The place of the store.
+        report: The outcome that the compaction would have.
     """
 
     def __init__(self, message: str, source: str, report: "CompactionReport") -> None:
@@ -55,9 +55,9 @@ class ConfirmationError(Exception):
 
 def report_failure(error: BaseException, *, as_json: bool) -> int:
     """
-    Tell stderr what went wrong, in one line, and return the exit code.
+    Write one line about *error* to stderr, and return the exit code.
 
-    PAPYRA_TRACEBACK=1 in the environment puts the traceback before it.
+    With PAPYRA_TRACEBACK=1 in the environment the traceback comes before it.
     """
     drop_unwritten()
     code = _exit_code(error)
@@ -95,16 +95,16 @@ def _exit_code(error: BaseException) -> int:
             return FAILED
 
 
-def _message(error: BaseException) -> str:  # noqa: PLR0911  one a kind
+def _message(error: BaseException) -> str:  # noqa: PLR0911  one for each kind
     match error:
-        case KeyboardInterrupt():  # the note is a reset's that was done
+        case KeyboardInterrupt():  # A reset that was done leaves a note.
             return "; ".join(["interrupted", *getattr(error, "__notes__", ())])
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
         case ModuleNotFoundError(name="papyra"):  # its metadata: see `papyra --version`
             return (
-                "it runs from a directory where it was never installed, so its version is not"
-                " known; pip install . there"
+                "papyra runs from a directory and is not installed, so its version is not known;"
+                " run pip install . there"
             )
         case (
             UsageError()
@@ -115,8 +115,8 @@ def _message(error: BaseException) -> str:  # noqa: PLR0911  one a kind
             return str(error)
         case MemoryError():
             return (
-                "out of memory: the store is whole; allow this process more (ulimit -v shows its limit),"
-                " since one record may have 16 MiB"
+                "this process is out of memory, and the store is whole; allow it more (ulimit -v shows the"
+                " limit), because one record may have 16 MiB"
             )
         case OSError(strerror=str(reason)):
             return f"{error.filename}: {reason}" if error.filename else reason
@@ -128,7 +128,7 @@ def _message(error: BaseException) -> str:  # noqa: PLR0911  one a kind
 
 
 def _place(error: BaseException) -> dict[str, str | int]:
-    """Return where it happened, as far as *error* knows."""
+    """Return the place of *error*, as far as it knows its place."""
     match error:
         case ConfirmationError(source=source, report=report):
             return {

@@ -1,4 +1,4 @@
-"""Ctrl-C while a command does what it must not come between."""
+"""Hold Ctrl-C back while a command is at a point where it must not stop."""
 
 import signal
 from collections.abc import Generator
@@ -18,9 +18,9 @@ def interrupts_later() -> Generator[None]:
     """
     Deliver Ctrl-C at the end of the block.
 
-    A library written in C may not expect one while it is loaded: orjson ends the process then
-    (a segmentation fault, in 3 of 155 tries). What a reset ended would be shown nowhere. On Windows
-    nothing is held back.
+    A library written in C may not expect one while it is loaded: orjson ended the process with a
+    segmentation fault in 3 of 155 tries. And the interval that a reset ended would not be shown anywhere.
+    On Windows Ctrl-C is not held back.
     """
     if not hasattr(signal, "pthread_sigmask"):
         yield
@@ -35,7 +35,7 @@ def interrupts_later() -> Generator[None]:
 def open_store(
     url: str, *, retention: "Retention | None" = None, must_exist: bool = False
 ) -> "PersistenceBackend":
-    """Open a store as `papyra.open_store` does, with what that needs loaded undisturbed."""
+    """Open a store as `papyra.open_store` does, and hold Ctrl-C back while orjson is loaded."""
     with interrupts_later():
-        import_module("papyra.format.codec")  # which brings orjson; counters do without both
+        import_module("papyra.format.codec")  # This loads orjson; the counters need neither.
     return papyra.open_store(url, retention=retention, must_exist=must_exist)

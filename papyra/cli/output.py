@@ -1,4 +1,4 @@
-"""Text on its way out: one JSON document or lines for people, and readers that go away."""
+"""Write to stdout and stderr: one JSON document, or lines for people, also if the reader goes away."""
 
 import errno
 import os
@@ -15,13 +15,13 @@ def emit(text: str) -> None:
     """
     Write *text* to stdout.
 
-    A reader that has gone, as in `papyra scan | head`, is not a failure.
+    It is not a failure if the reader is gone, as in `papyra scan | head`.
     """
     write(sys.stdout, text)
 
 
 def write(stream: "TextIO", text: str) -> None:
-    """Write *text* to stdout or stderr, as `emit` does; what it cannot show is escaped."""
+    """Write *text* to stdout or stderr, as `emit` does; escape the characters that it cannot encode."""
     encoding = stream.encoding or "utf-8"
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
@@ -35,14 +35,14 @@ def write(stream: "TextIO", text: str) -> None:
 def closed(name: str) -> OSError:
     """Return the error for a stream that the shell closed, as by `>&-`."""
     hint = (
-        "nothing was done, since the outcome could not be shown; /dev/null takes what is not wanted"
+        "nothing was done, because the outcome could not be shown; redirect it to /dev/null instead"
     )
-    return OSError(errno.EBADF, f"it is closed; {hint}", f"<{name}>")
+    return OSError(errno.EBADF, f"the stream is closed; {hint}", f"<{name}>")
 
 
 def drop_unwritten() -> None:
     """
-    Forget what stdout and stderr do not take.
+    Drop the text that stdout and stderr do not take.
 
     Otherwise the interpreter tries again at its end, complains, and changes the exit code to 120.
     """
@@ -59,11 +59,11 @@ def drop_unwritten() -> None:
 
 @contextmanager
 def warnings_shown(*, unless: bool) -> Generator[None]:
-    """Tell stderr what the library warns of, a line each, *unless* it is for JSON alone."""
+    """Write each warning of the library to stderr, *unless* stderr is for JSON alone."""
     if unless:
         yield
         return
-    import logging  # noqa: PLC0415  for those commands alone that may have something to warn of
+    import logging  # noqa: PLC0415  only for commands that may warn
 
     class ToStderr(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -82,7 +82,7 @@ def warnings_shown(*, unless: bool) -> Generator[None]:
 
 @contextmanager
 def progress_shown() -> "Generator[Callable[[int, int], None] | None]":
-    """Give what shows on a terminal how far an import is; None where stderr is not a terminal."""
+    """Yield a function that shows on a terminal how far an import is; None if stderr is not a terminal."""
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
@@ -106,7 +106,7 @@ def json_line(document: Mapping[str, object]) -> str:
 
 
 def printable(text: str) -> str:
-    """Return *text* on one line, with nothing in it that a terminal would obey."""
+    """Return *text* on one line, with each character escaped that a terminal would obey."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -1,4 +1,4 @@
-"""What the reports and the counters come to, in lines for people."""
+"""Turn reports and counters into lines for people."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 #: The store of a command that does not name one.
 DEFAULT_STORE: Final = "json:papyra.ndjson"
-#: Kinds of dropped records that are told; the others are counted.
+#: Kinds of dropped records that are named; the others are counted.
 _MOST_KINDS: Final = 5
 #: Timestamps after this, in the year 9999, are shown as numbers.
 _LATEST: Final = 253_402_000_000
 
 
 def about(source: str, counter_totals: "CounterTotals") -> dict[str, object]:
-    """Return what is known about the counters; None where a server does not know it."""
+    """Return the facts about the counters for JSON, with None for what a server does not know."""
     is_known = bool(counter_totals.live or counter_totals.exited)
     return {
         "store": source,
@@ -41,7 +41,7 @@ def about(source: str, counter_totals: "CounterTotals") -> dict[str, object]:
 
 
 def counters(source: str, counter_totals: "CounterTotals") -> str:
-    """Return a table of the ten counters, headed by whose they are and since when."""
+    """Return a table of the ten counters, headed by the store, its store objects and the time of the last reset."""
     since = datetime.fromtimestamp(counter_totals.since).astimezone().isoformat(timespec="seconds")
     owners = (
         f"live    {_count(counter_totals.live, 'store object')}, open now",
@@ -51,7 +51,7 @@ def counters(source: str, counter_totals: "CounterTotals") -> str:
         f"store   {source}",
         *(
             owners if counter_totals.live or counter_totals.exited else ()
-        ),  # a server does not know who lives
+        ),  # A server does not know which store objects are open.
         f"since   {since}",
         *(
             [f"unseen  {unpublished_words(counter_totals.unpublished)}"]
@@ -64,7 +64,7 @@ def counters(source: str, counter_totals: "CounterTotals") -> str:
 
 
 def reset(source: str, interval: Mapping[str, int]) -> str:
-    """Return a table of the *interval* that ended, and that the next one has begun."""
+    """Return a table of the *interval* that ended, and say that the next one has begun."""
     return _text(
         f"store   {source}",
         "",
@@ -75,21 +75,22 @@ def reset(source: str, interval: Mapping[str, int]) -> str:
 
 
 def scan(url: str, source: str, report: "ScanReport") -> str:
-    """Return a line for each finding and each file of 0.3.0's to keep, a summary, what to do."""
+    """Return a line for each finding and for each file of 0.3.0 to keep, then a summary and what to do."""
     summary = f"{_count(report.records, 'record')} in {_count(report.bytes, 'byte')}"
     kept = [
-        f"{file}: left by 0.3.0, with records that stand only there" for file in report.leftovers
+        f"{file}: left by 0.3.0, with records that are in no other file; keep it"
+        for file in report.leftovers
     ]
     if report.clean:
         return _text(*kept, f"{source}: {summary}; no anomalies")
     if all(anomaly.type == "unexpected_file" for anomaly in report.anomalies):
         hint = "no record is damaged; move away the files that do not belong to the store"
     elif any(option.startswith("layout=") for option in url.partition("?")[2].split("&")):
-        hint = "0.3.0's streams are only read; papyra import copies what is intact"
+        hint = "the streams of 0.3.0 cannot be written; papyra import copies the intact records"
     else:
         hint = f"{_command('recover --dry-run', url)} shows what a recovery would remove"
         if not report.records:
-            hint = f"not one record: is it a papyra store? If it is, {hint}"
+            hint = f"it holds no record, so check that it is a papyra store; if it is, {hint}"
     return _text(
         *_findings(report.anomalies, report.found),
         *kept,
@@ -124,7 +125,7 @@ def _saved(report: "RecoveryReport") -> str:
     if report.quarantine:
         return f"{_count(report.removed, 'byte')} saved in quarantine {report.quarantine}"
     if not report.remaining and any(step.action == "quarantine" for step in report.plan):
-        return "another recovery or compaction took them out meanwhile"
+        return "another recovery or compaction removed the damage meanwhile"
     return "nothing had to be saved"
 
 
@@ -165,7 +166,7 @@ def compaction(source: str, report: "CompactionReport") -> str:
     if report.found:
         summary += f"; {_count(report.found, 'anomaly')}"
     if report.quarantine:
-        summary += f"; what was damaged is saved in quarantine {report.quarantine}"
+        summary += f"; the damage is saved in quarantine {report.quarantine}"
     remaining = () if report.dry_run else report.remaining
     return _text(
         *(f"{'would be ' if report.dry_run else ''}dropped: {file}" for file in files),
@@ -175,13 +176,13 @@ def compaction(source: str, report: "CompactionReport") -> str:
 
 
 def going(report: "CompactionReport") -> str:
-    """Return what a compaction would drop."""
+    """Say how many records a compaction would drop."""
     records = _count(report.kept + report.dropped, "record")
     return f"a compaction would drop {report.dropped} of {records}{_details(report)}"
 
 
 def _details(report: "CompactionReport") -> str:
-    """Return bytes, kinds and times of what is dropped, in brackets; "" if nothing is."""
+    """Return the bytes, kinds and times of the dropped records in brackets; "" if none is dropped."""
     oldest, newest = report.dropped_oldest, report.dropped_newest
     if oldest is None or newest is None:
         return ""
@@ -194,9 +195,9 @@ def _details(report: "CompactionReport") -> str:
 
 
 def _when(timestamp: float) -> str:
-    """Return a time as the clock on the wall has it; as it is, if it is not such a time."""
+    """Return a timestamp in local time; return the number itself if it is not a wall-clock time."""
     if not EARLIEST_WALL_CLOCK <= timestamp <= _LATEST:
-        return f"{timestamp:.12g}"  # of an uptime, or of no year that a calendar has
+        return f"{timestamp:.12g}"  # An uptime, or a year beyond the calendar.
     return datetime.fromtimestamp(timestamp).astimezone().isoformat(timespec="seconds")
 
 
@@ -213,8 +214,8 @@ def imported(source: str, destination: str, report: "ImportReport") -> str:
 
 
 def _command(command: str, url: str) -> str:
-    """Return *command* as it is to be typed for the store *url*."""
-    # Most commands advise nothing.
+    """Return *command* as the operator would type it for the store *url*."""
+    # Most commands give no advice.
     from shlex import quote  # noqa: PLC0415
 
     from papyra.backends.redis.address import without_userinfo  # noqa: PLC0415
@@ -245,7 +246,7 @@ def _findings(
 
 
 def _runs(anomalies: "Iterable[Anomaly]") -> "Iterable[Anomaly]":
-    """Yield *anomalies*, those as one that stand side by side and differ in place alone."""
+    """Yield *anomalies*, and yield neighbours that differ only in their place as one."""
     runs: list[list[Anomaly]] = []
     for anomaly in anomalies:
         if runs and _continues(runs[-1][-1], anomaly):

@@ -1,4 +1,4 @@
-"""Which store a command is about: an argument, an option or a variable; a URL or a path."""
+"""Find out which store a command is about: an argument, an option or a variable; a URL or a path."""
 
 import os
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Final
 
 import click
 
-from papyra.cli.exit_codes import UsageError
 from papyra.cli.render import DEFAULT_STORE
 from papyra.store_url import SCHEMES
 
@@ -15,7 +14,7 @@ _VARIABLE: Final = "PAPYRA_STORE"
 
 
 def takes_store(command: Callable[..., int]) -> Callable[..., int]:
-    """Give *command* the argument STORE and the option --store; it is called with the *url*."""
+    """Give *command* the argument STORE and the option --store, and call it with the *url*."""
 
     @click.argument("store", required=False)
     @click.option(
@@ -30,7 +29,9 @@ def takes_store(command: Callable[..., int]) -> Callable[..., int]:
     @wraps(command)
     def named(*, store: str | None, option: str | None, **others: object) -> int:
         if store is not None and option is not None:
-            raise UsageError("The store is named twice, as an argument and with --store.")
+            raise click.UsageError(
+                "the store is given both as an argument and with --store; give it once."
+            )
         given = option if store is None else store
         if given is None:
             given = os.environ.get(_VARIABLE) or DEFAULT_STORE
@@ -41,12 +42,12 @@ def takes_store(command: Callable[..., int]) -> Callable[..., int]:
 
 def url_of(text: str) -> str:
     """
-    Return the URL of the store that *text* names: itself, or what stands at that path.
+    Return the URL of the store that *text* names: *text* itself, or the URL of the store at this path.
 
-    Options may follow a path as they follow a URL, unless a file has all of it as its name.
+    Options may follow a path as they follow a URL, unless *text* as a whole is the name of a file.
 
     Raises:
-        StoreURLError, StoreIOError, NotAStoreError: if something else stands there.
+        StoreURLError, StoreIOError, NotAStoreError: if there is something else at this path.
     """
     scheme, colon, _ = text.partition(":")
     # A misspelt scheme is more likely than a path with a colon that leads nowhere.
@@ -57,7 +58,7 @@ def url_of(text: str) -> str:
     path, mark, options = text.partition("?")
     if os.path.lexists(text):
         path, mark, options = text, "", ""
-    # With an "@" in it, it is more likely an address without its scheme: it is not repeated then.
+    # A text with an "@" is more likely an address without its scheme, which must not be repeated.
     if not path or ((colon or "@" in path) and not is_there(path)):
         return text
     return url_at(path) + mark + options

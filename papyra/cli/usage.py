@@ -17,7 +17,7 @@ from papyra.suggestions import nearest
 _PROGRAM: Final = "papyra"
 #: How like a known option a misspelt one before the command must be, to be taken for it.
 _ALIKE: Final = 0.75
-#: Where the words of a command line are kept beside its context.
+#: The key of a context's data for the words of the command line.
 _WORDS: Final = "papyra.words"
 
 

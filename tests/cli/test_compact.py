@@ -140,7 +140,7 @@ def test_the_retention_is_an_option_too(shell: Shell, keep: str) -> None:
         (["--max-age", "7 days"], "--max-age must be seconds from 0 on, or a number and one of "),
         (["--max-records", "1k"], "--max-records must be a whole number from 0 on."),
         (["--max-total-bytes", "2G"], "--max-total-bytes must be a whole number of bytes, or "),
-        (["--max-age", "7d", f"{STORE}?max_records=3"], "say it once"),
+        (["--max-age", "7d", f"{STORE}?max_records=3"], "give it once"),
     ],
     ids=str,
 )
@@ -295,7 +295,7 @@ def test_on_a_terminal_it_asks_and_does_what_it_is_told(
     assert (done, records(shell)) == (code, left)
     if code:
         assert out == ""
-        assert b"the answer was not yes; nothing was changed" in shown
+        assert b"the answer was not yes, so nothing was changed" in shown
         assert everything(shell.directory) == {STORE: intact(3)}
     else:
         assert out.startswith(f"{shell.path}: 1 record kept, 2 dropped")

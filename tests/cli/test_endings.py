@@ -309,8 +309,8 @@ def test_the_version_of_a_tree_that_was_never_installed_is_not_known(
     # Without the site's packages, and so without what an installation tells of itself.
     done = shell.python("-S", "-m", "papyra", "--version", PYTHONPATH=str(place))
     sentence = (
-        "papyra: it runs from a directory where it was never installed, so its version is not known;"
-        " pip install . there\n"
+        "papyra: papyra runs from a directory and is not installed, so its version is not known;"
+        " run pip install . there\n"
     )
 
     assert done == (1, "", sentence)
@@ -335,4 +335,6 @@ def test_a_command_that_runs_out_of_memory_says_so(
     shell.path.write_bytes(intact(1))
     monkeypatch.setattr(papyra.PersistenceBackend, "scan", raiser(MemoryError()))
     assert main(["scan", f"json:{shell.path}"]) == 1
-    assert capsys.readouterr().err.startswith("papyra: out of memory: the store is whole; ")
+    assert capsys.readouterr().err.startswith(
+        "papyra: this process is out of memory, and the store is whole; "
+    )

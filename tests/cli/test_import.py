@@ -68,7 +68,12 @@ def test_damage_is_shown_and_code_3(shell: Shell, new: Path) -> None:
     [
         ("json:missing", "json:new", 6, "no such store"),
         ("memory:", "json:new", 6, "a store in memory"),
-        ("json:papyra.ndjson", "memory:", 2, "is gone with the command; name another DST"),
+        (
+            "json:papyra.ndjson",
+            "memory:",
+            2,
+            "a store in memory ends with the command; name another DST",
+        ),
         ("json:papyra.ndjson", "json:./papyra.ndjson", 1, "cannot be imported into itself"),
         ("json:strange", "json:new", 1, "not a papyra store"),
         ("strange", "json:new", 1, "not a papyra store"),

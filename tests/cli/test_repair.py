@@ -326,7 +326,7 @@ def test_a_compaction_tells_the_damage_that_it_moved_away(shell: Shell) -> None:
         (
             f"{strange}\n"
             f"{shell.path}: 1 record kept, 0 dropped; {size + len(STRANGE)} bytes before, {size} after;"
-            f" 1 anomaly; what was damaged is saved in quarantine {quarantined(shell).name}\n"
+            f" 1 anomaly; the damage is saved in quarantine {quarantined(shell).name}\n"
         ),
         "",
     )

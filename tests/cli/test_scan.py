@@ -230,7 +230,7 @@ def test_a_store_of_which_only_leftovers_of_030_are_there_is_scanned_and_they_ar
     path = shell.directory / "a.ndjson"
     assert not path.exists()
     named = "".join(
-        f"{path}.{ending}: left by 0.3.0, with records that stand only there\n"
+        f"{path}.{ending}: left by 0.3.0, with records that are in no other file; keep it\n"
         for ending in ("3.compact.tmp", "2.compact.tmp", "1.compact.tmp", "compact.tmp")
     )
     assert shell.papyra("scan", "--store", f"rotating:{path}") == (
@@ -265,4 +265,7 @@ def test_files_that_are_none_of_the_stores_are_no_reason_to_recover(shell: Shell
 
 def test_a_file_without_a_record_may_be_no_store(shell: Shell) -> None:
     shell.path.write_text("a,b\n1,2\n")
-    assert "not one record: is it a papyra store? If it is, " in shell.papyra("scan").out
+    assert (
+        "it holds no record, so check that it is a papyra store; if it is, "
+        in shell.papyra("scan").out
+    )

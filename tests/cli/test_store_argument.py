@@ -64,11 +64,15 @@ def test_a_store_that_is_named_twice_is_refused(shell: Shell, command: tuple[str
     shell.path.write_bytes(intact(1))
 
     done = shell.papyra(*command, STORE, "--store", STORE)
+    name = " ".join(word for word in command if word != "--dry-run")
 
     assert done == (
         2,
         "",
-        "papyra: The store is named twice, as an argument and with --store.\n",
+        (
+            f"papyra: {name}: the store is given both as an argument and with --store; give it once."
+            f" 'papyra {name} --help' tells more.\n"
+        ),
     )
     assert everything(shell.directory) == {STORE: intact(1)}
 

@@ -52,8 +52,8 @@ EVERY_COMMAND = [
     (),
 ]
 CLOSED = (
-    "papyra: <{}>: it is closed; nothing was done, since the outcome could not be shown; /dev/null"
-    " takes what is not wanted\n"
+    "papyra: <{}>: the stream is closed; nothing was done, because the outcome could not be shown; redirect"
+    " it to /dev/null instead\n"
 )
 
 

@@ -94,9 +94,9 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("rediss", "did you mean rediss://HOST:PORT, or json:rediss?"),
         ("unix", "did you mean unix:///SOCKET, or json:unix?"),
         ("sqlite:x", "begin with one of memory:, json:"),
-        ("json:", "a path is missing"),
-        ("json:?sync=none", "a path is missing"),
-        ("memory:x", "has no path"),
+        ("json:", "json: a path must follow, as in json:actors.ndjson"),
+        ("json:?sync=none", "json: a path must follow, as in json:actors.ndjson"),
+        ("memory:x", "memory: a path must not follow; leave out the text after the colon"),
         (
             "json:x?max_bytes=5",
             "json:x: max_bytes is an option of rotating: alone; the options are sync, lock_timeout",
@@ -121,10 +121,10 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("rotating:x?Max_File=1", "max_files; did you mean max_files?"),
         (
             "redis://h?nam=x",
-            "redis: one of its options is not known; user and password stand before the host; the options",
+            "redis: one of the options is not known; user and password go before the host; the options",
         ),
         ("redis://h?nam=x", "layout; did you mean name?"),
-        ("redis://h?ca=x", "redis: ca is an option of rediss: alone; user and password stand"),
+        ("redis://h?ca=x", "redis: ca is an option of rediss: alone; user and password go"),
         (
             "json:x?sync=alwyas",
             "sync must be one of none, interval, always, got 'alwyas'; did you mean always?",
@@ -164,7 +164,7 @@ def test_the_help_of_open_store_has_every_scheme_and_every_option(scheme: str) -
 
 def test_what_is_said_twice_is_refused(tmp_path: Path) -> None:
     for options in ({"sync": "none"}, {"lock_timeout": 1}, {"retention": Retention()}):
-        with pytest.raises(StoreURLError, match="say it once"):
+        with pytest.raises(StoreURLError, match="give it once"):
             open_store(f"json:{tmp_path}/a?sync=none&lock_timeout=1&max_records=1", **options)
 
 
@@ -172,7 +172,9 @@ def test_a_store_that_must_exist_and_does_not_is_an_error(tmp_path: Path) -> Non
     with pytest.raises(StoreNotFoundError, match=r"a\.ndjson: no such store"):
         open_store(f"json:{tmp_path}/a.ndjson", must_exist=True)
     assert list(tmp_path.iterdir()) == []
-    with pytest.raises(StoreNotFoundError, match="lives in its own process alone"):
+    with pytest.raises(
+        StoreNotFoundError, match="memory: a store in memory exists only in its own process"
+    ):
         open_store("memory:", must_exist=True)
     with pytest.raises(StoreIOError, match="it is a directory"):
         open_store(f"json:{tmp_path}", must_exist=True)

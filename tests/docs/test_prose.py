@@ -65,7 +65,6 @@ NOT_YET: set[str] = {
     "papyra/record.py",
     "papyra/reports.py",
     "papyra/retention.py",
-    "papyra/store_url.py",
     "papyra/transfer.py",
     "papyra/units.py",
     # papyra/aio
@@ -75,28 +74,6 @@ NOT_YET: set[str] = {
     "papyra/aio/prefetch.py",
     # papyra/backends
     "papyra/backends/memory.py",
-    # papyra/backends/redis
-    "papyra/backends/redis/address.py",
-    "papyra/backends/redis/client.py",
-    "papyra/backends/redis/connections.py",
-    "papyra/backends/redis/credentials.py",
-    "papyra/backends/redis/forgetting.py",
-    "papyra/backends/redis/legacy_streams.py",
-    "papyra/backends/redis/quarantine.py",
-    "papyra/backends/redis/rewrite.py",
-    "papyra/backends/redis/server_errors.py",
-    "papyra/backends/redis/shared_counters.py",
-    "papyra/backends/redis/startup_check.py",
-    "papyra/backends/redis/store.py",
-    "papyra/backends/redis/stream.py",
-    # papyra/cli
-    "papyra/cli/__init__.py",
-    "papyra/cli/help_texts.py",
-    "papyra/cli/interrupts.py",
-    "papyra/cli/output.py",
-    "papyra/cli/render.py",
-    "papyra/cli/store_argument.py",
-    "papyra/cli/usage.py",
     # papyra/format
     "papyra/format/codec.py",
     "papyra/format/damage.py",

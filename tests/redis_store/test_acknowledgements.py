@@ -109,7 +109,7 @@ def test_a_server_that_has_whatever_it_is_sent_is_not_believed(
         store.append(event(0))
         with monkeypatch.context() as patch:
             patch.setattr(Link, "deliver", lambda *_, **__: HAD)
-            with pytest.raises(StoreIOError, match="nobody sent before that it has them"):
+            with pytest.raises(StoreIOError, match="has records that were never sent before"):
                 store.append(event(1))
         store.append(event(2))
         assert numbers(store.read()) == [0, 2]

@@ -261,6 +261,6 @@ def test_what_was_saved_is_listed_and_cannot_be_undone(kind: Redis) -> None:
         assert (one.files, one.saved <= other.saved) == ((store.source,), True)
         assert f"XRANGE {kind.key('quarantine')} - +" in one.obstacle
 
-        with pytest.raises(UnsupportedError, match="takes no entry back into its place"):
+        with pytest.raises(UnsupportedError, match="cannot take an entry back into its old place"):
             store.recover(undo=one.id)
         assert numbers(store.read(strict=True)) == [1]

@@ -80,7 +80,7 @@ def test_a_scan_of_the_streams_of_0_3_0_advises_what_can_be_done(
     assert main(["scan", "--store", old_url(kind)]) == ANOMALY
     summary = capsys.readouterr().out.splitlines()[-1]
     assert summary.endswith(
-        "4 anomalies; 0.3.0's streams are only read; papyra import copies what is intact"
+        "4 anomalies; the streams of 0.3.0 cannot be written; papyra import copies the intact records"
     )
     assert "recover" not in summary
 
@@ -92,7 +92,9 @@ def test_the_streams_of_0_3_0_are_never_changed(kind: Redis, system: str) -> Non
     with open_store(old_url(kind)) as source:
         assert source.scan().records == 10
         for change in (lambda: source.append(event(1)), source.recover, source.compact):
-            with pytest.raises(UnsupportedError, match=r"0\.3\.0's streams are only read"):
+            with pytest.raises(
+                UnsupportedError, match=r"the streams of 0\.3\.0 cannot be written; import"
+            ):
                 change()
     assert kind.client.xrange(key) == before
     with pytest.raises(NotPublishedError, match=r"0\.3\.0 published no counters"):
@@ -100,9 +102,11 @@ def test_the_streams_of_0_3_0_are_never_changed(kind: Redis, system: str) -> Non
 
 
 def test_a_layout_is_that_of_0_3_0_and_has_to_be_there(kind: Redis) -> None:
-    with pytest.raises(StoreNotFoundError, match=r"0\.3\.0 wrote none there"):
+    with pytest.raises(
+        StoreNotFoundError, match=r"0\.3\.0 wrote no stream there; correct name= or prefix="
+    ):
         open_store(old_url(kind))
-    with pytest.raises(StoreURLError, match=r"layout must be 0\.3\.0, the only"):
+    with pytest.raises(StoreURLError, match=r"layout must be 0\.3\.0, or be left out"):
         open_store(f"{kind.url}&layout=2")
 
 

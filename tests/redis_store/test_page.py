@@ -34,7 +34,7 @@ def test_the_example_says_what_is_wrong_and_goes_on_when_the_server_is_back(
         exec(rest, names)
         assert "'order': 1" in capsys.readouterr().out
     exec(tried, names)  # the server is stopped
-    assert "no reply" in capsys.readouterr().out
+    assert "did not reply" in capsys.readouterr().out
     with running_redis("debian", tmp_path, port=port, keep=True):
         exec(tried, names)
         exec(rest, names)

@@ -47,7 +47,7 @@ def test_a_user_and_password_of_any_characters_are_who_is_meant(kind: Redis, odd
             store.append(event(1))
             assert odd not in repr(store) + repr(store._link.address)  # type: ignore[attr-defined]  # of this kind
         assert open_counters(url).read().snapshot()["records_written"] == 1
-        with pytest.raises(StoreIOError, match="wants another user name or password") as raised:
+        with pytest.raises(StoreIOError, match="refuses the user name or password") as raised:
             open_store(url.replace("@127", "x@127"))
         assert f"p{odd}x" not in seen(raised.value)
         assert name not in seen(raised.value)
@@ -61,7 +61,7 @@ def test_a_server_that_names_the_user_who_lacks_a_right_is_not_quoted(kind: Redi
         with RedisBackend(kind.address.replace("//", "//s3cr3t:pw@"), name=kind.store_name) as one:
             for lacking in ("-hset", "-evalsha"):
                 kind.client.execute_command("ACL", "SETUSER", "s3cr3t", lacking)
-                with pytest.raises(StoreIOError, match="this user may not do that") as raised:
+                with pytest.raises(StoreIOError, match="this user lacks a right") as raised:
                     one.append(event(1))
                 assert "s3cr3t" not in seen(raised.value)
             kind.client.execute_command("ACL", "SETUSER", "s3cr3t", "+@all")
@@ -154,7 +154,7 @@ def test_redis_py_is_given_what_it_would_have_read_from_the_url(url: str) -> Non
     ],
 )  # fmt: skip
 def test_a_host_that_cannot_be_looked_up_is_refused_before(host: str) -> None:
-    with pytest.raises(ValueError, match="an address is redis://USER:PASSWORD@HOST"):
+    with pytest.raises(ValueError, match="an address must be redis://USER:PASSWORD@HOST"):
         address_of(f"redis://{host}/0")
 
 

@@ -78,5 +78,5 @@ def test_files_are_for_tls_and_must_be_there(tmp_path: Path, name: str) -> None:
 
 
 def test_a_server_without_tls_is_not_spoken_to(server: Server) -> None:
-    with pytest.raises(StoreIOError, match="no reply"):
+    with pytest.raises(StoreIOError, match="did not reply"):
         open_store(f"rediss://127.0.0.1:{server.port}")

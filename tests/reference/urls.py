@@ -5,7 +5,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
 
-from papyra import store_url, units
+from papyra import store_url, units, url_options
 from reference import markdown
 
 #: The text that follows each scheme, and the kind of store that it names.
@@ -141,7 +141,7 @@ _KINDS_OF_VALUES: Final[dict[Callable[[str], Any], str]] = {
     units.duration: "a time",
     units.size: "a size",
     units.whole_number: "a number",
-    store_url._sync: " ".join(f"`{word}`" for word in store_url._SYNCS),
+    url_options.sync_mode: " ".join(f"`{word}`" for word in url_options.SYNCS),
     str: "text",
 }
 

@@ -1,9 +1,9 @@
 """
-Where a Redis store is: the server's address, and the keys that make up the store.
+Parse the address of a server, and name the keys that make up a store.
 
-Nothing here connects, or needs redis-py. A URL is parsed here and nowhere else: no other parser sees it, which
-might repeat what it does not like. No message repeats a URL, or a part of one, that cannot be parsed: wherever a
-password stands in it, it is not told.
+Nothing here connects, or needs redis-py. No other parser sees a URL, because it might repeat a part that it
+rejects. Here no message repeats a URL that cannot be parsed, or a part of it, because a password may be anywhere
+in it.
 """
 
 import os
@@ -17,7 +17,7 @@ SCHEMES: Final = ("redis", "rediss", "unix")
 _PORT: Final = 6379
 _HIGHEST_PORT: Final = 65_535
 _FORM: Final = (
-    "an address is redis://USER:PASSWORD@HOST:PORT/DB, with all nodes of a cluster as"
+    "an address must be redis://USER:PASSWORD@HOST:PORT/DB, with all nodes of a cluster as"
     " HOST:PORT,HOST:PORT, or unix:///PATH/TO/SOCKET"
 )
 _BRACKETED: Final = re.compile(r"\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\](?::([0-9]{0,5}))?")
@@ -35,12 +35,12 @@ class Address(NamedTuple):
 
     Attributes:
         scheme: redis, rediss or unix.
-        nodes: Each of them; one unless it is a cluster.
-        path: The socket's; "" where there is none.
-        db: The database's number.
-        credentials: Whom to be there.
-        shown: Without credentials.
-        tls: Files of a TLS connection, by redis-py's names for them.
+        nodes: Host and port of each server; there is one, unless it is a cluster.
+        path: The path of the socket, or "".
+        db: The number of the database.
+        credentials: The user name and the password.
+        shown: The address without credentials.
+        tls: The files of a TLS connection, by redis-py's names for them.
     """
 
     scheme: str
@@ -52,7 +52,7 @@ class Address(NamedTuple):
     tls: dict[str, str]
 
     def __repr__(self) -> str:
-        """Return what may be shown: a traceback with local variables shows this."""
+        """Return the address without credentials, because a traceback with local variables shows this."""
         return f"<Address {self.shown}>"
 
 
@@ -65,17 +65,17 @@ def address_of(
     key: str | None = None,
 ) -> Address:
     """
-    Return the address that *url* is.
+    Parse *url*, the address of a server.
 
     Args:
-        url: Without a query: redis://, rediss:// (TLS) or unix://.
-        db: The database, for unix:// alone, whose path is the socket's.
-        ca: File of the certificates that vouch for the server; by default the system's.
-        cert: File of a certificate that the server wants to see.
-        key: File of its key, unless *cert* holds it, too.
+        url: redis://, rediss:// (TLS) or unix://, without a query.
+        db: The database, for unix:// alone, where the URL's path is the socket's.
+        ca: The file of the certificates that vouch for the server; by default the system's.
+        cert: The file of a certificate that the server wants to see.
+        key: The file of its key, unless *cert* holds the key too.
 
     Raises:
-        ValueError: if it is not one. What stands in *url* is not repeated: it may be a password.
+        ValueError: if *url* is not valid. The message does not repeat it, because it may hold a password.
     """
     scheme, slashes, rest = url.partition("://")
     if scheme not in SCHEMES or not slashes:
@@ -92,9 +92,9 @@ def address_of(
         return Address(scheme, (None,), path, db or 0, credentials, f"unix://{place}", tls)
     hosts, _, number = place.partition("/")
     if not _DB.fullmatch(number):
-        raise ValueError(_FORM)
+        raise ValueError(f"the database must be a number of at most 9 digits; {_FORM}")
     if db is not None:
-        raise ValueError(f"db is for unix: alone; write {scheme}://HOST:PORT/{db}")
+        raise ValueError(f"db is an option of unix: alone; write {scheme}://HOST:PORT/{db}")
     nodes = tuple(map(_node, hosts.split(",")))
     shown = ",".join(
         f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in nodes
@@ -104,20 +104,22 @@ def address_of(
 
 
 def _node(text: str) -> tuple[str, int]:
-    """Return the host and the port that *text* names."""
+    """Parse HOST:PORT."""
     named = _BRACKETED.fullmatch(text)
     if named is None:
         named = _NAMED.fullmatch(text)
         is_one = named is not None and _is_host(named[1])
     else:
         is_one = _is_ipv6(named[1].partition("%")[0])
-    if named is None or not is_one or int(named[2] or 0) > _HIGHEST_PORT:
+    if named is None or not is_one:
         raise ValueError(_FORM)
+    if int(named[2] or 0) > _HIGHEST_PORT:
+        raise ValueError(f"a port must be a number up to {_HIGHEST_PORT}; {_FORM}")
     return named[1].lower(), int(named[2]) if named[2] else _PORT
 
 
 def _is_host(name: str) -> bool:
-    """Tell whether the resolver can be asked for *name*."""
+    """Tell whether *name* is one that a resolver takes."""
     if not name.isascii():
         try:
             name = name.encode("idna").decode()
@@ -142,16 +144,18 @@ def _tls(files: dict[str, str | None], scheme: str) -> dict[str, str]:
     if not given:
         return {}
     if scheme != "rediss":
-        raise ValueError(f"{', '.join(given)}: for rediss:// alone, which is TLS")
+        raise ValueError(
+            f"{', '.join(given)}: only rediss://, which is TLS, takes such a file; leave it out"
+        )
     for name, path in given.items():
         if not os.path.isfile(path):
-            raise ValueError(f"{name} must be the path of a file that exists")
+            raise ValueError(f"{name} must be the path of a file that exists; correct the path")
     names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
     return {names[name]: path for name, path in given.items()}
 
 
 def without_userinfo(url: str) -> str:
-    """Return the URL of any store; the user name and password that a server's may have are not told."""
+    """Return *url*, of any store, with USER:PASSWORD in place of a user name and password."""
     place, mark, options = url.partition("?")
     scheme, slashes, rest = place.partition("://")
     userinfo, at, hosts = rest.rpartition("@")
@@ -161,26 +165,25 @@ def without_userinfo(url: str) -> str:
 
 class Keys:
     """
-    The keys of one store. All have its NAME in braces, and so lie in one slot of a cluster.
+    The keys of one store. Each has its NAME in braces, so all are in one slot of a cluster.
 
     Attributes:
-        prefix: What comes before NAME.
-        name: NAME, which is also what exporters call the store.
+        prefix: The part before NAME.
+        name: NAME, by which exporters also call the store.
         records: The stream.
-        writers: A hash: the last number of each writer, and the counts that each object told.
-        counters: A hash: the ten counters of all, and their baseline.
+        writers: A hash: the last number of each writer, and the counts that each store object reported.
+        counters: A hash: the ten counters of all store objects, and their baseline.
         quarantine: A stream: the entries that recoveries and compactions moved away.
 
     Raises:
-        ValueError: for a *prefix* or *name* that is empty, or has a brace, a blank or a control
-            character in it.
+        ValueError: if *prefix* or *name* is empty, or has a brace, a blank or a control character in it.
     """
 
     def __init__(self, prefix: str, name: str) -> None:
         for what, text in (("prefix", prefix), ("name", name)):
             fits = isinstance(text, str) and text.isprintable() and not set(text) & set("{} ")
             if not fits or not text:
-                # Not repeated: of a URL that was mistyped it may be a part of the password.
+                # It is not repeated, because of a mistyped URL it may be a part of the password.
                 raise ValueError(
                     f"{what} must be text without blanks, braces and control characters, and not empty"
                 )

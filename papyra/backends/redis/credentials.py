@@ -1,26 +1,27 @@
-"""A user name and a password, which nothing repeats."""
+"""Hold a user name and a password, and keep both out of every message."""
 
 import re
 from typing import Final, Self
 
-#: What stands for itself in a URL's user name and password, and how everything else is written.
+#: A user name or password in a URL: characters that need no escape, and escapes for all others.
 _PLAIN: Final = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})*")
 _ESCAPE: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 _ESCAPED: Final = (
-    "the user name or password has a character that must be written as %XX; only letters, digits"
-    " and - . _ ~ stand for themselves (%40 is @, %3A is :, %2F is /, %3F is ?, %23 is #, %25 is %)"
+    "the user name or password has a character that must be written as %XX: all but letters, digits"
+    " and - . _ ~ (%40 is @, %3A is :, %2F is /, %3F is ?, %23 is #, %25 is %)"
 )
-#: What stands in an error instead of a text that has a name or password in it.
+_UNESCAPED_AT: Final = "the user name or password has an unescaped @, which must be written as %40"
+#: The text of an error that would have the user name or password in it.
 HIDDEN: Final = "not shown, since it repeats the user name or password"
 
 
 class Credentials:
     """
-    Whom to be at a server.
+    The user name and the password for a server.
 
     Args:
-        username: None is the server's default user.
-        password: None where there is none.
+        username: None for the server's default user.
+        password: None if the server wants none.
     """
 
     __slots__ = ("password", "username")
@@ -35,25 +36,27 @@ class Credentials:
     @classmethod
     def of(cls, userinfo: str) -> Self:
         """
-        Return what a URL has before its "@": USER:PASSWORD.
+        Parse the part of a URL before its last "@": USER:PASSWORD.
 
         Raises:
-            ValueError: if a character in it should be escaped; it is not repeated.
+            ValueError: if a character in it should be escaped; the message does not repeat it.
         """
+        if "@" in userinfo:
+            raise ValueError(_UNESCAPED_AT)
         texts = userinfo.split(":", 1)
         if not all(map(_PLAIN.fullmatch, texts)):
             raise ValueError(_ESCAPED)
         found = list(map(decoded, texts))
         if not all(map(_is_text, found)):
-            raise ValueError("the %XX of the user name or password must be UTF-8")
+            raise ValueError("the %XX in the user name or password must be UTF-8")
         return cls(found[0] or None, (found[1] or None) if len(found) > 1 else None)
 
     def hide(self, error: BaseException) -> None:
         """
-        Take the text out of *error*, and of those that led to it, if it has a secret in it.
+        Replace the text of *error*, and of the errors that led to it, if it has a secret in it.
 
-        A server may repeat what it was sent: the arguments of an AUTH that it does not know, or the
-        name of a user that lacks a right.
+        A server may repeat the words that it was sent: the arguments of an AUTH that it does not know, or
+        the name of a user that lacks a right.
         """
         seen: set[int] = set()
         left: list[BaseException | None] = [error]
@@ -69,13 +72,13 @@ class Credentials:
     def _is_in(self, text: str) -> bool:
         if self.password and (self.password in text or repr(self.password)[1:-1] in text):
             return True
-        # A short name is a part of many words.
+        # As a whole word only, because a short name is a part of many words.
         name = self.username
         return bool(name) and re.search(rf"(?<!\w){re.escape(name or '')}(?!\w)", text) is not None
 
 
 def decoded(text: str) -> str | None:
-    """Return *text* with its %XX decoded, as `os.fsdecode` has it; None if that is not possible."""
+    """Decode the %XX in *text* as `os.fsdecode` does; return None if that is not possible."""
     try:
         data = text.encode(errors="surrogateescape")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Writers that the server no longer needs to remember."""
+"""Forget the writers that the server no longer needs to remember."""
 
 import re
 from typing import Final
@@ -12,9 +12,9 @@ _SECONDS: Final = re.compile(rb"\d+")
 
 def forget(link: Link, age: float) -> None:
     """
-    Forget the writers, and the store objects that told counts, that were not seen for *age* seconds.
+    Forget the writers, and the store objects that reported counts, whose last sign of life is *age* seconds old.
 
-    Page by page, since a store that many short programs write to has very many.
+    It works page by page, because a store that many short programs write to has very many of them.
     """
     oldest = int(link.ask("TIME")[0]) - age
     cursor = b"0"
@@ -23,7 +23,9 @@ def forget(link: Link, age: float) -> None:
         old: list[bytes] = []
         for writer, seen in zip(flat[::2], flat[1::2], strict=True):
             seconds = _SECONDS.match(seen)
-            if seconds is not None and int(seconds[0]) < oldest:  # else somebody else's
+            if (
+                seconds is not None and int(seconds[0]) < oldest
+            ):  # Otherwise another program made the field.
                 old += [writer, seen]
         if old:
             link.run(FORGET, *old)

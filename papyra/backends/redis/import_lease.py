@@ -1,4 +1,4 @@
-"""One import into a store at a time, on whatever host."""
+"""Let one import at a time write into a store, on any host."""
 
 import os
 from contextlib import suppress
@@ -8,20 +8,20 @@ from papyra.backends.redis.client import Link
 from papyra.backends.redis.scripts.import_lease import CLAIM, LEAVE
 from papyra.errors import StoreIOError, StoreLockedError
 
-#: Seconds of silence after which an import counts as dead.
+#: Seconds without a renewal after which an import counts as dead.
 _DEAD: Final = 60
 
 
 class Claim:
     """
-    Keep other imports out during a `with` block; called before each batch, it says that it goes on.
+    Hold the lease during a `with` block, and so keep other imports out; call it before each batch to renew it.
 
-    An interrupt may skip the whole `__exit__`, which is a function of Python, so it may be repeated:
+    `__exit__` may run twice: an interrupt may skip all of it, since it is a function of Python, so
     `import_store` calls it once more behind the block.
 
     Raises:
-        StoreLockedError: on entry, if another import is under way; when it is called, if another
-            took over after a minute of silence.
+        StoreLockedError: on entry, if another import is under way; at a call, if another import took
+            the lease because this one had not renewed it for a minute.
     """
 
     __slots__ = ("_is_held", "_link", "_token")
@@ -32,8 +32,8 @@ class Claim:
         self._is_held = False
 
     def __call__(self) -> None:
-        """Say that this import goes on."""
-        # Before it is: an interrupt may swallow the reply.
+        """Take or renew the lease."""
+        # Set before the lease is taken, because an interrupt may swallow the reply.
         self._is_held = True
         if not self._link.run(CLAIM, self._token, _DEAD):
             self._is_held = False
@@ -50,13 +50,13 @@ class Claim:
     def __exit__(self, *_: object) -> None:
         try:
             self._leave()
-        except BaseException:  # an interrupt: the server may know nothing of it yet
+        except BaseException:  # After an interrupt the server may still hold the lease.
             self._leave()
             raise
 
     def _leave(self) -> None:
         if not self._is_held:
             return
-        with suppress(StoreIOError):  # it counts as dead in a minute
+        with suppress(StoreIOError):  # Without this the lease ends in a minute.
             self._link.run(LEAVE, self._token, patient=False)
         self._is_held = False

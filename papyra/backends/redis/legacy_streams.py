@@ -1,4 +1,4 @@
-"""The three streams that Papyra 0.3.0 kept of a system, read as one: a source to import from."""
+"""Read the three streams that Papyra 0.3.0 kept of a system as one store, to import from."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,12 +17,12 @@ from papyra.reports import Anomaly
 from papyra.retention import Retention
 
 _STREAMS: Final = ("events", "audits", "dead_letters")
-#: The one field of 0.3.0's entries.
+#: The only field of 0.3.0's entries.
 _FIELD: Final = b"data"
 
 
 class _Stream(Keys):
-    """The key of one of the streams, where a store of papyra's has its own."""
+    """The keys of a store, with one of 0.3.0's streams in place of the records."""
 
     def __init__(self, prefix: str, name: str, stream: str) -> None:
         super().__init__(prefix, name)
@@ -31,19 +31,19 @@ class _Stream(Keys):
 
 class OriginalStreams(PersistenceBackend):
     """
-    What 0.3.0 wrote to Redis, in the order in which the server took it; nothing in it is changed.
+    Read the records that 0.3.0 wrote to Redis, in the order in which the server took them; change nothing.
 
     Args:
-        url: As that of a `RedisBackend`.
+        url: The URL, as for `RedisBackend`.
         name: The system's id.
-        prefix: What 0.3.0 was told to begin its keys with.
+        prefix: The prefix of the keys that 0.3.0 was given.
         timeout: Seconds after which an exchange with the server is not tried again.
-        options: Others of a `RedisBackend`; *must_exist* is always so.
+        options: The other options of a `RedisBackend`; *must_exist* is always true.
 
     Raises:
-        ValueError: for an argument that makes no sense.
-        StoreIOError: if the server is not to be reached, or refuses this user.
-        StoreNotFoundError: if no stream is there.
+        ValueError: if an argument is not valid.
+        StoreIOError: if the server cannot be reached, or refuses this user.
+        StoreNotFoundError: if none of the streams exists.
     """
 
     kind = "redis"
@@ -57,7 +57,7 @@ class OriginalStreams(PersistenceBackend):
         prefix: str = "papyra",
         retention: Retention | None = None,
         timeout: float = 5.0,
-        **options: Any,  # noqa: ANN401  as a RedisBackend has them
+        **options: Any,  # noqa: ANN401  those of a RedisBackend
     ) -> None:
         options.pop("must_exist", None)
         files = {option: options.pop(option, None) for option in ("db", "ca", "cert", "key")}
@@ -71,10 +71,13 @@ class OriginalStreams(PersistenceBackend):
         ]
         check_nodes(self._links[0])
         if not any(link.ask("EXISTS", link.keys.records, patient=False) for link in self._links):
-            raise StoreNotFoundError(f"{self.source}:events", "Papyra 0.3.0 wrote none there")
+            raise StoreNotFoundError(
+                f"{self.source}:events",
+                "Papyra 0.3.0 wrote no stream there; correct name= or prefix=",
+            )
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
-        # Of equal ids the streams' own order decides, in both directions.
+        # If two ids are equal, the order of the streams decides, in both directions.
         links = reversed(self._links) if newest_first else self._links
         streams = [lines(link, newest_first=newest_first, field=_FIELD) for link in links]
         merged = merge(*streams, key=_moment, reverse=newest_first)
@@ -83,7 +86,7 @@ class OriginalStreams(PersistenceBackend):
 
     def _refuse(self) -> NoReturn:
         raise UnsupportedError(
-            f"{self.source}: 0.3.0's streams are only read; import them into a store"
+            f"{self.source}: the streams of 0.3.0 cannot be written; import them into a store"
         )
 
     def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002
@@ -107,6 +110,6 @@ class OriginalStreams(PersistenceBackend):
 
 
 def _moment(line: Line) -> tuple[int, int]:
-    """Return the id of the line's entry as numbers: the server's time, and a number."""
+    """Return the id of the line's entry as two numbers: the server's time, and a counter."""
     milliseconds, _, number = str(line[0][1]).partition("-")
     return int(milliseconds), int(number)

@@ -1,4 +1,4 @@
-"""What recoveries and compactions moved out of the stream: a stream, too."""
+"""List the entries that recoveries and compactions moved out of the stream, into a second one."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -7,14 +7,12 @@ from papyra.backends.redis.client import Link
 from papyra.backends.redis.scripts.reading import SAVED
 from papyra.reports import Quarantined
 
-#: Why none of it can be put back.
-NO_WAY_BACK: Final = (
-    "a stream takes no entry back into its place; redis-cli XRANGE {key} - + shows what was saved"
-)
+#: Why no entry can be put back.
+NO_WAY_BACK: Final = "a stream cannot take an entry back into its old place; redis-cli XRANGE {key} - + shows what was saved"
 
 
 def saved(link: Link) -> Iterator[Quarantined]:
-    """Yield what each recovery and compaction saved, oldest first."""
+    """Yield one row for each recovery and compaction that saved something, oldest first."""
     key = link.keys.quarantine
     obstacle = NO_WAY_BACK.format(key=key)
     found: dict[str, tuple[float, int]] = {}

@@ -1,8 +1,8 @@
 """
-Recovery and compaction of a stream.
+Recover and compact a stream, as a rewrite filter says.
 
-Entries cannot be changed, and none can be put between others, so what stays is left where it is.
-Nothing goes before the rewrite filter has seen everything: until then only what is to be done is noted.
+Redis cannot change an entry, or put one between others, so the entries that stay are left where they are. Until
+the rewrite filter has seen every line, the changes are only noted; then they are made.
 """
 
 import os
@@ -16,12 +16,12 @@ from papyra.backends.redis.stream import Entries
 from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 
-#: Entries that are dropped in one step: others are served in between.
+#: Entries that are dropped in one step. The server answers other clients between two steps.
 _STEP: Final = 1000
 
 
 class _Move(NamedTuple):
-    """An entry that goes: what is wrong with it, and the lines that take its place at the end."""
+    """An entry to move: its damage, and the intact lines in it, which are appended at the end."""
 
     id: str
     anomaly: str
@@ -30,11 +30,11 @@ class _Move(NamedTuple):
 
 
 class _Plan:
-    """What is to be done, while the entries are filtered one after the other."""
+    """The changes to make, as they are found while the entries are filtered one after the other."""
 
     def __init__(self) -> None:
         self.moves: list[_Move] = []
-        # Runs of entries that are dropped: first and last id of each, as four numbers.
+        # Runs of entries to drop: the first and the last id of each, as four numbers.
         self._runs = array("Q")
         self._in_run = False
 
@@ -49,7 +49,7 @@ class _Plan:
 
     def drop(self, id_: str) -> None:
         """Drop an entry for good."""
-        numbers = [int(verdict) for verdict in id_.split("-")]
+        numbers = [int(number) for number in id_.split("-")]
         if self._in_run:
             self._runs[-2:] = array("Q", numbers)
         else:
@@ -58,7 +58,7 @@ class _Plan:
 
     @property
     def runs(self) -> list[tuple[str, str]]:
-        """First and last id of each run that is dropped."""
+        """First and last id of each run to drop."""
         numbers = self._runs
         return [
             (f"{numbers[n]}-{numbers[n + 1]}", f"{numbers[n + 2]}-{numbers[n + 3]}")
@@ -67,7 +67,7 @@ class _Plan:
 
 
 def rewrite(link: Link, rewrite_filter: RewriteFilter) -> Rewritten:
-    """Show *rewrite_filter* each line and do as it says; each entry goes in a step of its own."""
+    """Show *rewrite_filter* each line, and do as it says; move each entry in a step of its own."""
     view = Entries(link)
     rewrite_filter.begin(view.lines)
     plan = _Plan()
@@ -111,7 +111,7 @@ def _kept(line: bytes | int, verdicts: Sequence[Verdict]) -> tuple[bytes, ...]:
 
 
 def _wrong(verdicts: Sequence[Verdict]) -> str:
-    """Return the types of what is to be saved; "" if nothing is."""
+    """Return the types of the damage to save; "" if there is none."""
     types = {
         verdict.anomaly.type: None
         for verdict in verdicts

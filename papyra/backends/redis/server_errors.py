@@ -1,4 +1,8 @@
-"""What the server refused, in words that help, and without credentials."""
+"""
+Tell which errors of a server pass by themselves, and turn the others into errors that say what to do.
+
+No message holds the user name or the password.
+"""
 
 import re
 from typing import Final
@@ -21,7 +25,7 @@ from redis.exceptions import (
 from papyra.backends.redis.address import Address, Keys
 from papyra.errors import StoreIOError
 
-#: redis-py makes classes of some codes and takes them out of the message.
+#: The codes that redis-py turns into classes and takes out of the message.
 _CLASSES: Final[dict[type[Exception], str]] = {
     AuthenticationError: "WRONGPASS",
     BusyLoadingError: "LOADING",
@@ -40,7 +44,7 @@ _CLASSES: Final[dict[type[Exception], str]] = {
 _PASSING: Final = frozenset(
     {"", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"}
 )
-# Redis 6.2 hides the code of what a script met in the middle of its message.
+# Redis 6.2 puts the code of an error within a script in the middle of its message.
 _CODE: Final = re.compile(
     r"\b(BUSY|CROSSSLOT|DAMAGED|MISCONF|NOPERM|NOREPLICAS|OOM|READONLY|WRONGTYPE)\b"
     r"|(?P<NOPERM>can't run this command or subcommand|has no permissions|can't access at least one)"
@@ -48,26 +52,26 @@ _CODE: Final = re.compile(
     r"|(?P<DAMAGED>hash value is not an integer)"
     r"|(?P<DB>DB index is out of range)"
 )
-#: What a user of the server must be allowed.
+#: The commands that a user of the server must be allowed.
 COMMANDS: Final = (
     "+eval +evalsha +select +info +type +exists +time"
     " +xadd +xdel +xrange +xrevrange +hget +hgetall +hset +hincrby +hdel +hscan"
 )
 _CURES: Final = {
-    "CLUSTERDOWN": "its cluster has lost a part of itself and serves nothing; look at CLUSTER INFO",
+    "CLUSTERDOWN": "its cluster lost a node and answers no command; look at CLUSTER INFO",
     "DB": (
         "it does not have a database of this number; lower the number in the address, or raise"
         " `databases` in the server's configuration (16 by default, counted from 0)"
     ),
     "LOADING": "it is loading its data; try again",
     "MISCONF": "it cannot save to its disk and takes no writes; look at its log",
-    "MOVED": "the nodes of its cluster send each other for the store; look at CLUSTER NODES",
-    "NOREPLICAS": "it has too few replicas to take writes (min-replicas-to-write)",
+    "MOVED": "each node of its cluster says that another node has the store; look at CLUSTER NODES",
+    "NOREPLICAS": "it has too few replicas to take writes; start a replica, or lower min-replicas-to-write",
     "OOM": "it is out of memory (maxmemory); compact the store, or give the server more",
-    "TRYAGAIN": "its cluster moves the store to another node; try again",
-    "READONLY": "it is a read-only replica; name its master",
-    "WRONGPASS": "it wants another user name or password: redis://USER:PASSWORD@HOST:PORT",
-    "WRONGTYPE": "something that is not papyra's stands under one of the store's keys; choose another name= or prefix=",
+    "TRYAGAIN": "its cluster is moving the store to another node; try again",
+    "READONLY": "it is a read-only replica; name its master in the address",
+    "WRONGPASS": "it refuses the user name or password; correct them: redis://USER:PASSWORD@HOST:PORT",
+    "WRONGTYPE": "one of the store's keys holds data of another program; choose another name= or prefix=",
 }
 
 
@@ -77,7 +81,7 @@ def passes(error: Exception) -> bool:
 
 
 def code_of(error: Exception) -> str:
-    """Return the code of an error reply, as OOM; "" where there was no reply."""
+    """Return the code of an error reply, such as OOM; "" if there was no reply."""
     for kind, code in _CLASSES.items():
         if isinstance(error, kind):
             return code
@@ -87,7 +91,7 @@ def code_of(error: Exception) -> str:
 
 
 def code_of_text(text: str) -> str:
-    """Return the code of an error reply that says *text*, as a script sees it; "ERR" for most."""
+    """Return the code in the *text* of an error reply, as a script sees it; "ERR" for most."""
     found = _CODE.search(text)
     if found is None:
         return "ERR"
@@ -95,12 +99,12 @@ def code_of_text(text: str) -> str:
 
 
 def needed(keys: Keys) -> str:
-    """Say what a user of the store needs."""
+    """Say which rights a user of the store needs."""
     return f"it needs ~{keys.prefix}:* {COMMANDS} (ACL SETUSER), none of them renamed"
 
 
 def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
-    """Return *error* with the place and what to do; what it says of credentials is taken out of it."""
+    """Return *error* with the place and what to do, and without the credentials that it may repeat."""
     code = code_of(error)
     tls = "CERTIFICATE_VERIFY_FAILED" in str(error)
     address.credentials.hide(error)
@@ -108,11 +112,11 @@ def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
         cure = (
             "name the file of its CA as ca=" if tls else "start the server, or correct the address"
         )
-        why = f"no reply ({error}); {cure}"
+        why = f"the server did not reply ({error}); {cure}"
     elif code == "NOPERM":
-        why = f"this user may not do that; {needed(keys)}; the server says: {error}"
+        why = f"this user lacks a right; {needed(keys)}; the server says: {error}"
     elif code == "UNKNOWN":
-        why = f"the server does not have a command; {needed(keys)}; the server says: {error}"
+        why = f"the server does not know a command; {needed(keys)}; the server says: {error}"
     elif code == "DAMAGED":
         why = (
             f"the store's counters are damaged; remove {keys.counters} to count from zero;"
@@ -121,5 +125,5 @@ def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
     elif code in _CURES:
         why = _CURES[code]
     else:
-        why = f"{error}"
+        why = f"the server refused: {str(error).rstrip('.')}; look at its log"
     return StoreIOError(None, f"{address.shown}: {why}", keys.records)

@@ -1,10 +1,10 @@
 """
-The counters that all store objects of one Redis store share.
+Read, reset and report the counters that all store objects of one Redis store share.
 
-They have a storage of their own: a program's `metrics.reset()` leaves it alone, and the reverse. The
-append script moves `records_written`. The other nine a store object tells as totals, with its next
-append, after a scan, recovery or compaction, and when it is closed; what a killed process had not
-told is lost.
+The server keeps them. A program's `metrics.reset()` leaves them alone, and a reset of theirs leaves the program's
+alone. The append script raises `records_written`. A store object reports the totals of the other nine with its next
+append, after a scan, recovery or compaction, and when it is closed. The counts that a killed process had not reported
+are lost.
 """
 
 import json
@@ -25,10 +25,10 @@ _NOTHING: Final = (0,) * len(REPORTED)
 
 class CounterReports:
     """
-    What one store object tells of its own counters.
+    Report the counters of one store object to the server.
 
     Args:
-        metrics: These counters.
+        metrics: The object's counters.
     """
 
     __slots__ = ("_known", "_metrics", "_object")
@@ -39,20 +39,20 @@ class CounterReports:
         self._known = _NOTHING
 
     def rename(self) -> None:
-        """Tell under another name from now on; what is known to have been taken in stays known."""
+        """Report under another name from now on; remember the totals that the server took in."""
         self._object = os.urandom(8).hex()
 
     def report(self) -> "Report":
-        """Return what is to be told now."""
+        """Return the report that is due now."""
         totals = self._metrics.totals()
         return Report(self._object, self._known, tuple(totals[name] for name in REPORTED))
 
     def note(self, report: "Report") -> None:
-        """Say that *report* was taken in."""
+        """Note that the server took in *report*."""
         self._known = report.totals
 
     def send(self, link: Link) -> None:
-        """Send what was not told yet; where that fails, it goes with the next append."""
+        """Send the totals that were not reported yet; if that fails, the next append sends them."""
         report = self.report()
         if not report.text:
             return
@@ -69,10 +69,10 @@ class Report:
     The nine totals of one moment.
 
     Attributes:
-        object: Whose they are.
-        totals: The totals, in the order of `TOLD`.
-        text: For the scripts: each total as it is known to be taken in, and as it is; "" where
-            nothing rose.
+        object: The id of the store object.
+        totals: The totals, in the order of `REPORTED`.
+        text: For the scripts: of each total the value that the server took in last, and the value now;
+            "" if no total rose.
     """
 
     __slots__ = ("object", "text", "totals")
@@ -86,7 +86,7 @@ class Report:
 
 class SharedCounters:
     """
-    The counters of all store objects, living and gone, read and reset from anywhere.
+    Read and reset the counters of all store objects, open and closed, from any host.
 
     Attributes:
         source: The stream's key.
@@ -100,7 +100,7 @@ class SharedCounters:
         self.name: str = link.keys.name
         self._link = link
         self._place = link.address.shown, link.keys.records
-        # Tokens of resets whose reply nobody saw.
+        # Tokens of resets whose reply was lost.
         self._unanswered: list[str] = []
 
     def __eq__(self, other: object) -> bool:
@@ -112,12 +112,12 @@ class SharedCounters:
 
     def read(self) -> CounterTotals:
         """
-        Return the counts of all. Who lives is not known to the server.
+        Return the counts of all store objects. The server does not know which objects are open.
 
         Raises:
-            StoreNotFoundError: if there is no store.
+            StoreNotFoundError: if the store does not exist.
             NotPublishedError: if nothing was ever counted.
-            StoreIOError: if the server refuses, or is not to be reached.
+            StoreIOError: if the server refuses, or cannot be reached.
         """
         check_nodes(self._link)
         flat = self._link.ask("HGETALL", self._link.keys.counters)
@@ -132,16 +132,16 @@ class SharedCounters:
                 float(fields.get(b"since", 0)),
             )
         except ValueError as error:
-            raise self._damaged(str(error)) from error
+            raise self._damaged("a value is not a number") from error
         return counter_totals
 
     def reset(self) -> dict[str, int]:
         """
-        Reset them all and return the counts of the interval that ends.
+        Reset the counters of all store objects, and return the counts of the interval that ends.
 
-        One that is interrupted has reset nothing, or tells the interval in a note of the exception.
-        Where that cannot be known, as with a lost connection, the next reset of this object asks
-        again: if the first was done, it returns the interval that the first ended.
+        An interrupted reset has reset nothing, or a note of the exception holds the interval. After a lost
+        connection neither is known. Then the next reset of this object asks again: if the first reset was
+        done, it returns the interval that the first one ended.
 
         Raises:
             StoreNotFoundError, NotPublishedError, StoreIOError: as `read`.
@@ -151,7 +151,7 @@ class SharedCounters:
         sent: list[Message] = []
         try:
             with suppress(IndexError):
-                # One call of C: no interrupt comes between taking a token and noting it.
+                # One call into C, so no interrupt comes between taking a token and noting it.
                 tokens.extend(map(self._unanswered.pop, (0,)))
             return self._reset(tokens, sent)
         except BaseException as error:
@@ -159,12 +159,12 @@ class SharedCounters:
                 if sent and sent[0].doubtful and not isinstance(error, Exception):
                     self._finish_reset(error, tokens, sent[0])
             finally:
-                # Asked with a token that the server does not know, a reset is done: none is wrong here.
+                # Any token may be kept: for one that the server does not know, it does a new reset.
                 self._unanswered += tokens
             raise
 
     def _reset(self, tokens: list[str], sent: list[Message]) -> dict[str, int]:
-        """Do it under the token in *tokens*, else a new one, which is put there before it is sent."""
+        """Reset under the token in *tokens*, or under a new one, which is put there before it is sent."""
         if not tokens:
             tokens.append(os.urandom(8).hex())
         message = self._link.message(RESET, tokens[0])
@@ -172,13 +172,13 @@ class SharedCounters:
         return self._interval(self._link.deliver(message))
 
     def _finish_reset(self, error: BaseException, tokens: list[str], message: Message) -> None:
-        """Have a reset that was sent done, and note its interval with the interrupt that struck."""
+        """Finish a reset that was sent, and note its interval on the interrupt that struck."""
         try:
             counts = self._interval(self._link.deliver(message, patient=False))
         except PapyraError:
-            return  # the next reset asks again
+            return  # The next reset asks again.
         notes = [RESET_DONE + json.dumps(counts)]
-        # The only call is one of C: an interrupt strikes before both or after both.
+        # The only call is one into C, so an interrupt strikes before both or after both.
         error.__notes__ = notes
         tokens.clear()
 
@@ -192,11 +192,11 @@ class SharedCounters:
 
     def _damaged(self, how: str) -> NotPublishedError:
         return NotPublishedError(
-            f"{self._link.keys.counters}: damaged ({how}); remove it to count from zero"
+            f"{self._link.keys.counters}: the counters are damaged ({how}); delete this key to count from zero"
         )
 
     def _nothing(self) -> Exception:
         keys = self._link.keys
         if not self._link.ask("EXISTS", keys.records):
             return StoreNotFoundError(keys.records)
-        return NotPublishedError(f"{keys.counters}: nothing was counted yet; an append does it")
+        return NotPublishedError(f"{keys.counters}: nothing was counted yet; append a record first")

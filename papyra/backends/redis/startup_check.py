@@ -1,4 +1,8 @@
-"""What is looked at when a store is opened, so that it fails there and not in the night."""
+"""
+Check a server when a store is opened.
+
+So a misconfigured server fails there, and not at the first append.
+"""
 
 from typing import Final
 
@@ -12,12 +16,12 @@ _OLDEST: Final = (6, 2)
 
 def look(link: Link, *, must_exist: bool) -> list[str]:
     """
-    Return what is to be warned of, if the store can be used at all.
+    Check that the store can be used, and return the warnings for its operator.
 
     Raises:
-        StoreIOError: if the server is not to be reached, refuses this user, or is too old, or
-            something else stands under one of the keys.
-        StoreNotFoundError: if the store *must_exist* and does not.
+        StoreIOError: if the server cannot be reached, refuses this user, or is too old, or if one of
+            the keys holds something else.
+        StoreNotFoundError: if *must_exist* is true and the store does not exist.
     """
     keys = link.keys
     types, refused = link.run(TYPES, patient=False)
@@ -27,8 +31,8 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
         if type_ not in {b"none", expected}:
             raise StoreIOError(
                 None,
-                f"{link.address.shown}: a {type_.decode()} that is not papyra's stands there;"
-                " choose another name= or prefix=",
+                f"{link.address.shown}: the key must be a {expected.decode()}, got a"
+                f" {type_.decode()} of another program; choose another name= or prefix=",
                 name,
             )
     if must_exist and types[0] == b"none":
@@ -40,13 +44,15 @@ def look(link: Link, *, must_exist: bool) -> list[str]:
 
 def check_nodes(link: Link) -> None:
     """
-    Check what `look` does of an address that names several servers; others are not asked anything.
+    Check that several servers of one address form a cluster, as `look` does; ask a single server nothing.
 
     Raises:
-        StoreIOError: if these do not form a cluster, cannot be reached or refuse this user.
+        StoreIOError: if they do not form a cluster, cannot be reached or refuse this user.
     """
     if len(link.address.nodes) > 1:
-        link.ask("EXISTS", link.keys.records)  # otherwise a lost server counts as one without INFO
+        link.ask(
+            "EXISTS", link.keys.records
+        )  # Otherwise a lost server would count as one that refuses INFO.
         _check_cluster(link, _facts(link))
 
 
@@ -66,7 +72,7 @@ def _check_cluster(link: Link, facts: dict[str, str]) -> None:
 
 
 def _lacks(link: Link, refused: list[tuple[bytes, bytes]]) -> list[str]:
-    """Return a warning if this user lacks a command that an append needs."""
+    """Return a warning if this user may not run a command that an append needs."""
     lacking = [
         command.decode().lower()
         for command, why in refused
@@ -79,7 +85,7 @@ def _lacks(link: Link, refused: list[tuple[bytes, bytes]]) -> list[str]:
 
 
 def _facts(link: Link) -> dict[str, str]:
-    """Return what INFO says; nothing where this user may not ask."""
+    """Return the facts of INFO; none if this user may not ask."""
     try:
         text: bytes = link.ask("INFO", patient=False)
     except StoreIOError:
@@ -94,13 +100,13 @@ def _warnings(link: Link, facts: dict[str, str]) -> list[str]:
     if version and numbers < _OLDEST:
         raise StoreIOError(
             None,
-            f"{link.address.shown}: Redis {version}; 6.2 or later is needed",
+            f"{link.address.shown}: the server must be Redis 6.2 or later, got {version}; upgrade it",
             link.keys.records,
         )
     found = []
     if facts.get("role") == "slave" and facts.get("slave_read_only") == "1":
         master = f"{facts.get('master_host')}:{facts.get('master_port')}"
-        found.append(f"a read-only replica: appends will fail; its master is {master}")
+        found.append(f"it is a read-only replica, so appends will fail; name its master, {master}")
     policy = facts.get("maxmemory_policy", "")
     if policy.startswith("allkeys") and facts.get("maxmemory") != "0":
         found.append(

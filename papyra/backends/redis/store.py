@@ -1,4 +1,4 @@
-"""A store in a Redis stream."""
+"""Store records in a Redis stream: `RedisBackend`, which `papyra.open_store` returns for redis://."""
 
 import os
 import time
@@ -32,13 +32,13 @@ from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
 from papyra.system.log import warn
 
-#: Seconds after which a compaction forgets a writer, and with it what must not be written twice.
+#: Seconds after which a compaction forgets a writer. A batch of that writer could then be stored twice.
 _FORGOTTEN: Final = 7 * 86400
-#: Seconds after which a batch cannot be sent again: a day less, since clocks differ.
+#: Seconds after which a batch cannot be sent again: a day less, because clocks differ.
 _TOO_OLD: Final = 6 * 86400
-#: The most bytes of one batch; servers close a connection that sends a gigabyte.
+#: The most bytes of a batch; a server closes a connection that sends a gigabyte.
 _MOST: Final = 256 * 1024 * 1024
-#: The most records of one batch; Redis 6.2 takes 1,048,576 words a command.
+#: The most records of a batch; Redis 6.2 takes 1,048,576 words in a command.
 _MOST_RECORDS: Final = 1_000_000
 
 
@@ -47,7 +47,7 @@ _MOST_BEGUN: Final = 3
 
 
 class _Flight(NamedTuple):
-    """A batch under way: its message, what `_stored` is once it is there, and what it tells."""
+    """A batch under way: its message, the value of `_stored` once it is stored, and its report."""
 
     message: Message
     stored: int
@@ -59,35 +59,35 @@ class _Flight(NamedTuple):
 
 class RedisBackend(PersistenceBackend):
     """
-    A stream, for any number of processes and hosts.
+    Keep records in one stream, for any number of processes and hosts.
 
-    Its key is ``PREFIX:{NAME}:records``; each entry holds one line in the field ``line``. A batch
-    is written by one script, whole or not at all, and sent again if its reply is lost: the server
-    remembers each writer's last number, so nothing is stored twice.
+    Its key is ``PREFIX:{NAME}:records``; each entry holds one line in the field ``line``. One script writes
+    a batch, whole or not at all. A batch whose reply is lost is sent again. The server remembers the last
+    number of each writer, so it stores nothing twice.
 
     Args:
-        url: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (TLS) or unix:///PATH/TO/SOCKET; of a
-            cluster, as many nodes as are known, as redis://HOST:PORT,HOST:PORT.
-        name: Which store it is, among those on the server.
-        prefix: What the keys of all stores begin with.
+        url: redis://USER:PASSWORD@HOST:PORT/DB, rediss:// (TLS) or unix:///PATH/TO/SOCKET; for a
+            cluster, as many nodes as are known: redis://HOST:PORT,HOST:PORT.
+        name: The name of the store among those on the server.
+        prefix: The text with which the keys of all stores begin.
         db: The database, for unix:// alone.
         ca: For rediss://, the file of the certificates that vouch for the server; by default the
             system's.
         cert: For rediss://, the file of a certificate that the server wants to see.
-        key: The file of its key, unless *cert* holds it, too.
+        key: The file of its key, unless *cert* holds the key too.
         retention: What is kept; by default everything.
-        sync: How safe a record is that was acknowledged is the server's own to decide
-            (``appendfsync``), so "always" is refused: nothing on this side could keep it.
+        sync: The server alone decides how safe an acknowledged record is (``appendfsync``). So "always"
+            is refused, because this side could not keep it.
         lock_timeout: Seconds that a call waits for other threads.
-        timeout: Seconds after which an exchange with the server is not tried again; one try waits a
-            third of them for a connection, and for a reply.
-        must_exist: Refuse a store that is not there yet.
+        timeout: Seconds after which an exchange with the server is not tried again. One try waits a
+            third of them for a connection, and a third for a reply.
+        must_exist: Refuse a store that does not exist yet.
 
     Raises:
-        ValueError: for an argument that makes no sense.
-        StoreIOError: if the server is not to be reached, refuses this user, is too old, or has
-            something else under one of the keys.
-        StoreNotFoundError: if the store *must_exist* and does not.
+        ValueError: if an argument is not valid.
+        StoreIOError: if the server cannot be reached, refuses this user or is too old, or if one of the
+            keys holds something else.
+        StoreNotFoundError: if *must_exist* is true and the store does not exist.
     """
 
     __module__ = "papyra.backends.redis"
@@ -114,7 +114,8 @@ class RedisBackend(PersistenceBackend):
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
         if sync == "always":
             raise ValueError(
-                "sync is 'always': a Redis server syncs as its appendfsync says; set it there"
+                "sync must be 'none' or 'interval', got 'always': a Redis server syncs as its appendfsync"
+                " says; set that instead"
             )
         keys = Keys(prefix, name)
         self.name = name
@@ -130,13 +131,18 @@ class RedisBackend(PersistenceBackend):
     # The batch whose outcome is not known yet.
     _in_air: _Flight | None = None
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  nobody else can hold it
+    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  no other process can hold it
         size = sum(map(len, lines))
         if size > _MOST:
-            raise RecordError("records", f"{size} bytes in one batch; {_MOST} are the most")
+            raise RecordError(
+                "records",
+                f"a batch must have at most {_MOST:,} bytes, got {size:,}; append fewer at once",
+            )
         if len(lines) > _MOST_RECORDS:
             raise RecordError(
-                "records", f"{len(lines)} of them in one batch; {_MOST_RECORDS} are the most"
+                "records",
+                f"a batch must have at most {_MOST_RECORDS:,} records, got {len(lines):,};"
+                " append fewer at once",
             )
         flight = self._flight(self._queue.writer, self._stored + 1, lines)
         self._in_air = flight
@@ -152,14 +158,14 @@ class RedisBackend(PersistenceBackend):
 
     def _land(self, flight: _Flight) -> None:
         """
-        Have what is in the air stored.
+        Store the batch that is under way.
 
-        If the numbers of the batch are those of other records, nothing is, and this writer ends: a
-        second image of the process writes under the same one (a snapshot that was started twice).
+        If the numbers of the batch belong to other records, nothing is stored, and this writer ends. Then a
+        second image of the process writes under the same id, such as a snapshot that was started twice.
 
         Raises:
-            StoreIOError: if it was not.
-            WriteOutcomeUnknownError: if nobody can say.
+            StoreIOError: if the batch was not stored.
+            WriteOutcomeUnknownError: if it is not known whether the batch was stored.
         """
         try:
             outcome = self._link.deliver(flight.message)
@@ -168,7 +174,7 @@ class RedisBackend(PersistenceBackend):
                 raise self._lost(flight, error) from error
             self._in_air = None
             raise
-        # "I have it" to what was never sent before is said of another's records.
+        # If the batch was never sent before, the records that the server has are another's.
         if not outcome & (STORED | HAD if flight.message.was_doubtful else STORED):
             self._begin_anew()
             return
@@ -180,10 +186,10 @@ class RedisBackend(PersistenceBackend):
 
     def _begin_anew(self) -> None:
         """
-        Take another writer id, since the numbers of this one are those of other records.
+        Take another writer id, because the numbers of this one belong to other records.
 
         Raises:
-            StoreIOError: if that did not help: a new id is nobody else's.
+            StoreIOError: if new ids did not help, although no other writer has them.
         """
         self._queue.writer = os.urandom(8).hex()
         self._reports.rename()
@@ -193,13 +199,13 @@ class RedisBackend(PersistenceBackend):
             self._begun = 0
             raise StoreIOError(
                 None,
-                f"{self._link.address.shown}: it says of records that nobody sent before that it has"
-                " them; nothing was stored; look at what answers there",
+                f"{self._link.address.shown}: the server says that it has records that were never sent"
+                " before; nothing was stored; check which program answers at this address",
                 self.source,
             )
 
     def _resolve(self) -> int:
-        # An interrupt (Ctrl-C) may have left a batch in the air: sent once more, it is stored once.
+        # An interrupt (Ctrl-C) may have left a batch under way. Sent once more, it is stored once.
         flight = self._in_air
         if flight is not None and not flight.message.doubtful:
             self._in_air = None
@@ -211,7 +217,7 @@ class RedisBackend(PersistenceBackend):
         return self._stored
 
     def _lost(self, flight: _Flight, error: StoreIOError) -> WriteOutcomeUnknownError:
-        """Give *flight* up: its numbers must not come again, so this writer ends."""
+        """Give *flight* up, and end this writer, because the numbers must not be used again."""
         self._queue.writer = os.urandom(8).hex()
         self._in_air = None
         return WriteOutcomeUnknownError(
@@ -224,7 +230,7 @@ class RedisBackend(PersistenceBackend):
         )
 
     def _send_again(self, error: WriteOutcomeUnknownError) -> None:
-        # Under its old numbers: the server passes over those that it has.
+        # Under its old numbers, because the server passes over those that it has.
         if time.time() - error.time > _TOO_OLD:
             raise UnsupportedError(
                 f"{self.source}: the batch is too old to be sent again: the server may have"
@@ -234,17 +240,17 @@ class RedisBackend(PersistenceBackend):
         try:
             outcome = self._link.deliver(flight.message)
         except StoreIOError as refused:
-            raise error from refused  # itself: a second error for one batch would be counted again
+            raise error from refused  # The same error again: a second one for a batch would be counted again.
         if not outcome & (STORED | HAD):
             raise UnsupportedError(
-                f"{self.source}: the batch was not stored, and its ids belong to other records: a"
+                f"{self.source}: the batch was not stored, and its ids belong to other records, because a"
                 " second image of its process wrote under the same writer; append its records anew"
             )
         if outcome & TAKEN_IN:
             self._reports.note(flight.report)
         if not error.resent:
             stored, cells = flight.stored, self.metrics._cells
-            # No call between these: an interrupt strikes before all or after all, and so does a second one.
+            # No call comes between these, so an interrupt strikes before all or after all, and so does a second one.
             error.resent = True
             self._stored = stored
             cells[WRITTEN] = stored
@@ -261,7 +267,7 @@ class RedisBackend(PersistenceBackend):
     def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
         return rewrite(self._link, rewrite_filter)
 
-    def _trim(self, excess: Collection[str]) -> dict[str, int]:  # noqa: ARG002  there is no such bound
+    def _trim(self, excess: Collection[str]) -> dict[str, int]:  # noqa: ARG002  a stream has no such bound
         forget(self._link, _FORGOTTEN)
         return {}
 
@@ -279,7 +285,7 @@ class RedisBackend(PersistenceBackend):
     def _quarantined(self) -> Iterator[Quarantined]:
         return saved(self._link)
 
-    def _undo(self, id_: str, *, dry_run: bool) -> int:  # noqa: ARG002  whatever it is
+    def _undo(self, id_: str, *, dry_run: bool) -> int:  # noqa: ARG002  none can be undone
         raise UnsupportedError(
             f"{self.source}: {NO_WAY_BACK.format(key=self._link.keys.quarantine)}"
         )
@@ -295,7 +301,7 @@ class RedisBackend(PersistenceBackend):
 
     def _let_go_in_child(self) -> None:
         self._in_air = None
-        # Not there in a store whose constructor failed, or was still running.
+        # It is missing in a store whose constructor failed, or was still running.
         link: Link | None = getattr(self, "_link", None)
         if link is not None:
             link.abandon()

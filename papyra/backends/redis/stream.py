@@ -1,4 +1,4 @@
-"""The stream, page by page, as lines."""
+"""Read the stream page by page, as lines."""
 
 import json
 from collections.abc import Generator, Iterator, Sequence
@@ -11,9 +11,9 @@ from papyra.format.codec import END, MAX_LINE
 from papyra.reading.duplicate_ids import MARK, MOST_SHOWN, show_ids
 from papyra.reading.scanner import Line, Moment
 
-#: The one field of papyra's own entries: the line, without its newline.
+#: The only field of papyra's entries: the line, without its newline.
 FIELD: Final = b"line"
-#: Entries of the first page, and of the largest: whoever wants the newest ten gets them in one.
+#: Entries of the first page, and of the largest. A caller that wants the newest ten gets them in one page.
 _FIRST_PAGE: Final = 16
 _LARGEST_PAGE: Final = 1000
 #: Bytes after which a page ends.
@@ -21,7 +21,7 @@ _PAGE_BYTES: Final = 1024 * 1024
 
 
 class Entries(Moment):
-    """The entries of one moment: those up to the newest one at the first look."""
+    """The read view of a stream: its entries up to the newest one at the first look."""
 
     def __init__(self, link: Link) -> None:
         super().__init__(self._iterate)
@@ -32,7 +32,7 @@ class Entries(Moment):
         """
         Iterate over the ends of the lines, oldest first, many at once and without their places.
 
-        Lines whose end does not show their id, and those that may hold more than one, come whole.
+        A line comes whole if its end does not show its id, or if it may hold more than one.
         """
         self._newest = self._newest or newest_entry(self._link)
         start, is_last = "-", not self._newest
@@ -52,13 +52,13 @@ class Entries(Moment):
             if show_ids(ends):
                 yield ends
                 yield list(map(line_of, others))
-            else:  # otherwise an id that begins before a line's end is passed over
+            else:  # Otherwise an id that begins before the end of its line would be passed over.
                 newest = start.removeprefix("(")
                 page = lines(self._link, newest_first=False, oldest=oldest, newest=newest)
                 yield [line for _, line in page]
 
     def _iterate(self, *, newest_first: bool) -> Iterator[Line]:
-        """Iterate as `lines` does; an entry that a compaction drops between two looks is missing."""
+        """Iterate as `lines` does; leave out an entry that a compaction drops between two looks."""
         if not self._newest and not newest_first:
             self._newest = newest_entry(self._link)
             if not self._newest:
@@ -66,7 +66,7 @@ class Entries(Moment):
         its = lines(self._link, newest_first=newest_first, newest=self._newest)
         with closing(its):
             for line in its:
-                if not self._newest:  # the first page told it, without a question of its own
+                if not self._newest:  # The first page shows it, which saves a command.
                     self._newest = str(line[0][1])
                 yield line
                 break
@@ -83,10 +83,10 @@ def lines(
     link: Link, *, newest_first: bool, field: bytes = FIELD, oldest: str = "-", newest: str = ""
 ) -> Generator[Line]:
     """
-    Yield the entry's id and the line in its one *field*, of every entry that stands there now.
+    Yield the id of every entry that is in the stream now, and the line in its only *field*.
 
-    Entries that come later are not seen; one that a compaction drops meanwhile may not be. With
-    *newest*, the id of an entry, those behind it are not seen, either; *oldest* is where it begins.
+    Entries that are added later are not seen, and one that a compaction drops meanwhile may not be. With
+    *newest*, the id of an entry, the entries behind it are not seen either. *oldest* is the first id to look at.
     """
     key = link.keys.records
     if newest_first:
@@ -109,13 +109,13 @@ def lines(
 
 def line_of(fields: list[bytes], field: bytes = FIELD) -> bytes | int:
     """
-    Return the line that an entry holds; of one that is too long, its length.
+    Return the line of an entry, or its length if it is too long.
 
-    What is none of papyra's entries comes as a JSON list of its fields, which is no record.
+    An entry that papyra did not write comes as a JSON list of its fields, which is not a record.
     """
     if len(fields) == 2 and fields[0] == field and fields[1].strip():  # noqa: PLR2004  name and value
         size = len(fields[1]) + 1
-        # A newline that a stranger put in is a blank to JSON, and never within a string.
+        # Another program may have put in a newline. JSON takes it for a blank; it is never within a string.
         return fields[1].replace(b"\n", b" ") + b"\n" if size <= MAX_LINE else size
     size = sum(map(len, fields))
     if size >= MAX_LINE:
