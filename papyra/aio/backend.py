@@ -16,9 +16,8 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
+from typing import Any, Final, NoReturn, Self, TypeVar
 
-from papyra import store_url
 from papyra.aio.loop_writer import Lane, Writer
 from papyra.aio.ordered_writes import AT_ONCE, fail, refuse, write_in_order
 from papyra.aio.prefetch import Ahead
@@ -33,10 +32,6 @@ from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanRe
 from papyra.system.clock import monotonic
 from papyra.system.forks import forget_in_child
 from papyra.writing.call import Call
-
-if TYPE_CHECKING:
-    from papyra.primitives import Sync
-    from papyra.retention import Retention
 
 #: The most bytes that are written on the loop itself.
 _MOST_NOW: Final = 64 * 1024
@@ -335,24 +330,3 @@ class AsyncBackend:
         if lane is not None:
             lane.forget()
         self._pool, self._ending = ThreadPool(), []
-
-
-def open_store(
-    url: str,
-    *,
-    retention: "Retention | None" = None,
-    sync: "Sync | None" = None,
-    lock_timeout: float | str | None = None,
-    must_exist: bool = False,
-) -> AsyncBackend:
-    """
-    Open the store that *url* names, as `papyra.open_store` does, here and now.
-
-    URLs, arguments and errors are the same; ``help(papyra.open_store)`` lists them. A Redis store asks its server something while it is opened. In a loop that must not wait for it:
-    ``store = await asyncio.to_thread(papyra.aio.open_store, url)``.
-    """
-    return AsyncBackend(
-        store_url.open_store(
-            url, retention=retention, sync=sync, lock_timeout=lock_timeout, must_exist=must_exist
-        )
-    )

@@ -23,7 +23,8 @@ from papyra import (
     StoreClosedError,
     StoreLockedError,
 )
-from papyra.aio.backend import AsyncBackend, open_store
+from papyra.aio.backend import AsyncBackend
+from papyra.aio.opening import open_store
 
 
 @pytest.fixture
