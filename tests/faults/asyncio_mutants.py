@@ -8,15 +8,15 @@ _CANCELLATION: Final = "tests/aio/test_cancellation.py::"
 _CLOSING: Final = "tests/aio/test_closing.py::"
 _OPERATIONS: Final = "tests/aio/test_operations.py::"
 _ORDER: Final = "tests/aio/test_order.py::"
-_POSITIONS: Final = "tests/aio/test_places.py::"
+_POSITIONS: Final = "tests/aio/test_place.py::"
 _WAITING: Final = "tests/aio/test_waiting.py::"
 
 POSITIONS: Final = (
     TextMutant(
         "a call that joins others makes the lane busy",
         "aio/loop_writer.py",
-        "        place = Place(call.deadline, call, size, told)\n        self.is_free = False\n",
-        "        place = Place(call.deadline, call, size, told)\n",
+        "        place = Place(call.deadline, call, size, outcome)\n        self.is_free = False\n",
+        "        place = Place(call.deadline, call, size, outcome)\n",
         f"{_POSITIONS}test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_see",
     ),
     TextMutant(

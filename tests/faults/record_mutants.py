@@ -234,7 +234,7 @@ RECORDS: Final = (
     TextMutant(
         "every byte of a line is somebody's",
         "format/damage.py",
-        "    else:\n        pieces[-1] = pieces[-1]._replace(stop=len(line))\n",
+        "    else:\n        fragments[-1] = fragments[-1]._replace(stop=len(line))\n",
         "",
         f"{_DAMAGE}test_pieces_cover_a_glued_line_and_stand_in_order",
     ),
@@ -297,8 +297,8 @@ RECORDS: Final = (
     TextMutant(
         "a record that is met again begins the look anew",
         "reading/last_copies.py",
-        "return examine(source.lines(newest_first=False), findings, seen=UniqueSeenIds(source.new_seen()))",
-        "return examine(source.lines(newest_first=False), findings)",
+        "            source.lines(newest_first=False), findings, seen=UniqueSeenIds(source.new_seen())\n",
+        "            source.lines(newest_first=False), findings\n",
         f"{_REPEATS}test_a_copy_that_shares_its_line_is_one_for_a_scan_too",
     ),
     TextMutant(
