@@ -28,6 +28,15 @@ class PapyraError(Exception):
 
     __module__ = "papyra"
 
+    #: The attributes that it is made from, in order: a copy or an unpickled error is made from them again.
+    _made_of: "tuple[str, ...]" = ()
+
+    def __reduce__(self) -> "str | tuple[object, ...]":
+        """Have an error pickled and copied by what it is made from."""
+        if not self._made_of:
+            return super().__reduce__()
+        return type(self), tuple(getattr(self, name) for name in self._made_of)
+
 
 class RecordError(PapyraError, ValueError):
     """
@@ -41,14 +50,12 @@ class RecordError(PapyraError, ValueError):
     """
 
     __module__ = "papyra"
+    _made_of = ("path", "reason")
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["RecordError"], tuple[str, str]]:
-        return type(self), (self.path, self.reason)
 
 
 class CorruptRecordError(PapyraError):
@@ -63,15 +70,13 @@ class CorruptRecordError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source", "offset", "reason")
 
     def __init__(self, source: str, offset: int | str, reason: str) -> None:
         super().__init__(f"{source}, {_at(offset)}: {reason}; recover() can repair it")
         self.source = source
         self.offset = offset
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["CorruptRecordError"], tuple[str, int | str, str]]:
-        return type(self), (self.source, self.offset, self.reason)
 
 
 class UnreadableRecordError(PapyraError):
@@ -87,6 +92,7 @@ class UnreadableRecordError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source", "offset", "reason")
 
     def __init__(self, source: str, offset: int | str, reason: str) -> None:
         super().__init__(
@@ -96,9 +102,6 @@ class UnreadableRecordError(PapyraError):
         self.source = source
         self.offset = offset
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["UnreadableRecordError"], tuple[str, int | str, str]]:
-        return type(self), (self.source, self.offset, self.reason)
 
 
 class StoreURLError(PapyraError, ValueError):
@@ -116,6 +119,7 @@ class StoreNotFoundError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source", "reason")
 
     def __init__(
         self, source: str, reason: str = "no such store; a program makes it with its first append"
@@ -123,9 +127,6 @@ class StoreNotFoundError(PapyraError):
         super().__init__(f"{source}: {reason}")
         self.source = source
         self.reason = reason
-
-    def __reduce__(self) -> tuple[type["StoreNotFoundError"], tuple[str, str]]:
-        return type(self), (self.source, self.reason)
 
 
 class NotPublishedError(PapyraError):
@@ -143,6 +144,7 @@ class NotAStoreError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source",)
 
     def __init__(self, source: str) -> None:
         super().__init__(
@@ -150,9 +152,6 @@ class NotAStoreError(PapyraError):
             " nothing was changed; name another path, or move the file away"
         )
         self.source = source
-
-    def __reduce__(self) -> tuple[type["NotAStoreError"], tuple[str]]:
-        return type(self), (self.source,)
 
 
 class UnsupportedError(PapyraError):
@@ -190,6 +189,7 @@ class StoreLockedError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source", "waited", "holder")
 
     def __init__(self, source: str, waited: float, holder: str = "") -> None:
         held = f"held by {holder}" if holder else "held by another thread or process"
@@ -200,9 +200,6 @@ class StoreLockedError(PapyraError):
         self.source = source
         self.waited = waited
         self.holder = holder
-
-    def __reduce__(self) -> tuple[type["StoreLockedError"], tuple[str, float, str]]:
-        return type(self), (self.source, self.waited, self.holder)
 
 
 class StoreBusyError(PapyraError):
@@ -217,6 +214,7 @@ class StoreBusyError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source",)
 
     def __init__(self, source: str) -> None:
         super().__init__(
@@ -225,9 +223,6 @@ class StoreBusyError(PapyraError):
             " append with append_soon() there"
         )
         self.source = source
-
-    def __reduce__(self) -> tuple[type["StoreBusyError"], tuple[str]]:
-        return type(self), (self.source,)
 
 
 class StoreFailedError(PapyraError):
@@ -260,6 +255,7 @@ class WriteOutcomeUnknownError(PapyraError):
     """
 
     __module__ = "papyra"
+    _made_of = ("source", "reason", "writer", "first", "lines", "time")
 
     def __init__(  # noqa: PLR0913, PLR0917  all of it is needed to send the batch again
         self,
@@ -286,14 +282,6 @@ class WriteOutcomeUnknownError(PapyraError):
     def ids(self) -> list[str]:
         """The ids of the records in the batch."""
         return [f"{self.writer}-{self.first + n}" for n in range(len(self.lines))]
-
-    def __reduce__(
-        self,
-    ) -> tuple[
-        type["WriteOutcomeUnknownError"], tuple[str, str, str, int, tuple[bytes, ...], float]
-    ]:
-        about = (self.source, self.reason, self.writer, self.first, self.lines, self.time)
-        return type(self), about
 
 
 class StoreIOError(PapyraError, OSError):
