@@ -8,7 +8,9 @@ Persistence for actor systems that counts what it does, exactly, and shows it to
 Names load with their first use, so that `import papyra` costs next to nothing.
 """
 
-TYPE_CHECKING = False  # as type checkers know it: importing typing costs more than all else here
+TYPE_CHECKING = (
+    False  # type checkers know the name; importing typing would cost more than all of the rest here
+)
 if TYPE_CHECKING:
     from typing import Any
 
@@ -118,8 +120,8 @@ _MODULES = {
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 
 
-def __getattr__(name: str) -> "Any":  # noqa: ANN401  whatever the name is of
-    from importlib import import_module  # noqa: PLC0415  likewise
+def __getattr__(name: str) -> "Any":  # noqa: ANN401  any of the names
+    from importlib import import_module  # noqa: PLC0415  it costs as much as typing
 
     if name == "exposition":
         return import_module("papyra.exposition")

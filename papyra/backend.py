@@ -180,9 +180,10 @@ class PersistenceBackend(StoreObject):
             UnreadableRecordError: if a line is intact, by its checksum, and is not JSON.
             StoreLockedError, StoreIOError, StoreClosedError: as `append`.
         """
-        query = self._query(kind, since, limit, strict=strict)
         findings = Findings()
         with Counted(self.metrics, "read_errors", findings):
+            self._check_usable()
+            query = query_of(kind, since, limit, strict=strict)
             found = read_all(self._source(), self._retention, query, time.time(), findings)
         self.metrics.increment("records_read", len(found))
         self._log_read_damage(findings)
@@ -260,7 +261,7 @@ class PersistenceBackend(StoreObject):
     @final
     def recover(self, *, dry_run: bool = False, undo: str | None = None) -> RecoveryReport:
         """
-        Take damage out of the store; what is removed is saved in the quarantine first.
+        Take damage out of the store, after saving it in the quarantine.
 
         Args:
             dry_run: Only report what would be removed; it counts as a scan, not as an attempt.
@@ -275,7 +276,7 @@ class PersistenceBackend(StoreObject):
         """
         if undo is not None:
             if not isinstance(undo, str):
-                raise TypeError(f"undo is {undo!r}: an id is needed, as quarantined() gives it")
+                raise TypeError(f"undo must be an id that quarantined() lists, got {undo!r:.80}")
             restored = self._undoable()._undo(undo, dry_run=dry_run)
             return maintenance.undone(undo, restored, dry_run=dry_run)
         try:

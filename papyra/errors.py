@@ -13,7 +13,7 @@ Every error that papyra raises of its own accord.
     ├── UndoError                       a recovery cannot be undone
     ├── StoreClosedError                used after close()
     ├── ForkedStoreError                opened before a fork, used after it
-    ├── StoreLockedError                somebody else held the store for too long
+    ├── StoreLockedError                another thread or process held the store for too long
     ├── StoreBusyError                  this very thread is in the middle of a call on the store
     ├── StoreFailedError                an earlier failure made the store read-only
     ├── WriteOutcomeUnknownError        a server was lost before it said what became of a write
@@ -40,13 +40,13 @@ class PapyraError(Exception):
 
 class RecordError(PapyraError, ValueError):
     """
-    A record cannot be stored: something in it is no JSON, or it is too large.
+    A record cannot be stored: something in it is not valid JSON, or it is too large.
 
-    Raised by `Record()` for a bad kind, timestamp or reserved key, and by an append for
-    everything else; there it counts as one write error.
+    `Record()` raises it for a bad kind, a bad timestamp or a reserved key; an append raises it for every other
+    reason, and counts it as one write error.
 
     Attributes:
-        path: Where in the record the value stands, as ``data['items'][3]``.
+        path: The place of the value in the record, such as ``data['items'][3]``.
     """
 
     __module__ = "papyra"
@@ -62,7 +62,7 @@ class CorruptRecordError(PapyraError):
     """
     A stored record could not be decoded.
 
-    Raised by a strict read, which then counts as one read error and no records read.
+    A strict read raises it, and counts as one read error and no records read.
 
     Attributes:
         source: File path or stream key that holds the record.
@@ -81,9 +81,9 @@ class CorruptRecordError(PapyraError):
 
 class UnreadableRecordError(PapyraError):
     """
-    A line is intact, by its checksum, and its record cannot be read all the same.
+    A line is intact, by its checksum, but its record cannot be read.
 
-    Every read that comes to it raises this and counts as one read error: what was acknowledged is never
+    Every read that reaches the line raises this and counts as one read error, because an acknowledged record is never
     left out. Scans count the line as a record; recoveries and compactions keep it byte for byte.
 
     Attributes:
@@ -96,7 +96,7 @@ class UnreadableRecordError(PapyraError):
 
     def __init__(self, source: str, offset: int | str, reason: str) -> None:
         super().__init__(
-            f"{source}, {_at(offset)}: its checksum is right, and it cannot be read: {reason};"
+            f"{source}, {_at(offset)}: the checksum is right, but the record cannot be read: {reason};"
             " nothing was left out or changed; look at the line, and take it out by hand if it is forged"
         )
         self.source = source
@@ -112,10 +112,10 @@ class StoreURLError(PapyraError, ValueError):
 
 class StoreNotFoundError(PapyraError):
     """
-    No store stands where an existing one was asked for.
+    There is no store at a place where an existing one was asked for.
 
     Attributes:
-        source: The path that was looked at.
+        source: The path of that place.
     """
 
     __module__ = "papyra"
@@ -137,7 +137,7 @@ class NotPublishedError(PapyraError):
 
 class NotAStoreError(PapyraError):
     """
-    A file that papyra was told to change holds nothing of papyra's.
+    A file that papyra was told to change is not a papyra store.
 
     Attributes:
         source: The file's path.
@@ -161,7 +161,7 @@ class UnsupportedError(PapyraError):
 
 
 class UndoError(PapyraError):
-    """What a recovery or compaction saved cannot be put back; the message says why."""
+    """The bytes that a recovery or compaction saved cannot be put back; the message says why."""
 
     __module__ = "papyra"
 
@@ -185,7 +185,7 @@ class StoreLockedError(PapyraError):
     Nothing of the call was stored or changed.
 
     Attributes:
-        source: What is locked.
+        source: The store, or the part of it, that is locked.
     """
 
     __module__ = "papyra"
@@ -210,7 +210,7 @@ class StoreBusyError(PapyraError):
     call. Nothing of the call was stored or changed. `append_soon` of the store never raises this.
 
     Attributes:
-        source: What is in use.
+        source: The store or counters that are in use.
     """
 
     __module__ = "papyra"
@@ -229,10 +229,9 @@ class StoreFailedError(PapyraError):
     """
     The store cannot vouch for what it wrote, so it takes no more; reading goes on.
 
-    Raised when the operating system could not bring written bytes to the disk or take them
-    back. They may or may not survive, and a second fsync would not tell (Linux marks the
-    pages clean after the first failure), so the failure is final for this object: look at
-    the disk, then close it and open the store again.
+    The operating system could not bring written bytes to the disk, or could not take them back. These bytes may or may
+    not survive, and a second fsync would not tell: Linux marks the pages clean after the first failure. So the failure
+    is final for this store object. Look at the disk, then close the store and open it again.
     """
 
     __module__ = "papyra"
@@ -242,8 +241,8 @@ class WriteOutcomeUnknownError(PapyraError):
     """
     A server was lost between a write and its reply: the records may be stored, or not.
 
-    It counts as one write error of each call whose records are in the batch; all of these calls
-    raise this one error. `resend` of the store stores the batch once, whatever became of it.
+    It counts as one write error of each call whose records are in the batch; all of these calls raise this one
+    error. `resend` of the store stores the batch once, whether it was stored before or not.
 
     Attributes:
         source: The stream's key.
@@ -297,7 +296,7 @@ class StoreIOError(PapyraError, OSError):
         super().__init__(errno, strerror, filename)
 
     def __str__(self) -> str:
-        """Return the place, the cause and what to do."""
+        """Return the place and the cause, and what to do if papyra knows it."""
         return f"{self.filename}: {self.strerror}"
 
 

@@ -31,9 +31,9 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", '"': '\\"'})
 @runtime_checkable
 class Named(Protocol):
     """
-    A store that says itself what it is called, as all of papyra's do, also for asyncio.
+    A store that has a name, as all of papyra's have, also for asyncio.
 
-    Its kind is taken from `kind`, of the object or its class, if it has one.
+    Its kind is the attribute `kind` of the object or its class, if it has one.
     """
 
     @property
@@ -43,7 +43,7 @@ class Named(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the store."""
         ...
 
 
@@ -51,8 +51,8 @@ def exposition(*stores: Countable) -> str:
     """
     Return the totals of *stores* as text.
 
-    Totals, not snapshots: a reset would be a fall, which Prometheus takes for a restart. Those of one
-    kind and name are added up, since labels must be unique.
+    Totals, not snapshots: Prometheus would take a reset for a restart of the program. Totals of stores with the same
+    kind and name are added up, because labels must be unique.
 
     Args:
         stores: Stores, for asyncio too, anything that has `totals` or `snapshot`, itself or as its
@@ -101,7 +101,7 @@ def exposition(*stores: Countable) -> str:
 
 
 def _foreign(counters: Counters) -> tuple[list[int], Collection[str]]:
-    """Return what a stranger's counters, or those of all programs, say, and which are not there."""
+    """Return the amounts of counters that are not a papyra object's own, and the names of those missing."""
     counted: Mapping[str, int] = read_totals(counters)
     amounts = [counted.get(name, 0) for name in NAMES]
     return amounts, frozenset(NAMES).difference(counted)
@@ -110,7 +110,5 @@ def _foreign(counters: Counters) -> tuple[list[int], Collection[str]]:
 def _value(text: str) -> str:
     """Return *text* as a label's value."""
     if text.isascii() and text.isprintable() and '"' not in text and "\\" not in text:
-        return (
-            text  # as nearly all are: of ten thousand, escaping each takes a quarter of the scrape
-        )
+        return text  # as nearly all: escaping each of ten thousand takes a quarter of the scrape
     return encodable(text).translate(_ESCAPES)

@@ -1,7 +1,8 @@
 """
-What a store implements: five primitives that know bytes only, and the state that they share.
+The contract of a store: five primitives that know bytes only, the hooks beside them, and the state that they share.
 
-`papyra.backend` has the operations, which are made of these; nothing is counted here.
+`papyra.backend` makes the operations of these; nothing is counted here. `papyra.capabilities` has the methods of the few
+stores that can do more.
 """
 
 from abc import ABC, abstractmethod
@@ -21,7 +22,7 @@ from papyra.system.forks import forget_in_child
 from papyra.writing.call import NOW, MustWait
 from papyra.writing.group_commit import CommitQueue
 
-# All that the signatures of the primitives name.
+# All names in the signatures of the primitives.
 __all__ = [
     "MAX_LINE",
     "NOW",
@@ -35,8 +36,8 @@ __all__ = [
     "Verdict",
 ]  # fmt: skip
 
-#: When written records are brought to the disk. A program that reads it from its settings has a
-#: str: which ones are meant is checked when the store is made.
+#: When written records are brought to the disk. A program that reads it from its settings has any string, so the
+#: constructor checks it.
 Sync: TypeAlias = Literal["none", "interval", "always"] | str  # noqa: PYI051  for completion
 _SYNCS: Final = ("none", "interval", "always")
 
@@ -44,17 +45,17 @@ _SYNCS: Final = ("none", "interval", "always")
 class Primitives(PersistenceMetricsMixin, ABC):
     """The part of a store that depends on where it keeps its bytes."""
 
-    #: Whether a child process may go on with its copy of the object. One with descriptors or
-    #: connections says False, and lets go of them in `_let_go_in_child`.
+    #: Whether a child process may go on with its copy of the object. A store with descriptors or connections says
+    #: False, and releases them in `_let_go_in_child`.
     survives_fork: ClassVar[bool] = True
 
     name: str
     source: str
-    #: Records stored by this object. `_append` moves it, in one assignment.
+    #: Number of records that this object stored. `_append` raises it, in one assignment.
     _stored: int
-    #: `_prepare` was called; a store that has nothing to do there leaves it as it is.
+    #: Whether `_prepare` has succeeded. A store that has nothing to prepare leaves it True.
     _prepared: bool
-    #: What `_append` wants logged once no lock is held.
+    #: Warnings of `_append`, which are logged once no lock is held.
     _pending_warnings: list[str]
     _closed: bool
     _released: bool
@@ -62,8 +63,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
     _retention: Retention = Retention()
     _sync: Sync = "interval"
     _lock_timeout: float = 5.0
-    #: Whether `_append` heeds the deadline `NOW`. asyncio appends then call it on the event loop
-    #: itself; otherwise a thread does.
+    #: Whether `_append` obeys the deadline `NOW`. If it does, asyncio calls it on the event loop, otherwise in a
+    #: thread.
     _appends_now: bool = False
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
@@ -86,12 +87,12 @@ class Primitives(PersistenceMetricsMixin, ABC):
         lock_timeout: float = 5.0,
     ) -> None:
         if sync not in _SYNCS:
-            raise ValueError(f"sync is {sync!r}: one of {', '.join(_SYNCS)} is needed")
+            raise ValueError(f"sync must be one of {', '.join(_SYNCS)}, got {sync!r:.80}")
         is_number = isinstance(lock_timeout, (int, float)) and not isinstance(lock_timeout, bool)
         if not is_number or not 0 <= lock_timeout < float("inf"):
-            raise ValueError(f"lock_timeout is {lock_timeout!r}: seconds from 0 on are needed")
+            raise ValueError(f"lock_timeout must be seconds from 0 on, got {lock_timeout!r:.80}")
         if retention is not None and not isinstance(retention, Retention):
-            raise TypeError(f"retention is {retention!r}: a papyra.Retention is needed, or None")
+            raise TypeError(f"retention must be a papyra.Retention or None, got {retention!r:.80}")
         self._retention = Retention() if retention is None else retention
         self._sync = sync
         self._lock_timeout = lock_timeout
@@ -103,7 +104,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     @property
     def retention(self) -> Retention:
-        """What is kept."""
+        """The rule by which records are kept."""
         return self._retention
 
     def __repr__(self) -> str:
@@ -114,21 +115,19 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Store all *lines* (each with its newline) after what is there, or none of them.
 
-        Their number is added to `self._stored` in one assignment: what became of the batch is
-        told by it alone, since an interrupt may strike after any call. Where storing ends with
-        the last byte, assign right after it, inside the block that takes the bytes back on any
-        `BaseException`. Where it ends with a commit, assign right before that, and take both back
-        if it did not happen. Retries belong in here.
+        Add their number to `self._stored` in one assignment. The queue concludes from it alone whether the batch is
+        stored, because an interrupt may strike after any call. If storing ends with the last byte, assign right after
+        that, inside the block that takes the bytes back on any `BaseException`. If it ends with a commit, assign right
+        before that, and take both back if the commit did not happen. Retries belong in here.
 
         Args:
             lines: At least one.
-            deadline: When to raise `StoreLockedError` instead, as `time.monotonic` has it. `NOW`,
-                which only a store with `_appends_now` is given: raise `MustWait`, before anything
-                is changed, rather than wait for a lock, a disk or a server. A write that the
-                operating system buffers is no waiting.
+            deadline: The time, by `time.monotonic`, from which on `StoreLockedError` is raised instead of waiting. Only
+                a store with `_appends_now` is given `NOW`: rather than wait for a lock, a disk or a server, it raises
+                `MustWait` before it changes anything. A write that the operating system buffers does not wait.
 
         Returns:
-            Damage that was met, as a torn line at the end.
+            Damage that the append met, such as a torn write at the end.
         """
 
     @abstractmethod
@@ -136,16 +135,16 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Iterate over the lines of one moment, each with its place.
 
-        A line has its newline, if there is one; of a line longer than
-        `papyra.format.codec.MAX_LINE` only the length is given.
+        A line has its newline, if there is one. Instead of a line longer than `papyra.format.codec.MAX_LINE`, give its
+        length.
         """
 
     def _resolve(self) -> int:
         """
         Return how many records this object has stored; called once when a batch settles.
 
-        A store on a server overrides it: an interrupt may have left a batch in flight, and then it asks the
-        server what became of that. It may be called again for the same batch.
+        A store on a server overrides it: an interrupt may have left a batch in flight, and then it asks the server
+        whether that is stored. It may be called again for the same batch.
         """
         return self._stored
 
@@ -153,25 +152,25 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Give the lines of one moment, to be looked at more than once.
 
-        A store overrides it where two calls of `_lines` may yield lines of different moments, so that
-        a second look from the other end sees the same records. No lock is held meanwhile.
+        Override it if two calls of `_lines` may yield lines of different moments, so that a second look from the other
+        end sees the same records. No lock is held meanwhile.
         """
         return nullcontext(Moment(self._lines))
 
     def _new_seen_ids(self) -> SeenIds:
         """
-        Return what tells which records a look has met before; by default it knows ids alone.
+        Return an object that knows which records a look has met before; by default it compares ids alone.
 
-        A store overrides it where its lines hold records that have no ids and are the same all the same.
+        Override it if the store holds records without ids that may be the same record.
         """
         return SeenIds()
 
     @abstractmethod
     def _check(self) -> Iterable[Anomaly]:
-        """Return damage that is no line's; change nothing."""
+        """Return the damage that does not lie in a line; change nothing."""
 
     def _leftovers(self, sources: Sequence[str]) -> Sequence[str]:  # noqa: ARG002  most have none
-        """Return those of *sources* of which `_lines` gives only what stands nowhere else."""
+        """Return those of *sources* of which `_lines` gives only the records that no other source holds."""
         return ()
 
     @abstractmethod
@@ -179,20 +178,20 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Show *rewrite_filter* each line and do as it says (see `RewriteFilter`).
 
-        A crash leaves the old or the new store. Nobody else rewrites meanwhile; appends go on, or
-        wait.
+        A crash leaves the old or the new store. Keep every other thread and process from rewriting the store meanwhile;
+        appends go on, or wait.
         """
 
     def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten:  # noqa: ARG002  see `_excess`
         """
-        Show *rewrite_filter* what `_rewrite` would show it, and return what that would do; change nothing.
+        Show *rewrite_filter* the lines that `_rewrite` would show it, and return what that would do; change nothing.
 
-        A store overrides it where its lines are more than `_lines` gives, or where `_lines` may
-        change between two calls because of an append.
+        Override it if the store has more lines than `_lines` gives, or if an append between two calls may change what
+        `_lines` gives.
 
         Args:
             rewrite_filter: As for `_rewrite`.
-            without: Names out of `_excess`, which would be gone by then.
+            without: Names from `_excess`: a compaction would have dropped these by then.
         """
         rewrite_filter.begin(self._lines)
         before = after = removed = 0
@@ -211,19 +210,19 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     def _excess(self) -> Mapping[str, int]:
         """
-        Return names and bytes of what a bound of the store's own leaves no room for.
+        Return the names and sizes of the sources that exceed a bound of the store's own; change nothing.
 
-        Nothing is changed. Only a store with a bound beside its retention has any.
+        Only a store with a bound beside its retention, such as a number of files, returns any.
         """
         return {}
 
     def _lines_in(self, sources: Collection[str]) -> Iterator[Line]:  # noqa: ARG002  see `_excess`
-        """Iterate over the lines of *sources*, which are names out of `_excess`."""
+        """Iterate over the lines of *sources*, which are names from `_excess`."""
         return iter(())
 
     def _trim(self, excess: Collection[str]) -> Mapping[str, int]:  # noqa: ARG002  see `_excess`
         """
-        Drop what stands in *excess* and is beyond the bound still, and return its names and bytes.
+        Drop those of *excess* that still exceed the bound, and return their names and sizes.
 
         A compaction calls it first, before it changes a record.
         """
@@ -231,24 +230,24 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     def _share_counts(self) -> None:
         """
-        Tell others what was counted; called after each scan, recovery and compaction.
+        Send the counts to other programs; called after each scan, recovery and compaction.
 
-        It raises nothing. A store whose counters others see at once has nothing to do here.
+        It raises nothing. A store whose counters other programs see at once has nothing to send.
         """
 
     @abstractmethod
     def _close(self) -> None:
-        """Let go of everything; called again only where an interrupt ended it."""
+        """Release everything; called again only if an interrupt ended it."""
 
     def _check_ours(self) -> None:
-        """Raise `NotAStoreError` if something else stands in the store's place; change nothing."""
+        """Raise `NotAStoreError` if the store's place holds something that is not a store; change nothing."""
 
     def _prepare(self) -> None:
         """
         Get ready to change the store; called before it is changed, without a lock.
 
-        A store that has something to do here sets `self._prepared` to False at first, and to
-        True once it is ready; an append then calls it no more.
+        A store that has something to prepare sets `self._prepared` to False at first, and to True once it is ready;
+        appends do not call this any more then.
         """
 
     def _check_usable(self) -> None:
@@ -262,10 +261,10 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
     def _let_go_in_child(self) -> None:
         """
-        Let go, in a child process, of what the store shares with its parent, and leave that as it is.
+        Release, in a child process, all that the store shares with its parent, without changing that.
 
-        The store may be half made: its `__init__` may have failed, or have run in another thread as the
-        process forked. A store that raises here is refused in the child.
+        The store may be half made: its `__init__` may have failed, or have run in another thread as the process forked.
+        If this raises, the child cannot use the store.
         """
 
     def _after_fork(self) -> None:

@@ -1,4 +1,4 @@
-"""What a store keeps: a record with a kind, a timestamp and data."""
+"""The entry of a store: a record with a kind, a timestamp and data; knows nothing of JSON."""
 
 import time
 from math import isfinite
@@ -21,15 +21,15 @@ class Record:
         kind: What it is: "event", "audit" and "dead_letter" by convention; 1 to 255 characters.
         timestamp: Wall-clock time in seconds since the epoch; now, if left out.
         data: A JSON object with any keys but kind, timestamp, _id and _crc at its top level.
-            It is not copied: who changes it later changes the record.
+            The dict is not copied; mutating it later changes the record.
 
     Attributes:
         id: Given by the store that holds it, unique over all stores; None before storing and
             for lines of Papyra 0.3.0. It takes no part in comparisons.
 
     Raises:
-        RecordError: for a bad kind or timestamp, or a reserved key. Whatever else JSON cannot
-            hold is refused by append.
+        RecordError: for a bad kind or timestamp, or a reserved key. An append refuses every other value that
+            JSON cannot hold.
     """
 
     __module__ = "papyra"
@@ -61,7 +61,9 @@ class Record:
             not isinstance(kind, str)
             or not 0 < (len(kind) if type(kind) is str else str.__len__(kind)) <= _MAX_KIND
         ):
-            raise RecordError("kind", f"a string of 1 to {_MAX_KIND} characters, not {kind!r:.80}")
+            raise RecordError(
+                "kind", f"must be a string of 1 to {_MAX_KIND} characters, got {kind!r:.80}"
+            )
         set_kind(self, kind)
         set_timestamp(self, timestamp)
         set_data(self, data)
@@ -104,7 +106,7 @@ set_id = Record.__dict__["id"].__set__
 
 
 def restore(kind: str, timestamp: float, data: dict[str, Any], id_: str | None) -> Record:
-    """Return a record without checking anything: the caller has."""
+    """Return a record without checking its values: the caller has checked them."""
     record = object.__new__(Record)
     set_kind(record, kind)
     set_timestamp(record, timestamp)
@@ -119,7 +121,7 @@ def is_time(value: object) -> bool:
         return value - value == 0
     if isinstance(value, bool):
         return False
-    # A subclass is taken by its value: its own methods may say anything.
+    # The value of a subclass decides, because its own methods may return anything.
     if isinstance(value, float):
         return isfinite(float.__pos__(value))
     return isinstance(value, int) and int.__abs__(value) < _BEYOND_FLOATS
@@ -133,7 +135,7 @@ def _shown(value: object) -> str:
 
 
 def _held(data: Any) -> dict[str, Any]:  # noqa: ANN401  a dict of any subclass
-    """Return what a dict holds, whatever its own methods say."""
+    """Return the items of a dict; methods that a subclass overrides are not asked."""
     return dict.copy(data)
 
 

@@ -1,25 +1,25 @@
-"""What scan, recover, compact and import found and did, and the types of damage."""
+"""The reports of scan, recover, compact and import, and the types of damage."""
 
 from typing import Final, NamedTuple
 
-#: Every type of anomaly with its meaning; docs/anomalies.md tells cause and cure of each.
+#: Every type of anomaly with its meaning; docs/anomalies.md has the cause and the cure of each.
 ANOMALY_TYPES = {
     "truncated_line": "a line ends before its record does",
-    "corrupted_line": "a line is no record",
+    "corrupted_line": "a line is not a record",
     "checksum_mismatch": "a line's bytes are not those that were written",
     "missing_checksum": "a line does not end with its checksum, and is not one of Papyra 0.3.0's records",
-    "invalid_utf8": "a line holds bytes that are no text",
+    "invalid_utf8": "a line holds bytes that are not text",
     "nul_bytes": "a line holds NUL bytes where its record should be",
     "oversized_line": "a line is longer than any record may be",
-    "duplicate_record": "a record stands in the store a second time",
+    "duplicate_record": "a record is in the store a second time",
     "stale_temporary_file": "an interrupted compaction or recovery left its temporary file",
-    "unexpected_file": "a file beside the store is none of its own",
+    "unexpected_file": "a file beside the store does not belong to it",
 }
 
 #: The types that are about a whole file beside the store, not about bytes in it.
 FILE_ANOMALIES = frozenset({"stale_temporary_file", "unexpected_file"})
 
-#: Where a line stands: the file or stream, and the first byte in it or the entry's id.
+#: The place of a line: the file or stream, and the first byte in it or the entry's id.
 Place = tuple[str, int | str]
 
 
@@ -33,7 +33,7 @@ class Anomaly(NamedTuple):
         offset: First byte in *source* of the damaged line, or of the damaged part of a line that
             holds records too; or the id of the stream's entry.
         length: Bytes of that line or part, or of that file; 0 for a directory or link.
-        detail: What was seen, in words; it may change between versions.
+        detail: The observation, in words; it may change between versions.
     """
 
     type: str
@@ -53,7 +53,7 @@ class Anomaly(NamedTuple):
         return self.offset + self.length if isinstance(self.offset, int) else self.offset
 
     def __str__(self) -> str:
-        """Return one line for people: address, type, what was seen."""
+        """Return one line for people: the address, the type and the detail."""
         if self.type in FILE_ANOMALIES:
             size = f" ({self.length} bytes)" if self.length else ""
             return f"{self.source}: {self.type}{size}: {self.detail}"
@@ -66,16 +66,16 @@ Anomaly.__module__ = "papyra"
 
 class ScanReport(NamedTuple):
     """
-    What a scan found; nothing was changed.
+    The result of a scan, which changed nothing.
 
     Attributes:
-        records: Intact records.
-        bytes: Bytes looked at, damaged ones included; of what 0.3.0 left, those of records that
-            stand nowhere else.
-        anomalies: The findings in the order of the store, 10,000 at the most.
+        records: Number of intact records.
+        bytes: Bytes that the scan read, damaged ones included; of the files that 0.3.0 left, only those of
+            records that no other file holds.
+        anomalies: The findings in the order of the store, at most 10,000.
         found: The number of all findings.
-        leftovers: Files that Papyra 0.3.0 moved away or left half done, and that hold records
-            which stand nowhere else: data, whatever they are called.
+        leftovers: Files that Papyra 0.3.0 moved away or left half done, and that hold records which no other
+            file holds: they are data, whatever they are called.
     """
 
     records: int
@@ -95,14 +95,14 @@ ScanReport.__module__ = "papyra"
 
 class Step(NamedTuple):
     """
-    What a recovery does about one damage.
+    The treatment of one damage by a recovery.
 
     Attributes:
-        file: The file that it is in, or that it is.
-        start: Where in it the damaged line or part begins, or the id of the stream's entry.
+        file: The file that holds the damage, or that is the damage.
+        start: The first byte of the damaged line or part in it, or the id of the stream's entry.
         stop: The first byte behind the damage; the entry's id again.
         type: The type of anomaly.
-        action: "quarantine" (moved there), "delete" (what nobody needs) or "leave" (not papyra's).
+        action: "quarantine" (moved there), "delete" (no program needs it) or "leave" (not papyra's).
     """
 
     file: str
@@ -120,16 +120,16 @@ _ACTIONS: Final = {"stale_temporary_file": "delete", "unexpected_file": "leave"}
 
 class RecoveryReport(NamedTuple):
     """
-    What a recovery found and did, or would do; or what undoing one put back.
+    The result of a recovery, of the plan of one, or of undoing one.
 
     Attributes:
-        dry_run: Nothing was changed; *removed* is what a recovery would remove, or *restored*
-            what undoing one would put back.
-        anomalies: The findings, 10,000 at the most.
+        dry_run: Nothing was changed; *removed* is the number that a recovery would remove, or *restored* the
+            number that undoing one would put back.
+        anomalies: The findings, at most 10,000.
         found: The number of all findings.
         removed: Damaged bytes taken out of the store.
         quarantine: The id under which they were saved, or are still; None if none were removed.
-        remaining: What is still wrong, 10,000 findings at the most.
+        remaining: The findings that are still wrong, at most 10,000.
         restored: Bytes put back by undoing.
     """
 
@@ -148,7 +148,7 @@ class RecoveryReport(NamedTuple):
 
     @property
     def plan(self) -> tuple[Step, ...]:
-        """What is done about each of the *anomalies*."""
+        """The treatment of each of the *anomalies*."""
         return tuple(
             Step(
                 anomaly.source,
@@ -166,14 +166,14 @@ RecoveryReport.__module__ = "papyra"
 
 class Quarantined(NamedTuple):
     """
-    What one recovery or compaction saved before it removed it.
+    The bytes that one recovery or compaction saved before it removed them.
 
     Attributes:
         id: What `recover(undo=...)` calls it.
         saved: When, in seconds since the epoch.
         files: Names of the files that it was taken out of.
-        bytes: How much it is.
-        obstacle: Why it cannot be put back; "" if it can.
+        bytes: Their number.
+        obstacle: The reason why it cannot be put back; "" if it can.
     """
 
     id: str
@@ -188,24 +188,23 @@ Quarantined.__module__ = "papyra"
 
 class CompactionReport(NamedTuple):
     """
-    What a compaction did, or would do.
+    The result of a compaction, or of the plan of one.
 
     Attributes:
         kept: Records that stay.
         dropped: Records that were dropped for good: those outside the retention, and those in
-            *files_dropped*. One that stands twice, as 0.3.0's repairs left some, may count twice.
+            *files_dropped*. A record that is there twice, as 0.3.0's repairs left some, may count twice.
         bytes_before: Size of the store when it began, all that 0.3.0 left included.
-        bytes_after: Size of what it left of that.
-        anomalies: What it met, 10,000 findings at the most; damage in lines went to the quarantine.
+        bytes_after: Size of the part that it left of that.
+        anomalies: The findings that it met, at most 10,000; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
-        remaining: What is still wrong: after a compaction, files beside the store that do not belong to
-            its own; after a dry run, all *anomalies*.
-        files_dropped: Whole files that a store with a bound for their number had too many; they
-            are gone before the others are looked at, and damage in them is not looked for.
-        dry_run: Nothing was changed; all of this is what a compaction would do. The retention is
-            applied to what stands there at the time: what is appended between the two may push
-            more records out.
+        remaining: The findings that are still wrong: after a compaction, files beside the store that do not belong
+            to it; after a dry run, all *anomalies*.
+        files_dropped: Whole files beyond the store's bound for their number. They are dropped before the compaction
+            reads the others, and damage in them is not looked for.
+        dry_run: Nothing was changed; all of this is what a compaction would do. The retention is applied to the
+            records at the time: records appended between the dry run and a compaction may push more out.
         dropped_bytes: Bytes of the lines of the *dropped* records.
         dropped_by_kind: Their number by kind; beyond 1,000 kinds the others are "_other".
         dropped_oldest: The smallest timestamp among them; None if there are none.
@@ -229,7 +228,7 @@ class CompactionReport(NamedTuple):
 
     @property
     def clean(self) -> bool:
-        """Whether nothing of what it met is still wrong."""
+        """Whether none of the findings is still wrong."""
         return not self.remaining
 
 
@@ -238,14 +237,14 @@ CompactionReport.__module__ = "papyra"
 
 class ImportReport(NamedTuple):
     """
-    What an import copied.
+    The result of an import, or of the plan of one.
 
     Attributes:
-        dry_run: Nothing was changed; *copied* is what would be.
+        dry_run: Nothing was changed; *copied* is the number that would be copied.
         read: Records that the source holds.
         copied: Those that the destination did not hold.
         present: Those that it held already.
-        anomalies: Damage in the source, which was not copied; 10,000 findings at the most.
+        anomalies: Damage in the source, which was not copied; at most 10,000 findings.
         found: The number of all findings.
     """
 
@@ -267,11 +266,11 @@ ImportReport.__module__ = "papyra"
 
 class Rewritten(NamedTuple):
     """
-    What a store's `_rewrite` did.
+    The result of a store's `_rewrite`.
 
     Attributes:
         bytes_before: Size of the store when it began.
-        bytes_after: Size of what it left of that; what was appended meanwhile is in neither.
+        bytes_after: Size of the part that it left of that; lines appended meanwhile are in neither.
         removed: Bytes moved to the quarantine.
         quarantine: The id under which they were saved; None if there were none.
     """

@@ -1,4 +1,4 @@
-"""Which records stay."""
+"""The rule by which records are kept."""
 
 from typing import Final
 
@@ -8,20 +8,20 @@ EARLIEST_WALL_CLOCK: Final = 1e9
 
 class Retention:
     """
-    How much of a store is kept; a limit that is None does not limit.
+    Limits how much of a store is kept; a limit that is None does not limit.
 
-    It has one meaning everywhere: records older than *max_age* are out; of the others the
-    newest stay that both *max_records* and *max_total_bytes* admit. Newest means last in append
-    order. Reads never return what is out; `compact()` makes that physical.
+    It has one meaning everywhere: records older than *max_age* are out; of the others the newest stay that both
+    *max_records* and *max_total_bytes* admit. Newest means last in append order. Reads never return records that are
+    out; `compact()` drops them from the store.
 
     Args:
         max_records: The most records; 0 keeps none.
-        max_age: The oldest that a record may be, in seconds; it looks at timestamps, and leaves
-            alone those that are no wall-clock times (below 1e9).
+        max_age: The greatest age of a record by its timestamp, in seconds; records whose timestamps are not
+            wall-clock times (below 1e9) stay.
         max_total_bytes: The most bytes of lines, newlines included, also of a last line that has none.
 
     Raises:
-        ValueError: for a negative limit, or one that is no number.
+        ValueError: for a negative limit, or one that is not a number.
     """
 
     __module__ = "papyra"
@@ -45,7 +45,7 @@ class Retention:
             if limit is None:
                 continue
             if not isinstance(limit, numbers) or isinstance(limit, bool) or not limit >= 0:
-                raise ValueError(f"{name} is {limit!r}: a number from 0 on is needed, or None")
+                raise ValueError(f"{name} must be a number from 0 on or None, got {limit!r:.80}")
         self.max_records: Final = max_records
         self.max_age: Final = max_age
         self.max_total_bytes: Final = max_total_bytes
@@ -72,7 +72,7 @@ class Retention:
 
     @property
     def counts(self) -> bool:
-        """Whether it depends on what follows a record, so that one must look from the end."""
+        """Whether the records behind a record decide if it stays, so that a look begins at the newest."""
         return self.max_records is not None or self.max_total_bytes is not None
 
     @property
@@ -84,11 +84,11 @@ class Retention:
         """Tell whether a record of *timestamp* is young enough at *now*."""
         if self.max_age is None or not EARLIEST_WALL_CLOCK <= timestamp <= now:
             return True
-        # Only now can it be subtracted: an integer that an earlier version took may be beyond the floats.
+        # Subtracted last, because an integer that an earlier version took may be beyond the floats.
         return now - timestamp <= self.max_age
 
     def from_newest(self, now: float) -> "Admission":
-        """Return what admits records one by one, the newest first."""
+        """Return an object that admits records one by one, the newest first."""
         return Admission(self, now)
 
 

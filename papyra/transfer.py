@@ -24,10 +24,10 @@ _BYTES: Final = 1024 * 1024
 
 
 class Progress(Protocol):
-    """What is told after each batch."""
+    """A function that is called after each batch."""
 
     def __call__(self, read: int, copied: int, /) -> None:
-        """Take how many records were read, and copied, so far."""
+        """Take the numbers of records that were read, and copied, so far."""
         ...
 
 
@@ -42,31 +42,30 @@ def import_store(
     """
     Copy the records of *source* that *destination* does not hold, their lines as they are.
 
-    The order is kept, and ids and checksums are those of the source. What is there already is
-    passed over, so an import that was interrupted is finished by doing it again. Records without
-    an id (0.3.0's) are known by their contents; of equal ones as many are copied as are missing.
-    Damage is reported and not copied. In the source this counts as one read, in the destination
-    as writes, a batch each.
+    The order is kept, and ids and checksums are those of the source. Records that *destination* holds already are
+    passed over, so repeating an interrupted import finishes it. Records without an id (0.3.0's) are compared by
+    their contents: of equal ones, only those missing are copied. Damage is reported and not copied. In the source this
+    counts as one read, in the destination as writes, a batch each.
 
-    Programs may append to both meanwhile; what comes into the source after the start is left for
-    the next time. To know what is there takes a hundred bytes of memory for each record without
-    an id in the destination, and almost none for the others.
+    Programs may append to both meanwhile; records that come into the source after the start are left for the next
+    import. To know the destination takes a hundred bytes of memory for each record without an id in it, and almost
+    none for the others.
 
     Args:
         source: Nothing in it is changed.
         destination: Compactions, recoveries and other imports there wait until this one is done.
         seal: Also take in lines that other tools wrote: JSON objects with a string kind, a finite
-            timestamp and neither _id nor _crc. In the destination each gets an id and a checksum.
-            Repeated, they are known by their contents: of equal ones as many are copied as are
-            missing. What `append` would refuse, and an object with two equal keys, is still damage;
-            the finding says why.
+            timestamp and neither _id nor _crc. In the destination each gets an id and a checksum. A
+            repeated import compares them by their contents: of equal ones, only those missing are copied.
+            An object that `append` would refuse, or that has two equal keys, is still damage; the finding
+            says why.
         dry_run: Only report what would be copied; change nothing.
         progress: Called after each batch.
 
     Raises:
         NotAStoreError: if *source* is not a papyra store; not with *seal*.
         UnsupportedError: if both are one store.
-        StoreLockedError: if another import, a compaction or a recovery is under way there.
+        StoreLockedError: if another import, a compaction or a recovery of *destination* is under way.
         StoreIOError, StoreFailedError, StoreClosedError: as `append` and `read`.
     """
     shared = destination if isinstance(destination, Importable) else None
@@ -87,7 +86,7 @@ def import_store(
                 copy.take(line, is_present=present.take(record))
             copy.finish()
     except BaseException as error:
-        # An interrupt may have skipped the block's exit, where that is a function of Python.
+        # Otherwise an interrupt may skip the block's exit, if that is a function of Python.
         alone.__exit__(type(error), error, error.__traceback__)
         raise
     return ImportReport(
@@ -116,8 +115,8 @@ class _Present:
 
     Args:
         lines: The lines of the store.
-        sealer: What seals lines of the source, if anything does. It gives them new ids at every
-            import, so they are compared by contents with those that earlier imports sealed.
+        sealer: Seals lines of the source, unless it is None. It gives them new ids at every import, so they
+            are compared by contents with those that earlier imports sealed.
     """
 
     def __init__(self, lines: Iterable[Line], sealer: Sealer | None) -> None:
@@ -134,7 +133,7 @@ class _Present:
                     self._sealed[fingerprint(found.record)] += 1
 
     def take(self, record: Record) -> bool:
-        """Tell whether *record* is there; it is there no more after that, or there from now on."""
+        """Tell whether *record* is present, and take it: once by contents; an id is present from then on."""
         if self._sealer is not None and self._sealer.made(record):
             return _taken(self._sealed, record)
         if record.id is not None and number_in(record.id) is not None:
@@ -153,11 +152,11 @@ def _taken(contents: Counter[int], record: Record) -> bool:
 
 class _Copy:
     """
-    Lines on their way.
+    Writes lines into the destination, batch by batch.
 
     Attributes:
-        read: Records that were read.
-        copied: Those of them that were not there.
+        read: Number of records that were read.
+        copied: Number of those that the destination did not hold.
     """
 
     def __init__(
@@ -176,7 +175,7 @@ class _Copy:
         self._size = 0
 
     def take(self, line: bytes, *, is_present: bool) -> None:
-        """Write *line* with the next batch, unless it is there."""
+        """Write *line* with the next batch, unless it *is present*."""
         self.read += 1
         if not is_present:
             self._batch.append(line)
@@ -185,7 +184,7 @@ class _Copy:
             self.finish()
 
     def finish(self) -> None:
-        """Write what waits."""
+        """Write the lines that wait for a batch."""
         if self._batch:
             if self._destination is not None:
                 self._check_alone()

@@ -35,7 +35,7 @@ _ANY_CASE: Final = {name.lower(): scale for name, scale in _SIZES.items()}
 _QUANTITY: Final = r"([0-9]{1,30})(?:\.([0-9]{1,30}))?([A-Za-z]*)"
 _WHOLE: Final = r"[0-9]{1,30}"
 
-#: What a duration and a size must be, for messages.
+#: The form of a duration and of a size, for messages.
 DURATION: Final = (
     "seconds from 0 on, or a number and one of ms, s, m, h, d, w (as 90, 1.5h, 7d; lower case)"
 )

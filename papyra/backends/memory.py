@@ -1,4 +1,4 @@
-"""A store in memory: the same bytes, errors and answers as the others."""
+"""The store in memory: the same bytes, errors and answers as the others."""
 
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -22,9 +22,9 @@ class MemoryBackend(PersistenceBackend):
     """
     Keeps encoded lines in a list; gone with the object, and with the process.
 
-    It is a test double for the other stores: the same records are accepted, numbered and
-    checksummed, and damage put into it is found. What the retention does not keep is dropped as
-    appends go on, so memory stays bounded; `compact()` does it at once and counts nothing.
+    It is a test double for the other stores: it accepts, numbers and checksums the same records, and finds damage
+    that is put into it. As appends go on it drops the records that the retention does not keep, so memory stays
+    bounded; `compact()` does it at once and counts nothing.
     *sync* changes nothing: there is no disk.
     """
 
@@ -44,8 +44,8 @@ class MemoryBackend(PersistenceBackend):
         lock_timeout: float = 5.0,
     ) -> None:
         super().__init__(retention=retention, sync=sync, lock_timeout=lock_timeout)
-        # The lines and how many of them stand: what lies beyond is of an append under way. They
-        # are replaced together, so a view of one moment needs no lock.
+        # The lines, and how many of them are stored: those beyond are of an append under way. Both are replaced
+        # together, so a view of one moment needs no lock.
         self._held: tuple[list[bytes], int] = [], 0
         self._trim_at = _SLACK
 
@@ -61,7 +61,7 @@ class MemoryBackend(PersistenceBackend):
             self._held, self._stored = (held, end + count), self._stored + count
         except BaseException:
             if self._held[1] == end:
-                del held[end:]  # else they would be kept in memory until the next append
+                del held[end:]  # otherwise they would stay in memory until the next append
             raise
         if is_trimmed:
             self._sort(KeepFilter(self._retention, time.time(), self._new_seen_ids))
@@ -75,8 +75,7 @@ class MemoryBackend(PersistenceBackend):
         return nullcontext(Moment(partial(self._lines_of, *self._held)))
 
     def _lines_of(self, held: list[bytes], end: int, *, newest_first: bool) -> Iterator[Line]:
-        # No copy: lines are only ever added to this list, and what is added lies beyond its end;
-        # a trim or a recovery makes another one.
+        # No copy: an append adds lines beyond the end of this list, and a trim or a recovery makes another list.
         for number in range(end - 1, -1, -1) if newest_first else range(end):
             line = held[number]
             yield (self.source, str(number)), line if len(line) <= MAX_LINE else len(line)
@@ -88,7 +87,7 @@ class MemoryBackend(PersistenceBackend):
         return self._queue.alone(self, partial(self._sort, rewrite_filter))
 
     def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten:
-        # Else an append might drop what is being looked at.
+        # Otherwise an append might drop lines that this looks at.
         return self._queue.alone(self, partial(super()._preview, rewrite_filter, without=without))
 
     def _sort(self, rewrite_filter: RewriteFilter) -> Rewritten:

@@ -294,7 +294,7 @@ REFUSED = {
     b'{"kind":"log","timestamp":1,"n":"\\ud800"}': "data['n']: a lone surrogate at character 0",
     b'{"kind":"log","timestamp":1,"\\ud800":1}': "a lone surrogate at character 0",
     b'{"kind":"log","timestamp":1,"n":%s1%s}' % (b"[" * 300, b"]" * 300): "deeper than 200 levels",
-    b'{"kind":"","timestamp":1}': "kind: a string of 1 to 255 characters",
+    b'{"kind":"","timestamp":1}': "kind: must be a string of 1 to 255 characters",
     b'{"kind":"log","timestamp":1,"n":1,"n":2}': "two of its keys are 'n'",
     b'{"kind":"log","timestamp":1,"n":[{"a":1,"\\u0061":2}]}': "two of its keys are 'a'",
     b'{"kind":"log","kind":"audit","timestamp":1}': "two of its keys are 'kind'",

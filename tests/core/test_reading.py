@@ -165,7 +165,7 @@ def test_reads_streams_and_compactions_keep_what_the_definition_keeps(
     ids=str,
 )
 def test_a_retention_that_makes_no_sense_is_refused(limits: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(limits))} is .*a number from 0 on"):
+    with pytest.raises(ValueError, match=f"{next(iter(limits))} must be a number from 0 on"):
         Retention(**limits)
 
 

@@ -505,7 +505,10 @@ def test_an_id_that_is_none_is_an_error(file_kind: FileKind, identifier: str) ->
 
 
 def test_an_id_is_a_string(file_kind: FileKind) -> None:
-    with file_kind.open() as store, pytest.raises(TypeError, match="undo is 5: an id is needed"):
+    with (
+        file_kind.open() as store,
+        pytest.raises(TypeError, match=r"undo must be an id that quarantined\(\) lists, got 5"),
+    ):
         store.recover(undo=5)  # type: ignore[arg-type]  # what is refused
 
 

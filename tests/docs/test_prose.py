@@ -57,23 +57,12 @@ NOT_YET: set[str] = {
     # docs/reference
     # examples
     # papyra
-    "papyra/__init__.py",
-    "papyra/backend.py",
-    "papyra/errors.py",
-    "papyra/exposition.py",
-    "papyra/primitives.py",
-    "papyra/record.py",
-    "papyra/reports.py",
-    "papyra/retention.py",
-    "papyra/transfer.py",
-    "papyra/units.py",
     # papyra/aio
     "papyra/aio/backend.py",
     "papyra/aio/loop_writer.py",
     "papyra/aio/place.py",
     "papyra/aio/prefetch.py",
     # papyra/backends
-    "papyra/backends/memory.py",
     # papyra/format
     "papyra/format/codec.py",
     "papyra/format/damage.py",

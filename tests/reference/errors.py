@@ -84,7 +84,7 @@ def _described(thing: griffe.Object) -> list[str]:
     others = "\n".join(
         f"- `{name}`: {_ATTRIBUTES[name]}"
         for name, member in sorted(thing.members.items())
-        if isinstance(member, griffe.Attribute) and name not in listed and not name.startswith("__")
+        if isinstance(member, griffe.Attribute) and name not in listed and not name.startswith("_")
     )
     if not others:
         return parts
