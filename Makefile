@@ -32,7 +32,7 @@ test-faults: $(VENV)/.installed
 test-all: test test-faults
 
 test-core: $(VENV)/.installed
-	$(PYTEST) -q -m 'not faults' tests/core tests/docs
+	$(PYTEST) -q -m 'not faults' tests/core tests/docs tests/faults/test_mutants.py
 
 faults: $(VENV)/.installed $(ORIGINAL)/.installed
 	PYTHONPATH=tests:examples $(PY) -m faults.report redis docs/reliability-redis.md

@@ -18,11 +18,10 @@ from papyra import JsonBackend, Retention, RotatingBackend, StoreIOError
 from papyra.backends.files import active_file, swap
 from servers import missing
 
-pytestmark = pytest.mark.faults
-
 _EXPLORERS: dict[str, type[Explorer]] = {"kill": CrashPoints, "power cut": PowerCuts}
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("name", MUTANTS)
 def test_a_store_that_lacks_a_step_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     mutant = MUTANTS[name]
@@ -47,6 +46,7 @@ def test_a_step_that_is_taken_out_of_the_text_is_there_and_has_a_test(mutant: Te
     assert f"\ndef {name}(" in (ROOT / file).read_text()
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kept", [True, False])
 def test_without_taking_back_what_a_failed_write_left_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
@@ -66,6 +66,7 @@ def test_without_taking_back_what_a_failed_write_left_it_is_read(
         assert numbers(store.read()) == ([1] if kept else [1, 2])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kept", [True, False])
 def test_without_a_new_generation_a_compaction_loses_what_another_appends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
@@ -84,6 +85,7 @@ def test_without_a_new_generation_a_compaction_loses_what_another_appends(
         assert numbers(store.read()) == ([2, 3] if kept else [2])
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("kept", [True, False])
 def test_without_a_new_generation_a_rotation_mixes_up_what_another_appends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, kept: bool
