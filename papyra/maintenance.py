@@ -8,6 +8,7 @@ raises.
 
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from papyra.reading.findings import Findings
@@ -44,6 +45,10 @@ class Store(Protocol):
 
     def _lines_in(self, sources: Collection[str]) -> Iterator[Line]: ...
 
+    def _lines_besides(
+        self, untouched: Collection[str], *, newest_first: bool
+    ) -> Iterator[Line]: ...
+
     def _trim(self, excess: Collection[str]) -> Mapping[str, int]: ...
 
     def _preview(self, rewrite_filter: RewriteFilter, *, without: Collection[str]) -> Rewritten: ...
@@ -77,9 +82,10 @@ def plan_recovery(store: Store, findings: Findings) -> RecoveryReport:
 
 
 def recover(store: Store, findings: Findings) -> RecoveryReport:
-    """Scan, move damage to the quarantine, and scan once more; the store is prepared."""
+    """Scan, move damage to the quarantine, and look once more; the store is prepared."""
     scan(store, findings)
     done = Rewritten(0, 0)
+    remaining = findings
     if is_repairable(findings.listed):
         keep_filter = KeepFilter(
             None, time.time(), store._new_seen_ids, may_repeat=findings.duplicates > 0
@@ -88,8 +94,7 @@ def recover(store: Store, findings: Findings) -> RecoveryReport:
             done = store._rewrite(keep_filter)
         finally:
             findings.merge(keep_filter.findings)
-    remaining = Findings()
-    scan(store, remaining)
+        remaining = _remaining(store, done)
     return RecoveryReport(
         dry_run=False,
         anomalies=tuple(findings.listed),
@@ -98,6 +103,16 @@ def recover(store: Store, findings: Findings) -> RecoveryReport:
         quarantine=done.quarantine,
         remaining=tuple(remaining.listed),
     )
+
+
+def _remaining(store: Store, done: Rewritten) -> Findings:
+    """Return the damage that is there after a rewrite: sources that it left untouched have none."""
+    remaining = Findings()
+    for anomaly in store._check():
+        remaining.add(anomaly)
+    lines = partial(store._lines_besides, done.untouched)
+    look_through(store._source()._replace(lines=lines), remaining)
+    return remaining
 
 
 def is_repairable(anomalies: Iterable[Anomaly]) -> bool:

@@ -220,6 +220,15 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """Iterate over the lines of *sources*, which are names from `_excess`."""
         return iter(())
 
+    def _lines_besides(self, untouched: Collection[str], *, newest_first: bool) -> Iterator[Line]:
+        """
+        Iterate over the lines of all sources but *untouched*, as `_rewrite` named them.
+
+        Only a store whose `_rewrite` names any overrides it.
+        """
+        assert not untouched  # noqa: S101  otherwise the store has to override this
+        return self._lines(newest_first=newest_first)
+
     def _trim(self, excess: Collection[str]) -> Mapping[str, int]:  # noqa: ARG002  see `_excess`
         """
         Drop those of *excess* that still exceed the bound, and return their names and sizes.

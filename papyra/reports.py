@@ -1,5 +1,6 @@
 """The reports of scan, recover, compact and import, and the types of damage."""
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 #: Every type of anomaly with its meaning; docs/anomalies.md has the cause and the cure of each.
@@ -273,12 +274,15 @@ class Rewritten(NamedTuple):
         bytes_after: Size of the part that it left of that; lines appended meanwhile are in neither.
         removed: Bytes moved to the quarantine.
         quarantine: The id under which they were saved; None if there were none.
+        untouched: Sources that were filtered whole, stay as they are, and are never appended to. A recovery
+            does not look at them again; by default it looks at all.
     """
 
     bytes_before: int
     bytes_after: int
     removed: int = 0
     quarantine: str | None = None
+    untouched: Collection[str] = ()
 
 
 Rewritten.__module__ = "papyra.primitives"

@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from children import Child
 from stores import counts, event, numbers, raiser
 
 from papyra import Retention, RotatingBackend, StoreFailedError, StoreIOError, open_store
+from papyra.backends.files.line_reader import FileLine, forward
 from papyra.backends.files.paths import Layout
 from papyra.format.codec import encode, seal
 
@@ -50,6 +52,26 @@ def test_a_full_file_is_sealed_under_a_number_and_never_renamed_again(path: Path
         assert store.metrics.snapshot() == counts(
             records_written=9, records_read=21, scan_operations=1
         )
+
+
+def test_a_recovery_looks_again_only_at_files_that_it_replaced_and_at_the_active_one(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    def noted(descriptor: int, size: int, source: str) -> Iterator[FileLine]:
+        looked.append(source.removeprefix(f"{path}."))
+        return forward(descriptor, size, source)
+
+    monkeypatch.setattr("papyra.backends.files.read_view.forward", noted)
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(7):
+            store.append(event(n))
+        with Path(f"{path}.{number(2)}").open("ab") as file:
+            file.write(b"no record\n")
+        assert store.recover().clean
+        assert looked == [number(1), number(2), number(3), str(path), number(2), str(path)]
+        assert numbers(store.read(strict=True)) == [0, 1, 2, 3, 4, 5, 6]
 
 
 def test_a_rotation_replaces_no_file_that_has_its_number(

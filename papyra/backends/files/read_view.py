@@ -66,6 +66,7 @@ class View:
         files: Oldest first; the active file is the last, if it is there.
         last_number: With *make_lock*, the highest number of a segment at that moment: the next rotation
             gives the active file the next number.
+        has_legacy: Whether 0.3.0 rotated or left any of the files.
         remains: Tells which records in the leftovers of 0.3.0 are in no other file.
 
     Raises:
@@ -86,6 +87,7 @@ class View:
         self._owner = Descriptors()
         self._active = -1
         self._is_set = False
+        self.has_legacy: bool = False
         self.last_number: int = 0
         # A store that was never written has no lock file, and a read does not make one.
         like = layout.owner if make_lock else ""
@@ -112,6 +114,7 @@ class View:
         """Note all files, and open the active one."""
         slots = [slot for slot in layout.slots() if self._is_wanted(slot.path)]
         self.files = []
+        self.has_legacy = any(slot.is_legacy for slot in slots)
         self._is_set = any(slot.is_legacy and not slot.is_remains for slot in slots)
         sealed = [slot for slot in slots if slot.path != layout.path]
         if len(sealed) < len(slots) and layout.stat() is not None:

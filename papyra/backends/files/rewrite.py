@@ -27,6 +27,7 @@ def rewrite(layout: Layout, rewrite_filter: RewriteFilter, *, timeout: float) ->
         PapyraError: if another program replaced or cut a file meanwhile; it is left as it is then.
     """
     before = after = 0
+    untouched: set[str] = set()
     with (
         View(layout, timeout=timeout, make_lock=True) as view,
         Quarantine(layout) as quarantine,
@@ -49,7 +50,10 @@ def rewrite(layout: Layout, rewrite_filter: RewriteFilter, *, timeout: float) ->
                 rewriting.close()
             before += opened.size
             after += rewriting.size
-    return Rewritten(before, after, quarantine.size, quarantine.id)
+            # Records of 0.3.0 may be in several files, so where it left any, all files are looked at again.
+            if not (rewriting.is_new or file.path == layout.path or view.has_legacy):
+                untouched.add(file.path)
+    return Rewritten(before, after, quarantine.size, quarantine.id, untouched)
 
 
 def filtered(
@@ -96,6 +100,11 @@ class _Rewriting:
         self._old_checksum = self._undone_size = self._undone_checksum = 0
         self._quarantine = quarantine
         self._new: Replacement | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether a new file takes the place of the old one."""
+        return self._new is not None
 
     @property
     def size(self) -> int:

@@ -260,9 +260,12 @@ class FileBackend(PersistenceBackend):
         self._publish_at = monotonic() + _PUBLISH_AGAIN
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
+        return self._lines_besides((), newest_first=newest_first)
+
+    def _lines_besides(self, untouched: Collection[str], *, newest_first: bool) -> Iterator[Line]:
         with (
             refusals(self.source, "reading"),
-            View(self._layout, timeout=self._lock_timeout) as view,
+            View(self._layout, timeout=self._lock_timeout, without=untouched) as view,
         ):
             yield from view.lines(newest_first=newest_first)
 
