@@ -55,7 +55,13 @@ class SqliteBackend(papyra.PersistenceBackend):
         self._writer: sqlite3.Connection = self._connect()
         self._writer.execute(f"PRAGMA synchronous = {_SYNCHRONOUS[sync]}")
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[papyra.Anomaly]:
+    def _append(
+        self,
+        lines: Sequence[bytes],
+        *,
+        deadline: float,
+        may_wait: bool,  # noqa: ARG002  it always waits for the disk, so asyncio appends in a thread
+    ) -> list[papyra.Anomaly]:
         db, before = self._writer, self._stored
         try:
             db.execute(f"PRAGMA busy_timeout = {max(0, round(1000 * (deadline - monotonic())))}")

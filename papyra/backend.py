@@ -82,7 +82,7 @@ class PersistenceBackend(StoreObject):
             RecordError, StoreLockedError, StoreFailedError, StoreIOError, StoreClosedError: as `append`.
         """
         bodies = self._encode(records)
-        return self._commit(bodies).ids if bodies else []
+        return self._commit(bodies).result() if bodies else []
 
     @final
     def append_soon(self, record: Record) -> None:

@@ -19,21 +19,20 @@ from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, Rewritten
 from papyra.retention import Retention
 from papyra.system.forks import forget_in_child
-from papyra.writing.call import NOW, MustWait
+from papyra.writing.call import WouldBlock
 from papyra.writing.group_commit import CommitQueue
 
 # All names in the signatures of the primitives.
 __all__ = [
     "MAX_LINE",
-    "NOW",
     "Anomaly",
     "Line",
-    "MustWait",
     "Primitives",
     "RewriteFilter",
     "Rewritten",
     "Sync",
     "Verdict",
+    "WouldBlock",
 ]  # fmt: skip
 
 #: When written records are brought to the disk. A program that reads it from its settings has any string, so the
@@ -63,9 +62,9 @@ class Primitives(PersistenceMetricsMixin, ABC):
     _retention: Retention = Retention()
     _sync: Sync = "interval"
     _lock_timeout: float = 5.0
-    #: Whether `_append` obeys the deadline `NOW`. If it does, asyncio calls it on the event loop, otherwise in a
-    #: thread.
-    _appends_now: bool = False
+    #: Whether each `_append` waits for a lock, a disk or a server. Where it is False, asyncio calls
+    #: `_append` on the event loop, with `may_wait=False`; otherwise in a thread.
+    _always_waits: bool = True
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:  # noqa: ANN401  whatever __init__ takes
         """Make the object with its queue and counters, so that __init__ need not."""
@@ -111,7 +110,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         return f"<{type(self).__name__} {self.name!r}{' closed' if self._closed else ''}>"
 
     @abstractmethod
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def _append(self, lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
         """
         Store all *lines* (each with its newline) after what is there, or none of them.
 
@@ -122,12 +121,16 @@ class Primitives(PersistenceMetricsMixin, ABC):
 
         Args:
             lines: At least one.
-            deadline: The time, by `time.monotonic`, from which on `StoreLockedError` is raised instead of waiting. Only
-                a store with `_appends_now` is given `NOW`: rather than wait for a lock, a disk or a server, it raises
-                `MustWait` before it changes anything. A write that the operating system buffers does not wait.
+            deadline: When to raise `StoreLockedError` instead, by the clock `time.monotonic`.
+            may_wait: False on an event loop, if not `_always_waits`: raise `WouldBlock`, before anything
+                is changed, rather than wait for a lock, a disk or a server. A write that the operating
+                system buffers does not wait.
 
         Returns:
-            Damage that the append met, such as a torn write at the end.
+            Damage that was found, such as a torn line at the end.
+
+        Raises:
+            WouldBlock: if the caller would have to wait, and must not.
         """
 
     @abstractmethod

@@ -31,7 +31,7 @@ from papyra.record import Record
 from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
 from papyra.system.clock import monotonic
 from papyra.system.forks import forget_in_child
-from papyra.writing.call import Call
+from papyra.writing.call import Call, WouldBlock
 
 #: The most bytes that are written on the loop itself.
 _MOST_NOW: Final = 64 * 1024
@@ -159,7 +159,7 @@ class AsyncBackend:
             bodies = store._encode(islice(rest, AT_ONCE))
             if len(bodies) < AT_ONCE and (lane.is_free or not bodies):
                 return await self._write_encoded(lane, now, bodies)
-        return (await self._write(lane, now, bodies, rest)).ids
+        return (await self._write(lane, now, bodies, rest)).result()
 
     async def _write_encoded(self, lane: Lane, now: float, bodies: Sequence[bytes]) -> list[str]:
         """Have all that is encoded written, where no other call would be overtaken."""
@@ -170,7 +170,7 @@ class AsyncBackend:
             call = await self._write(lane, now, bodies, None)
         elif lane.is_long_turn(now):
             await asyncio.sleep(0)
-        return call.ids
+        return call.result()
 
     def append_soon(self, record: Record) -> None:
         """Do what `PersistenceBackend.append_soon` does: `aclose` writes it, if no append comes."""
@@ -194,10 +194,14 @@ class AsyncBackend:
         """Write *call* if that takes no waiting."""
         store = self.store
         # Beside a thread that computes, each system call may cost the loop five milliseconds.
-        can_be = store._appends_now and store._prepared and not self._at_work
-        return ((can_be and call.size <= _MOST_NOW) or store.closed) and store._queue.commit_now(
-            store, call
-        )
+        can_be = not store._always_waits and store._prepared and not self._at_work
+        if not ((can_be and call.size <= _MOST_NOW) or store.closed):
+            return False
+        try:
+            store._queue.commit(store, call, may_wait=False)
+        except WouldBlock:
+            return False
+        return True
 
     def _enter(self) -> Lane:
         """Return the lane of the running loop; if it cannot be, a write call has failed."""

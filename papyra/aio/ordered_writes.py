@@ -102,8 +102,8 @@ def _check_in_time(store: PersistenceBackend, place: Place) -> None:
 def fail(store: PersistenceBackend, place: Place, call: Call) -> NoReturn:
     """Raise what *call* was not written for in its *place*; it is counted by then."""
     _check_in_time(store, place)
-    error = call.error or AssertionError("it did not fail")
-    raise error.with_traceback(call.traceback)
+    call.result()
+    raise AssertionError(f"{call!r} did not fail")
 
 
 def refuse(store: PersistenceBackend) -> NoReturn:

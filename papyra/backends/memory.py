@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from papyra.backend import PersistenceBackend
 from papyra.format.codec import MAX_LINE
-from papyra.primitives import NOW, MustWait, Sync
+from papyra.primitives import Sync, WouldBlock
 from papyra.reading.keep import KeepFilter, RewriteFilter
 from papyra.reading.scanner import Line, Moment, View
 from papyra.reports import Anomaly, Rewritten
@@ -34,7 +34,8 @@ class MemoryBackend(PersistenceBackend):
     unsupported: ClassVar[frozenset[str]] = frozenset(
         {"compactions_triggered", "compaction_errors"}
     )
-    _appends_now = True
+
+    _always_waits = False
 
     def __init__(
         self,
@@ -49,12 +50,18 @@ class MemoryBackend(PersistenceBackend):
         self._held: tuple[list[bytes], int] = [], 0
         self._trim_at = _SLACK
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def _append(
+        self,
+        lines: Sequence[bytes],
+        *,
+        deadline: float,  # noqa: ARG002  no other process can hold it
+        may_wait: bool,
+    ) -> list[Anomaly]:
         held, end = self._held
         count = len(lines)
         is_trimmed = self._trim_at < end + count and not self._retention.keeps_all
-        if is_trimmed and deadline == NOW:  # it takes as long as there are records
-            raise MustWait
+        if is_trimmed and not may_wait:  # it takes as long as there are records
+            raise WouldBlock
         try:
             del held[end:]
             held.extend(lines)

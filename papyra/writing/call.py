@@ -15,15 +15,13 @@ _BATCH_CALLS: Final = 1024
 _BATCH_BYTES: Final = 1024 * 1024
 #: At most so many messages wait to be logged.
 _MOST_PENDING_WARNINGS: Final = 100
-#: A deadline that leaves no time at all: see `MustWait`.
-NOW: Final = float("-inf")
 
 
-class MustWait(BaseException):
+class WouldBlock(BaseException):
     """
-    An append with the deadline `NOW` would have to wait, and has changed nothing.
+    An append that must not wait would have to, and has changed nothing.
 
-    It is no error, and no `Exception`: what was taken is left as it was, as at an interrupt.
+    Deliberately not an `Exception`: like an interrupt, it leaves the batch untouched and is never counted.
     """
 
     __module__ = "papyra.primitives"
@@ -43,7 +41,9 @@ class Store(Protocol):
 
     def _check_usable(self) -> None: ...
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]: ...
+    def _append(
+        self, lines: Sequence[bytes], *, deadline: float, may_wait: bool
+    ) -> list[Anomaly]: ...
 
     def _resolve(self) -> int: ...
 
@@ -88,9 +88,10 @@ class Call:
         """Bytes of its encoded records."""
         return sum(map(len, self.bodies))
 
-    @property
-    def ids(self) -> list[str]:
-        """The ids of its records, once it is stored."""
+    def result(self) -> list[str]:
+        """Return the ids of its records, or raise why they are not stored; its outcome is known."""
+        if self.error is not None:
+            raise self.error.with_traceback(self.traceback)
         numbers = range(self.first, self.first + len(self.bodies))
         return [f"{self.writer}-{number}" for number in numbers]
 

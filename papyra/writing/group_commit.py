@@ -32,7 +32,7 @@ from papyra.errors import StoreBusyError, StoreLockedError
 from papyra.format.codec import seal
 from papyra.reports import Anomaly
 from papyra.system.clock import monotonic
-from papyra.writing.call import NOW, Call, MustWait, Store, note_lost, soon_of, wake
+from papyra.writing.call import Call, Store, WouldBlock, note_lost, soon_of, wake
 from papyra.writing.waiting_calls import NOBODY, WaitingCalls
 
 #: Seconds after which a waiting caller looks again, woken or not.
@@ -72,11 +72,19 @@ class CommitQueue(WaitingCalls):
         self._before = 0
         self._error: Exception | None = None
 
-    def commit(self, store: Store, call: Call) -> None:
+    # Flags of what each append calls are positional: CPython calls a function with keyword-only ones slower.
+    def commit(self, store: Store, call: Call, may_wait: bool = True) -> None:  # noqa: FBT001, FBT002
         """
         Have *call* written, alone or with others; return when it is stored.
 
+        Args:
+            store: The store that the queue belongs to.
+            call: One that is in no queue.
+            may_wait: Whether the caller can wait for other calls, a lock, a disk or a server. An event
+                loop cannot.
+
         Raises:
+            WouldBlock: if the caller would have to wait, and must not; nothing was done.
             StoreLockedError: when its deadline passed before it could be written.
             StoreBusyError: if this very thread is in the middle of such a call.
             Exception: whatever the store could not write it for; it is counted by then.
@@ -93,22 +101,31 @@ class CommitQueue(WaitingCalls):
                         break
                     if held:  # it need not line up: two locks and a look cheaper
                         self.leader = me
-                        findings = self._lead(store, (), (call,), call.deadline)
+                        findings = self._lead(store, (), (call,), may_wait)
                 finally:
                     if held:
                         self.leader = NOBODY
                         self._lock.release()
             if not held:
-                self.refuse_reentry(store)
-                self._pending.append(call)
-                self._see_through(store, call, (call,))
+                self._join(store, call, may_wait)
             elif self._pending or findings or store._pending_warnings:
                 self._follow_up(store, findings)
         except BaseException as interrupt:
-            self._give_up(store, call, interrupt)
+            if may_wait or not isinstance(interrupt, WouldBlock):
+                self._give_up(store, call, interrupt)
+            else:
+                self._follow_up(store, ())
             raise
         if call.error is not None:
-            raise call.error.with_traceback(call.traceback)
+            call.result()
+
+    def _join(self, store: Store, call: Call, may_wait: bool) -> None:  # noqa: FBT001
+        """Have *call* written with others: another thread leads, or calls wait already."""
+        self.refuse_reentry(store)
+        if not may_wait:
+            raise WouldBlock
+        self._pending.append(call)
+        self._see_through(store, call, (call,))
 
     def commit_all(self, store: Store, calls: Sequence[Call]) -> None:
         """
@@ -140,42 +157,6 @@ class CommitQueue(WaitingCalls):
         own = set(calls)
         for call in calls:
             self._see_through(store, call, own)
-
-    def commit_now(self, store: Store, call: Call) -> bool:
-        """
-        Have *call* written if that takes no waiting; if it does, return False: nothing was done.
-
-        Raises:
-            StoreBusyError: if this very thread is in the middle of such a call.
-            Exception: whatever the store could not write it for; it is counted by then.
-        """
-        me = get_ident()
-        held = False
-        try:
-            if self._pending or self.leader:
-                self.refuse_reentry(store)
-                return False
-            try:
-                [held] = map(self._lock.acquire, (False,))  # as in `commit`
-                if not held or self._pending:
-                    return False
-                self.leader = me
-                findings = self._lead(store, (), (call,), NOW)
-            finally:
-                if held:
-                    self.leader = NOBODY
-                    self._lock.release()
-            if self._pending or findings or store._pending_warnings:
-                self._follow_up(store, findings)
-        except MustWait:
-            self._follow_up(store, ())
-            return False
-        except BaseException as interrupt:
-            self._give_up(store, call, interrupt)
-            raise
-        if call.error is not None:
-            raise call.error.with_traceback(call.traceback)
-        return True
 
     def alone(self, store: Store, do: Callable[[], _Result]) -> _Result:
         """
@@ -251,7 +232,7 @@ class CommitQueue(WaitingCalls):
         store: Store,
         own: Collection[Call],
         lone: Sequence[Call] = (),
-        deadline: float | None = None,
+        may_wait: bool = True,  # noqa: FBT001, FBT002
     ) -> Sequence[Anomaly]:
         """
         Write one batch and settle its calls; the leader's *own* may have to wait for the next.
@@ -263,18 +244,18 @@ class CommitQueue(WaitingCalls):
         try:
             if lone:
                 self._taken, self._before, self._error = lone, store._stored, None
+                deadline = lone[0].deadline
             else:
                 self._before, self._error = store._stored, None
                 self._take(own)
-            if not self._taken:
-                return ()  # they were settled just now
-            store._check_usable()
-            if deadline is None:
+                if not self._taken:
+                    return ()  # they were settled just now
                 first = self._taken[0]
                 deadline = first.deadline
-                if first.is_soon:  # it has all the time, and those who lead for it do not
+                if first.is_soon:  # it can wait for ever, and those who lead for it cannot
                     deadline = min(call.deadline for call in (*self._taken, *own) if not call.done)
-            return self._write(store, deadline)
+            store._check_usable()
+            return self._write(store, deadline, may_wait)
         except Exception as error:
             if not self._taken:
                 raise
@@ -289,19 +270,24 @@ class CommitQueue(WaitingCalls):
                 raise
         return ()
 
-    def _write(self, store: Store, deadline: float) -> Sequence[Anomaly]:
+    def _write(self, store: Store, deadline: float, may_wait: bool) -> Sequence[Anomaly]:  # noqa: FBT001
         """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
         calls, before, writer = self._taken, self._before, self.writer
-        lines, number = [], before
+        lines: list[bytes] = []
+        number = before
         for call in calls:
             call.writer, call.first = writer, number + 1
-            for body in call.bodies:
-                number += 1
-                lines.append(body if call.is_sealed else seal(body, writer, number))
-        findings = store._append(lines, deadline=deadline)
+            if call.is_sealed:
+                lines += call.bodies
+                number += len(call.bodies)
+            else:
+                for body in call.bodies:
+                    number += 1
+                    lines.append(seal(body, writer, number))
+        findings = store._append(lines, deadline=deadline, may_wait=may_wait)
         if store._stored == before:  # else it would be written again and again
             if self.writer != writer:  # the store gave it another: its numbers are used already
-                return self._write(store, deadline)
+                return self._write(store, deadline, may_wait)
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"
                 " it must add the number of lines to self._stored"

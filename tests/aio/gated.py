@@ -20,7 +20,7 @@ class Gated(MemoryBackend):
         fault: What the next append raises.
     """
 
-    _appends_now = False
+    _always_waits = True
 
     def __init__(self, **options: Any) -> None:
         # On a busy machine some tests' thousands of callers wait longer than the default.
@@ -30,14 +30,14 @@ class Gated(MemoryBackend):
         self._arrived = threading.Semaphore(0)
         self._go = threading.Semaphore(0)
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def _append(self, lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
         self._arrived.release()
         self._go.acquire()
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
         self.batches.append(len(lines))
-        return super()._append(lines, deadline=deadline)
+        return super()._append(lines, deadline=deadline, may_wait=may_wait)
 
     async def taken(self) -> None:
         """Return once an append has come; the loop goes on meanwhile."""

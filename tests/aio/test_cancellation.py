@@ -177,12 +177,12 @@ class Storm:
         self._append = store.store._append
         store.store._append = self._strike  # type: ignore[method-assign]  # for this store alone
 
-    def _strike(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def _strike(self, lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
         if threading.current_thread() is not self._loops:
             struck = threading.Event()
             self._loop.call_soon_threadsafe(self._cancel, struck)
             struck.wait()
-        return self._append(lines, deadline=deadline)
+        return self._append(lines, deadline=deadline, may_wait=may_wait)
 
     def _cancel(self, struck: threading.Event) -> None:
         for task in self._waiting.values():
@@ -230,7 +230,7 @@ def test_a_storm_of_cancellations_leaves_the_number_stored_in_records_written(
         asyncio.get_running_loop().set_debug(False)
         opened = kind.open(**kind.busy, **options)
         if isinstance(opened, MemoryBackend):
-            opened._appends_now = False  # else nothing would be cancelled while it waits
+            opened._always_waits = True  # else nothing would be cancelled while it waits
         store = AsyncBackend(opened)
         storm = Storm(store, chance)
         async with asyncio.TaskGroup() as group:
@@ -248,7 +248,7 @@ def test_a_storm_of_cancellations_leaves_the_number_stored_in_records_written(
         assert set(stored) - storm.acked <= storm.refused
         assert STORM / 5 < len(storm.refused) < STORM / 3
         assert len(stored) < STORM  # some were taken back, and some had been taken
-        if not opened._appends_now:  # else what is taken is mostly stored before the loop goes on
+        if opened._always_waits:  # else what is taken is mostly stored before the loop goes on
             assert set(stored) - storm.acked
         assert opened.scan().clean
         await store.aclose()

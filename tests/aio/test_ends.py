@@ -272,7 +272,7 @@ def test_a_storm_of_interrupts_in_the_thread_loses_no_call_and_counts_each_once(
 
     async def main() -> None:
         opened = kind.open(**kind.busy)
-        opened._appends_now = False
+        opened._always_waits = True
         store = AsyncBackend(opened)
         await store.append(event(-1))
         failed: set[int] = set()

@@ -138,7 +138,7 @@ def test_a_storm_leaves_what_was_acknowledged_stored_once_and_in_the_order_of_th
         asyncio.get_running_loop().set_debug(False)
         opened = Remembering() if kind.name == "memory" else kind.open(**kind.busy, **options)
         if chance.random() < 0.8:
-            opened._appends_now = False  # else little waits
+            opened._always_waits = True  # else little waits
         store = AsyncBackend(opened)
         caller = Caller(store, chance)
         callers.append(caller)

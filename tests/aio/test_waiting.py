@@ -34,8 +34,10 @@ class Noted:
         self.here: list[bool] = []
         loops, append = threading.current_thread(), store._append
 
-        def noted(lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
-            findings = append(lines, deadline=deadline)  # which may have had to wait, and raised
+        def noted(lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
+            findings = append(
+                lines, deadline=deadline, may_wait=may_wait
+            )  # which may have had to wait, and raised
             self.here.append(threading.current_thread() is loops)
             return findings
 
@@ -182,7 +184,7 @@ def test_the_loop_goes_on_while_another_process_holds_the_store(run: Run, kind: 
 def test_the_loop_goes_on_while_another_thread_writes(run: Run) -> None:
     async def main() -> None:
         gated = Gated()
-        gated._appends_now = True
+        gated._always_waits = False
         async with AsyncBackend(gated) as store:
             thread = threading.Thread(target=gated.append, args=(event(0),))
             thread.start()

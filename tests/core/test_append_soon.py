@@ -99,7 +99,9 @@ def test_what_is_taken_waits_for_a_store_that_is_locked_and_its_caller_does_not(
         backend.append_soon(event(n))
     deadlines = []
 
-    def locked(_: object, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def locked(
+        _: object, lines: Sequence[bytes], *, deadline: float, may_wait: bool
+    ) -> list[Anomaly]:
         deadlines.append(deadline)
         raise StoreLockedError("it", 0.0)
 

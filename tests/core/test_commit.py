@@ -27,14 +27,14 @@ class Gated(MemoryBackend):
         self.fault: BaseException | None = None
         self.batches: list[int] = []
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+    def _append(self, lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
         self.arrived.release()
         self.go.acquire()
         fault, self.fault = self.fault, None
         if fault is not None:
             raise fault
         self.batches.append(len(lines))
-        return super()._append(lines, deadline=deadline)
+        return super()._append(lines, deadline=deadline, may_wait=may_wait)
 
     def waiting(self, calls: int) -> None:
         """Return once so many calls wait or are being written."""
@@ -287,7 +287,9 @@ def test_a_call_whose_batch_was_left_unsettled_is_not_written_again(
 
 def test_a_store_that_appends_without_saying_so_is_told() -> None:
     class Silent(MemoryBackend):
-        def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+        def _append(
+            self, lines: Sequence[bytes], *, deadline: float, may_wait: bool
+        ) -> list[Anomaly]:
             return []
 
     with Silent() as store:

@@ -191,12 +191,14 @@ def test_a_batch_that_fails_ends_the_import_and_the_next_goes_on(
         real = type(destination)._append
         calls = 0
 
-        def failing(self: FileBackend, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:
+        def failing(
+            self: FileBackend, lines: Sequence[bytes], *, deadline: float, may_wait: bool
+        ) -> list[Anomaly]:
             nonlocal calls
             calls += 1
             if calls == 2:
                 raise OSError(28, "no space left on device")
-            return real(self, lines, deadline=deadline)
+            return real(self, lines, deadline=deadline, may_wait=may_wait)
 
         with monkeypatch.context() as patch:
             patch.setattr(type(destination), "_append", failing)

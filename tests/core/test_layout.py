@@ -13,7 +13,6 @@ MOST, MEDIAN = 350, 120
 #: Modules that are longer yet. None joins them, and one that no longer is must be taken out.
 LONGER_YET: set[str] = {
     "papyra/backends/files/store.py",
-    "papyra/writing/group_commit.py",
 }
 #: The public faces: their docstrings are what `help` shows users first.
 FACES = {"papyra", "papyra_otel"}

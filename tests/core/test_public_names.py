@@ -52,12 +52,11 @@ PAPYRA = [
 ]
 PRIMITIVES = [
     "MAX_LINE",
-    "NOW",
     "Anomaly",
     "RewriteFilter",
     "Line",
-    "MustWait",
     "Verdict",
+    "WouldBlock",
     "Primitives",
     "Rewritten",
     "Sync",

@@ -54,8 +54,8 @@ def _names_of_new_files_unsynced(replace: Replace) -> None:
 def _torn_lines_unsealed(replace: Replace) -> None:
     begin = ActiveFile.begin
 
-    def unsealed(self: ActiveFile, **until: float) -> tuple[int, bytes, list[Anomaly]]:
-        end, _, findings = begin(self, **until)
+    def unsealed(self: ActiveFile, **limits: Any) -> tuple[int, bytes, list[Anomaly]]:
+        end, _, findings = begin(self, **limits)
         return end, b"", findings
 
     replace(ActiveFile, "begin", unsealed)
@@ -64,8 +64,8 @@ def _torn_lines_unsealed(replace: Replace) -> None:
 def _open_lines_cut_off(replace: Replace) -> None:
     begin = ActiveFile.begin
 
-    def cut(self: ActiveFile, **until: float) -> tuple[int, bytes, list[Anomaly]]:
-        end, prefix, findings = begin(self, **until)
+    def cut(self: ActiveFile, **limits: Any) -> tuple[int, bytes, list[Anomaly]]:
+        end, prefix, findings = begin(self, **limits)
         if prefix:
             end = read_at(self.descriptor, end, 0).rfind(b"\n") + 1
             os.ftruncate(self.descriptor, end)

@@ -232,7 +232,7 @@ RECORDS: Final = (
         f"{_DAMAGE}test_what_a_look_has_passed_is_not_looked_at_again",
     ),
     TextMutant(
-        "every byte of a line is somebody's",
+        "every byte of a line belongs to a fragment",
         "format/damage.py",
         "    else:\n        fragments[-1] = fragments[-1]._replace(stop=len(line))\n",
         "",

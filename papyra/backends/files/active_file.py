@@ -21,7 +21,7 @@ from papyra.system.descriptors import Descriptors
 from papyra.system.files import lacking, own_like, read_at
 from papyra.system.locks import LOCK_EXCLUSIVE, flock, lock
 from papyra.system.sync import sync_data, sync_directory
-from papyra.writing.call import NOW, MustWait
+from papyra.writing.call import WouldBlock
 
 #: Seconds between two looks whether a program that knows no generations moved the files away.
 _LOOK_EVERY: Final = 0.05
@@ -72,7 +72,9 @@ class ActiveFile:
         self._look_at = 0.0
         self.at_look: Callable[[int], None] | None = None
 
-    def begin(self, *, deadline: float, timeout: float) -> tuple[int, bytes, list[Anomaly]]:
+    def begin(
+        self, *, deadline: float, timeout: float, may_wait: bool
+    ) -> tuple[int, bytes, list[Anomaly]]:
         """
         Lock the store against every other writer, and open the file that an append must go to.
 
@@ -84,13 +86,12 @@ class ActiveFile:
 
         Raises:
             StoreLockedError: when the deadline has passed.
-            MustWait: without a deadline, if a lock, an open file or a torn line must be waited for.
+            WouldBlock: if the caller must not wait, and a lock, an open file or a torn line would make it.
         """
-        now = deadline == NOW
         while True:
             if self.lock == _NONE:
-                if now:
-                    raise MustWait
+                if not may_wait:
+                    raise WouldBlock
                 layout = self._layout
                 opened = Descriptors()
                 descriptor = opened.open_or_create(layout.lock, os.O_RDWR, like=layout.owner)
@@ -98,8 +99,8 @@ class ActiveFile:
             try:
                 flock(self.lock, LOCK_EXCLUSIVE)
             except BlockingIOError:
-                if now:
-                    raise MustWait from None
+                if not may_wait:
+                    raise WouldBlock from None
                 self._wait(deadline, timeout)
             due = monotonic() >= self._look_at
             if not due or _is_at(self.lock, self._layout.lock):
@@ -108,12 +109,12 @@ class ActiveFile:
             self.drop_lock()
         generation = os.lseek(self.lock, 0, os.SEEK_END)
         if due or generation != self._generation:
-            self._open(generation, may_wait=not now)
+            self._open(generation, may_wait=may_wait)
         end = os.lseek(self.descriptor, 0, os.SEEK_END)
         if end == self.end or not end or read_at(self.descriptor, 1, end - 1) == b"\n":
             return end, b"", []
-        if now:
-            raise MustWait
+        if not may_wait:
+            raise WouldBlock
         return end, b"\n", self._torn(end)
 
     def _wait(self, deadline: float, timeout: float) -> None:
@@ -158,7 +159,7 @@ class ActiveFile:
         status = self._layout.stat()
         if status is None or (status.st_dev, status.st_ino) != self._identity:
             if not may_wait:
-                raise MustWait
+                raise WouldBlock
             self._release_file()
             new = os.O_CREAT | os.O_EXCL if status is None else 0
             opened = Descriptors()

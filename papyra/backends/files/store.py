@@ -28,7 +28,7 @@ from papyra.backends.files.store_check import check_ownership, check_whole
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
 from papyra.metrics.publishing import is_lost, publish, unpublish
 from papyra.metrics.unpublished_marks import Mark
-from papyra.primitives import NOW, MustWait, Sync
+from papyra.primitives import Sync, WouldBlock
 from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line
 from papyra.reading.seen_ids import SeenIds
@@ -108,20 +108,24 @@ class FileBackend(PersistenceBackend):
         # While the counters cannot be published: the mark that says so, and when to try again.
         self._unseen: Mark | None = None
         self._publish_at = 0.0
-        self._appends_now = sync != "always"
+        self._always_waits = sync == "always"
         add_owner(self)
 
     # One function, because an interrupt may strike between any two calls: the rollback must see all of it.
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: C901, PLR0912
+    def _append(  # noqa: C901, PLR0912
+        self, lines: Sequence[bytes], *, deadline: float, may_wait: bool
+    ) -> list[Anomaly]:
         if self._failure:
             raise self._failed()
         active = self._active
         try:
-            start, prefix, findings = active.begin(deadline=deadline, timeout=self._lock_timeout)
+            start, prefix, findings = active.begin(
+                deadline=deadline, timeout=self._lock_timeout, may_wait=may_wait
+            )
             data = prefix + b"".join(lines)
             if start and start + len(data) > self._max_bytes:
-                if deadline == NOW:
-                    raise MustWait
+                if not may_wait:
+                    raise WouldBlock
                 self._rotate()
                 start, data = 0, b"".join(lines)
             before = self._stored

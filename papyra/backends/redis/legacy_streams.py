@@ -89,7 +89,7 @@ class OriginalStreams(PersistenceBackend):
             f"{self.source}: the streams of 0.3.0 cannot be written; import them into a store"
         )
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002
+    def _append(self, lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:  # noqa: ARG002
         self._refuse()
 
     def _rewrite(self, rewrite_filter: RewriteFilter) -> NoReturn:  # noqa: ARG002

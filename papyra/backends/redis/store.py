@@ -131,7 +131,13 @@ class RedisBackend(PersistenceBackend):
     # The batch whose outcome is not known yet.
     _in_air: _Flight | None = None
 
-    def _append(self, lines: Sequence[bytes], *, deadline: float) -> list[Anomaly]:  # noqa: ARG002  no other process can hold it
+    def _append(
+        self,
+        lines: Sequence[bytes],
+        *,
+        deadline: float,  # noqa: ARG002  no other process can hold it
+        may_wait: bool,  # noqa: ARG002  it always waits for the server
+    ) -> list[Anomaly]:
         size = sum(map(len, lines))
         if size > _MOST:
             raise RecordError(
