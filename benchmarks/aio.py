@@ -12,8 +12,7 @@ from benchmarks.elsewhere import original as running_original
 from benchmarks.load import plain, record
 from benchmarks.side_by_side import Timings, each
 from benchmarks.table import Row
-from papyra.aio.backend import AsyncBackend
-from papyra.aio.opening import open_store
+from papyra.aio import AsyncBackend, open_store
 from servers import running_redis
 
 _PIPELINE: Final = 500

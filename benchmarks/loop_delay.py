@@ -13,8 +13,7 @@ from time import perf_counter
 from typing import Final, NamedTuple
 
 from benchmarks.load import record
-from papyra.aio.backend import AsyncBackend
-from papyra.aio.opening import open_store
+from papyra.aio import AsyncBackend, open_store
 from servers import running_redis
 
 _TASKS: Final = 8

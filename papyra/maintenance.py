@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
+from papyra.reading.duplicates import look_through
 from papyra.reading.findings import Findings
 from papyra.reading.keep import KeepFilter, RewriteFilter, count_records
-from papyra.reading.last_copies import look_through
 from papyra.reading.scanner import Line, Source
 from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, CompactionReport, RecoveryReport, Rewritten, ScanReport

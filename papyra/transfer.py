@@ -9,11 +9,11 @@ from typing import Final, Protocol
 from papyra.backend import PersistenceBackend
 from papyra.capabilities import Importable
 from papyra.errors import UnsupportedError
+from papyra.reading.duplicates import copies_in
 from papyra.reading.findings import Findings
 from papyra.reading.fingerprints import fingerprint
-from papyra.reading.last_copies import copies_in
+from papyra.reading.foreign_lines import SEALED, Sealer
 from papyra.reading.scanner import Line, intact
-from papyra.reading.sealing import SEALED, Sealer
 from papyra.reading.seen_ids import SeenIds, number_in
 from papyra.record import Record
 from papyra.reports import ImportReport

@@ -16,8 +16,9 @@ from asyncio import get_running_loop
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice
-from typing import Any, Final, NoReturn, Self, TypeVar
+from typing import Any, NoReturn, Self, TypeVar
 
+from papyra.aio.inline_write import InlineWrites
 from papyra.aio.loop_writer import Lane, Writer
 from papyra.aio.ordered_writes import AT_ONCE, fail, refuse, write_in_order
 from papyra.aio.prefetch import Ahead
@@ -31,10 +32,7 @@ from papyra.record import Record
 from papyra.reports import CompactionReport, Quarantined, RecoveryReport, ScanReport
 from papyra.system.clock import monotonic
 from papyra.system.forks import forget_in_child
-from papyra.writing.call import Call, WouldBlock
-
-#: The most bytes that are written on the loop itself.
-_MOST_NOW: Final = 64 * 1024
+from papyra.writing.call import Call
 
 _Result = TypeVar("_Result")
 
@@ -65,7 +63,7 @@ class AsyncBackend:
         self.store = store
         self._lane: Lane | None = None
         self._pool = ThreadPool()
-        self._at_work = 0
+        self._inline = InlineWrites(store)
         #: It is being closed, and nothing can stop that any more.
         self._is_ending = False
         #: Threads that end; closing waits for them.
@@ -119,24 +117,24 @@ class AsyncBackend:
             lane = self._enter()
         if lane.is_free:
             call = Call(store._encode((record,)), now + store._lock_timeout)
-            if not self._commit_now(call):
+            if not self._inline.write(call):
                 call = await self._write(lane, now, call.bodies, None)
             elif lane.is_long_turn(now):
                 await asyncio.sleep(0)
         elif lane.has_room:
             bodies = store._encode((record,))
             call = Call(bodies, now + store._lock_timeout)
-            place, outcome = lane.join(call, len(bodies[0]))
+            queued, outcome = lane.join(call, len(bodies[0]))
             try:
                 await outcome
             except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
-                lane.abandon(place)
+                lane.abandon(queued)
                 raise
             except BaseException:
-                lane.leave(place)
+                lane.leave(queued)
                 raise
-            if place.is_late or call.error is not None:
-                fail(store, place, call)
+            if queued.is_late or call.error is not None:
+                fail(store, queued, call)
         else:
             call = await self._write(lane, now, (), iter((record,)))
         return f"{call.writer}-{call.first}"
@@ -166,7 +164,7 @@ class AsyncBackend:
         if not bodies:
             return []
         call = Call(bodies, now + self.store._lock_timeout)
-        if not self._commit_now(call):
+        if not self._inline.write(call):
             call = await self._write(lane, now, bodies, None)
         elif lane.is_long_turn(now):
             await asyncio.sleep(0)
@@ -188,20 +186,7 @@ class AsyncBackend:
         if lane.is_closing or self._is_ending or store.closed:
             refuse(store)
         deadline = now + store._lock_timeout
-        return write_in_order(lane, deadline, encoded, rest, self._commit_now)
-
-    def _commit_now(self, call: Call) -> bool:
-        """Write *call* if that takes no waiting."""
-        store = self.store
-        # Beside a thread that computes, each system call may cost the loop five milliseconds.
-        can_be = not store._always_waits and store._prepared and not self._at_work
-        if not ((can_be and call.size <= _MOST_NOW) or store.closed):
-            return False
-        try:
-            store._queue.commit(store, call, may_wait=False)
-        except WouldBlock:
-            return False
-        return True
+        return write_in_order(lane, deadline, encoded, rest, self._inline.write)
 
     def _enter(self) -> Lane:
         """Return the lane of the running loop; if it cannot be, a write call has failed."""
@@ -222,11 +207,11 @@ class AsyncBackend:
         return lane
 
     async def _in_thread(self, operation: Callable[[], _Result]) -> _Result:
-        self._at_work += 1
+        self._inline.at_work += 1
         try:
             return await self._pool.run(operation)
         finally:
-            self._at_work -= 1
+            self._inline.at_work -= 1
 
     async def read(
         self,

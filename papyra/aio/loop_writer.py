@@ -13,13 +13,13 @@ loop, which looks again now and then, starts another thread for the rest.
 """
 
 import asyncio
-from collections import OrderedDict, deque
 from contextlib import suppress
 from functools import partial
 from typing import Final
 from warnings import warn
 
-from papyra.aio.place import Place
+from papyra.aio.cancellation import CancellableCalls
+from papyra.aio.queued_call import QueuedCall
 from papyra.aio.thread_pool import JobThread
 from papyra.backend import PersistenceBackend
 from papyra.system.clock import monotonic
@@ -37,13 +37,11 @@ _TURN: Final = 0.001
 _LOOK_AGAIN: Final = 0.05
 
 
-class Lane:
+class Lane(CancellableCalls):
     """
     The way of one loop's write calls to *store*.
 
     Attributes:
-        store: Where the calls are written.
-        loop: The loop.
         is_free: No call has a place, and calls are taken: one more would overtake none.
         turn_began: When the loop's turn had its first append, by `monotonic`; else None.
     """
@@ -51,19 +49,12 @@ class Lane:
     _writer: "Writer | None" = None  # an interrupt may end `__init__` early
 
     def __init__(self, store: PersistenceBackend, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop = loop
+        super().__init__(store, loop)
         self.is_free: bool = True
         self.turn_began: float | None = None
-        self.store = store
-        # In the order of their start: who waits for room, who has it, and what the thread was
-        # given and the loop was not told of yet. The former two lose any place in one step.
-        self._line: OrderedDict[Place, None] = OrderedDict()
-        self._order: dict[Place, None] = {}
-        self._sent: list[Place] = []
-        self._bytes = 0
-        #: Places that were given up and are still in the above.
-        self._left: deque[Place] = deque()
-        self._is_sending = self._is_tidying = False
+        # The calls that the thread was given, while the loop does not know their outcome.
+        self._sent: list[QueuedCall] = []
+        self._is_sending = False
         #: How many closings keep calls out.
         self._closings = 0
         self._drained: asyncio.Future[None] | None = None
@@ -84,67 +75,53 @@ class Lane:
             or self._closings
         )
 
-    def enter(self, deadline: float) -> Place:
+    def enter(self, deadline: float) -> QueuedCall:
         """Take the next place in the order; if it has a `waiter`, that is to be awaited for room."""
-        place = Place(deadline)
+        queued = QueuedCall(deadline)
         self.is_free = False
         if self._line or self._is_full():
-            place.waiter = self.loop.create_future()
-            self._line[place] = None
+            queued.waiter = self.loop.create_future()
+            self._line[queued] = None
         else:
-            self._order[place] = None
+            self._order[queued] = None
         if self._look is None:
             self._look_soon()
-        return place
+        return queued
 
-    def grow(self, place: Place, size: int) -> None:
-        """Note that so many bytes more of *place* are encoded."""
-        place.size += size
+    def grow(self, queued: QueuedCall, size: int) -> None:
+        """Note that so many bytes more of *queued* are encoded."""
+        queued.size += size
         self._bytes += size
 
-    def is_alone(self, place: Place) -> bool:
-        """Whether *place* is the only one: its call may be written here and now."""
-        return not self._sent and len(self._order) == 1 and place in self._order and not self._line
+    def is_alone(self, queued: QueuedCall) -> bool:
+        """Whether *queued* is the only one: its call may be written here and now."""
+        return not self._sent and len(self._order) == 1 and queued in self._order and not self._line
 
-    def join(self, call: Call, size: int) -> tuple[Place, "asyncio.Future[None]"]:
+    def join(self, call: Call, size: int) -> tuple[QueuedCall, "asyncio.Future[None]"]:
         """
         Do what `enter`, `grow` and `gather` do for a *call* of *size* bytes, if the lane `has_room`.
 
         Nearly all calls come this way, so it does all of that by itself.
         """
         outcome = self.loop.create_future()
-        place = Place(call.deadline, call, size, outcome)
+        queued = QueuedCall(call.deadline, call, size, outcome)
         self.is_free = False
         self._bytes += size
-        self._order[place] = None
+        self._order[queued] = None
         if not self._is_sending and not self._sent:
             self._send_soon()
         if self._look is None:
             self._look_soon()
-        return place, outcome
+        return queued, outcome
 
-    def gather(self, place: Place, call: Call) -> "asyncio.Future[None]":
-        """Have *call* written in its *place*; the future is done when its outcome stands."""
-        place.call = call
-        place.waiter = outcome = self.loop.create_future()
+    def gather(self, queued: QueuedCall, call: Call) -> "asyncio.Future[None]":
+        """Have *call* written in its *queued*; the future is done when its outcome stands."""
+        queued.call = call
+        queued.waiter = outcome = self.loop.create_future()
         # Not at once: what is appended later in this turn of the loop comes along.
         if not self._is_sending and not self._sent:
             self._send_soon()
         return outcome
-
-    def leave(self, place: Place) -> None:
-        """Give *place* up, wherever it is; its call is taken back, unless a batch has taken it."""
-        self._left.append(place)
-        if not self.loop.is_closed():
-            self._tidy()
-
-    def abandon(self, place: Place) -> None:
-        """Give *place* up a turn of the loop later: the garbage collector may call from anywhere."""
-        self._left.append(place)
-        if not self._is_tidying:
-            self._is_tidying = True
-            with suppress(RuntimeError):  # the loop is closed: nothing is written any more
-                self.loop.call_soon_threadsafe(self._tidy)
 
     def is_long_turn(self, now: float) -> bool:
         """Whether the loop's turn has had appends for so long that others should go on."""
@@ -189,49 +166,17 @@ class Lane:
     def _admit(self) -> None:
         """Let in those who wait in line, as many as there is room for."""
         while self._line and not self._is_full():
-            place = next(iter(self._line))
+            queued = next(iter(self._line))
             # In this order: an interrupt in between is made good by the next who does it.
-            self._order[place] = None
-            place.wake()
-            self._line.pop(place, None)
+            self._order[queued] = None
+            queued.wake()
+            self._line.pop(queued, None)
 
-    def _tidy(self) -> None:
-        """Take out the places that were given up."""
-        self._is_tidying = False
-        while self._left:
-            place = self._left.popleft()
-            was_sent = place not in self._order and place not in self._line
-            self._take_out(place)
-            if place.call is not None and not place.call.done:
-                if was_sent:
-                    self.store._queue.cancel(place.call)
-                else:
-                    place.call.done = True
+    def _go_on(self) -> None:
         self._admit()
         if self._order and not self._sent and not self._is_sending:
             self._send_soon()
         self._note_use()
-
-    def _take_out(self, place: Place) -> None:
-        if place in self._order:
-            self._bytes -= place.size
-            place.size = 0
-            self._order.pop(place, None)
-        self._line.pop(place, None)
-
-    def _give_up_late(self, now: float) -> None:
-        """Give up the places whose deadlines have passed; each caller counts its own."""
-        late = [place for place in self._order if place.deadline < now]
-        for place in self._line:  # all wait equally long, so the first is the first that is late
-            if place.deadline >= now:
-                break
-            late.append(place)
-        for place in late:
-            self._take_out(place)
-            if place.call is not None:
-                place.call.done = True
-            place.is_late = True
-            place.wake()
 
     def _send_soon(self) -> None:
         self._is_sending = True
@@ -249,23 +194,23 @@ class Lane:
             if len(batch) == len(self._order):
                 self._order.clear()
             else:
-                for place in batch:
-                    self._order.pop(place, None)
+                for queued in batch:
+                    self._order.pop(queued, None)
             self._put()
 
-    def _ready(self) -> list[Place]:
+    def _ready(self) -> list[QueuedCall]:
         """Return what is encoded at the head of the order, as much as one batch holds."""
         if self._bytes <= _BATCH_BYTES:  # the common case, some times faster
             places = [*self._order]
-            calls = [place.call for place in places]
+            calls = [queued.call for queued in places]
             return places[: calls.index(None)] if None in calls else places
-        batch: list[Place] = []
+        batch: list[QueuedCall] = []
         size = 0
-        for place in self._order:
-            if place.call is None or (batch and size + place.size > _BATCH_BYTES):
+        for queued in self._order:
+            if queued.call is None or (batch and size + queued.size > _BATCH_BYTES):
                 break
-            batch.append(place)
-            size += place.size
+            batch.append(queued)
+            size += queued.size
         return batch
 
     def _put(self) -> None:
@@ -281,17 +226,17 @@ class Lane:
             self._writer = writer
         self._writer.jobs.put(partial(_write, self.store, self, self._sent))
 
-    def _settled(self, sent: list[Place], ended: float) -> None:
+    def _settled(self, sent: list[QueuedCall], ended: float) -> None:
         """Tell the callers of *sent* that their outcomes stand, since *ended*."""
         if sent is not self._sent:
             return  # told by now
-        for place in sent:
-            waiter = place.waiter
+        for queued in sent:
+            waiter = queued.waiter
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
         self._sent = []
         # Anew: what an interrupt kept from being noted would make the lane full for ever.
-        self._bytes = sum(place.size for place in self._order) if self._order else 0
+        self._bytes = sum(queued.size for queued in self._order) if self._order else 0
         # Late is who was late then: what the loop did since was no waiting for the store.
         self._give_up_late(ended)
         self._admit()
@@ -311,7 +256,7 @@ class Lane:
         self._look_soon()
         if not self._sent:
             self._send()
-        elif all(place.call is None or place.call.done for place in self._sent):
+        elif all(queued.call is None or queued.call.done for queued in self._sent):
             self._settled(self._sent, monotonic())
         elif self._writer is None or not self._writer.is_alive():
             self._put()
@@ -340,11 +285,11 @@ class Writer(JobThread):
     """The thread that has write calls written; it holds nothing while there are none."""
 
 
-def _calls(places: list[Place]) -> list[Call]:
-    return [place.call for place in places if place.call is not None]
+def _calls(places: list[QueuedCall]) -> list[Call]:
+    return [queued.call for queued in places if queued.call is not None]
 
 
-def _write(store: PersistenceBackend, lane: Lane, sent: list[Place]) -> None:
+def _write(store: PersistenceBackend, lane: Lane, sent: list[QueuedCall]) -> None:
     store._commit_all(_calls(sent))
     with suppress(RuntimeError):  # the loop is closed: nobody waits
         lane.loop.call_soon_threadsafe(lane._settled, sent, monotonic())

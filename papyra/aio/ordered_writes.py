@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final, NoReturn
 
 from papyra.aio.loop_writer import Lane
-from papyra.aio.place import Place
+from papyra.aio.queued_call import QueuedCall
 from papyra.backend import PersistenceBackend
 from papyra.errors import PapyraError, StoreClosedError, StoreLockedError
 from papyra.record import Record
@@ -29,7 +29,7 @@ async def write_in_order(
     deadline: float,
     encoded: Sequence[bytes],
     rest: Iterator[Record] | None,
-    commit_now: Callable[[Call], bool],
+    write_inline: Callable[[Call], bool],
 ) -> Call:
     """
     Have what is *encoded*, and the *rest*, written in the place that the call takes now.
@@ -40,68 +40,68 @@ async def write_in_order(
             encode does not count.
         encoded: What is encoded already.
         rest: What is not; None if that is nothing.
-        commit_now: Writes a call if that takes no waiting.
+        write_inline: Writes a call if that takes no waiting.
 
     Raises:
         StoreLockedError: when the deadline passed before it could be written.
         Exception: whatever it could not be encoded or written for; it is counted by then.
     """
-    store, place = lane.store, lane.enter(deadline)
+    store, queued = lane.store, lane.enter(deadline)
     try:
-        if place.waiter is not None:
-            await place.waiter
-            _check_in_time(store, place)
+        if queued.waiter is not None:
+            await queued.waiter
+            _check_in_time(store, queued)
         if rest is not None:
-            encoded = await _encoded(lane, place, encoded, rest)
+            encoded = await _encoded(lane, queued, encoded, rest)
         else:
-            lane.grow(place, sum(map(len, encoded)))
-        call = Call(encoded, place.deadline)
-        if not encoded or (rest is not None and lane.is_alone(place) and commit_now(call)):
-            lane.leave(place)
+            lane.grow(queued, sum(map(len, encoded)))
+        call = Call(encoded, queued.deadline)
+        if not encoded or (rest is not None and lane.is_alone(queued) and write_inline(call)):
+            lane.leave(queued)
             return call
-        await lane.gather(place, call)
+        await lane.gather(queued, call)
     except GeneratorExit:  # perhaps the garbage collector, in the middle of anything
-        lane.abandon(place)
+        lane.abandon(queued)
         raise
     except BaseException:
-        lane.leave(place)
+        lane.leave(queued)
         raise
-    if place.is_late or call.error is not None:
-        fail(store, place, call)
+    if queued.is_late or call.error is not None:
+        fail(store, queued, call)
     return call
 
 
 async def _encoded(
-    lane: Lane, place: Place, encoded: Sequence[bytes], rest: Iterator[Record]
+    lane: Lane, queued: QueuedCall, encoded: Sequence[bytes], rest: Iterator[Record]
 ) -> list[bytes]:
-    """Return what is written in *place*; the loop goes on in between, and the place is kept."""
-    store, patience = lane.store, place.deadline - monotonic()
+    """Return what is written in *queued*; the loop goes on in between, and the place is kept."""
+    store, patience = lane.store, queued.deadline - monotonic()
     bodies = [*encoded]
-    lane.grow(place, sum(map(len, bodies)))
+    lane.grow(queued, sum(map(len, bodies)))
     while True:
         if bodies:
             # A coroutine that its owner does not go on with must not block the others for ever.
-            place.deadline = monotonic() + max(store._lock_timeout, _STUCK)
+            queued.deadline = monotonic() + max(store._lock_timeout, _STUCK)
             await asyncio.sleep(0)
-            _check_in_time(store, place)
+            _check_in_time(store, queued)
         more = store._encode(islice(rest, AT_ONCE))
-        lane.grow(place, sum(map(len, more)))
+        lane.grow(queued, sum(map(len, more)))
         bodies += more
         if len(more) < AT_ONCE:
-            place.deadline = monotonic() + patience
+            queued.deadline = monotonic() + patience
             return bodies
 
 
-def _check_in_time(store: PersistenceBackend, place: Place) -> None:
-    """Count and raise that *place* was given up, if it was."""
-    if place.is_late:
+def _check_in_time(store: PersistenceBackend, queued: QueuedCall) -> None:
+    """Count and raise that *queued* was given up, if it was."""
+    if queued.is_late:
         holder = "earlier appends of its event loop"
         store._reject(StoreLockedError(store.source, store._lock_timeout, holder))
 
 
-def fail(store: PersistenceBackend, place: Place, call: Call) -> NoReturn:
-    """Raise what *call* was not written for in its *place*; it is counted by then."""
-    _check_in_time(store, place)
+def fail(store: PersistenceBackend, queued: QueuedCall, call: Call) -> NoReturn:
+    """Raise what *call* was not written for in its *queued*; it is counted by then."""
+    _check_in_time(store, queued)
     call.result()
     raise AssertionError(f"{call!r} did not fail")
 

@@ -6,8 +6,8 @@ from typing import Final, NamedTuple
 
 from papyra.errors import CorruptRecordError
 from papyra.reading.cut import BEGINNING, find_cut, is_same_line
+from papyra.reading.duplicates import RepeatError, UniqueSeenIds, copies_in
 from papyra.reading.findings import Findings
-from papyra.reading.last_copies import RepeatError, UniqueSeenIds, copies_in
 from papyra.reading.scanner import Line, Lines, Source, intact, records_in
 from papyra.record import Record
 from papyra.reports import Place

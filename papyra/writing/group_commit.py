@@ -23,7 +23,6 @@ at once: it would wait for itself, or for another leader, who waits for the queu
 
 import os
 from collections.abc import Callable, Collection, Sequence
-from functools import partial
 from itertools import repeat
 from threading import Lock, RLock, get_ident
 from typing import Final, TypeVar
@@ -32,8 +31,9 @@ from papyra.errors import StoreBusyError, StoreLockedError
 from papyra.format.codec import seal
 from papyra.reports import Anomaly
 from papyra.system.clock import monotonic
-from papyra.writing.call import Call, Store, WouldBlock, note_lost, soon_of, wake
-from papyra.writing.waiting_calls import NOBODY, WaitingCalls
+from papyra.writing.call import Call, Store, WouldBlock
+from papyra.writing.outcome import SettledCalls
+from papyra.writing.waiting_calls import NOBODY
 
 #: Seconds after which a waiting caller looks again, woken or not.
 _LOOK_AGAIN: Final = 0.05
@@ -44,7 +44,7 @@ _LEAST_PATIENCE: Final = 1.0
 _Result = TypeVar("_Result")
 
 
-class CommitQueue(WaitingCalls):
+class CommitQueue(SettledCalls):
     """
     The write calls of one store object, in order.
 
@@ -58,7 +58,7 @@ class CommitQueue(WaitingCalls):
         leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
     """
 
-    __slots__ = ("_before", "_error", "_lock", "_tries", "leader", "writer")
+    __slots__ = ("_lock", "_tries", "leader", "writer")
 
     def __init__(self) -> None:
         super().__init__()
@@ -68,9 +68,6 @@ class CommitQueue(WaitingCalls):
         # Each step tries to get it, and says whether it did.
         self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
         self.leader: int = NOBODY
-        # How many records stood before the batch that was taken last; why it failed.
-        self._before = 0
-        self._error: Exception | None = None
 
     # Flags of what each append calls are positional: CPython calls a function with keyword-only ones slower.
     def commit(self, store: Store, call: Call, may_wait: bool = True) -> None:  # noqa: FBT001, FBT002
@@ -190,10 +187,6 @@ class CommitQueue(WaitingCalls):
         if get_ident() in {self.leader, self._queue_lock_holder} or store.metrics._is_held_here():
             raise StoreBusyError(store.source)
 
-    def blame(self, error: Exception) -> None:
-        """Let *error* be what the batch that is taken failed for, if it was not stored."""
-        self._error = error
-
     def _see_through(self, store: Store, call: Call, own: Collection[Call]) -> None:
         """Lead or wait until the outcome of *call* stands; *own* are all that this thread has."""
         me = get_ident()
@@ -293,51 +286,6 @@ class CommitQueue(WaitingCalls):
                 " it must add the number of lines to self._stored"
             )
         return findings
-
-    def _settle(self, store: Store) -> None:
-        """
-        Count what became of the batch that is taken and tell its calls; safe to repeat.
-
-        Where an interrupt struck and nothing was stored, its calls are still in the queue; only
-        one of the leader's own is given up, by whoever called it.
-        """
-        calls = self._taken
-        if not calls:
-            return
-        stored = store._resolve()
-        if stored != self._before:
-            store.metrics._settle_written(stored)
-            for call in calls:
-                call.done = True
-        elif self._error is not None:
-            self._fail(store, self._error)
-        if not self._pending:  # nobody to be told, and none who could withdraw meanwhile
-            self._taken = ()
-            return
-        self._let_go()
-        for call in calls:
-            if call.done and call.settled is not None:
-                wake(call)
-
-    def _fail(self, store: Store, error: Exception) -> None:
-        """Count *error* as that of every call that it ends."""
-        calls = self._taken
-        if isinstance(error, StoreLockedError):  # who has time left waits on
-            now = monotonic()
-            late = [call for call in calls if call.deadline <= now]
-            calls = late or [call for call in calls if not call.is_soon][:1]
-        lost = len(soon_of(calls))
-        for call in calls:
-            call.fail(error)
-        store.metrics._settle_failed(calls)
-        if lost:
-            note_lost(store, lost, error)
-
-    def _settle_left(self, store: Store) -> None:
-        """Settle the batch of a leader that was interrupted even while it settled."""
-        calls = self._taken
-        self._settle(store)
-        self._guarded(partial(self._fail_abandoned, store, calls))
 
     def _wait(self, store: Store, call: Call) -> None:
         """Wait until somebody settles *call*, or until it is time to look again."""

@@ -107,10 +107,6 @@ class WaitingCalls:
             call.fail(error)
         store.metrics._settle_failed(calls)
 
-    def _fail_abandoned(self, store: Store, calls: Sequence[Call]) -> None:
-        # One that never lined up has no caller left: that was the leader.
-        store.metrics._settle_failed(missing(calls, self._pending.copy()))
-
     def _leave(self, call: Call) -> bool:
         """Take *call* out of the queue; False if it is taken, or settled. The queue lock is held."""
         if call.done or call in self._taken:

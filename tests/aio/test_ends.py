@@ -18,7 +18,7 @@ from aio.gated import Gated, Run, turns, until
 from children import run_program
 from stores import KINDS, Kind, counts, event, numbers
 
-from papyra.aio.backend import AsyncBackend
+from papyra.aio import AsyncBackend, open_store
 from papyra.aio.loop_writer import Writer
 from papyra.aio.opening import open_store
 

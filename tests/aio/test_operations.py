@@ -23,8 +23,7 @@ from papyra import (
     StoreClosedError,
     StoreLockedError,
 )
-from papyra.aio.backend import AsyncBackend
-from papyra.aio.opening import open_store
+from papyra.aio import AsyncBackend, open_store
 
 
 @pytest.fixture

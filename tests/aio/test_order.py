@@ -13,7 +13,7 @@ from stores import Kind, counts, event, led_by_another_thread, numbers
 from papyra import Record, RecordError, StoreLockedError
 from papyra.aio.backend import AsyncBackend
 from papyra.aio.loop_writer import MOST_WAITING, Lane
-from papyra.aio.place import Place
+from papyra.aio.queued_call import QueuedCall
 from papyra.format.codec import encode
 
 
@@ -216,13 +216,13 @@ def test_cancelling_forty_thousand_callers_compares_no_places(
     """A search through the line for each of them would be 800 million comparisons."""
     compared = 0
 
-    def equal(place: Place, other: object) -> bool:
+    def equal(place: QueuedCall, other: object) -> bool:
         nonlocal compared
         compared += 1
         return place is other
 
-    monkeypatch.setattr(Place, "__eq__", equal)
-    monkeypatch.setattr(Place, "__hash__", object.__hash__)
+    monkeypatch.setattr(QueuedCall, "__eq__", equal)
+    monkeypatch.setattr(QueuedCall, "__hash__", object.__hash__)
 
     async def main() -> None:
         asyncio.get_running_loop().set_debug(False)
@@ -307,19 +307,19 @@ def test_a_place_that_a_finalizer_gives_up_in_the_middle_of_anything_is_tidied_l
         for call in calls:
             call.send(None)
 
-        def deadline(place: Place) -> float:
+        def deadline(place: QueuedCall) -> float:
             while calls:
                 calls.pop().close()
             return float(place.__dict__["deadline"])
 
-        def note(place: Place, value: float) -> None:
+        def note(place: QueuedCall, value: float) -> None:
             place.__dict__["deadline"] = value
 
         errors: list[object] = []
         asyncio.get_running_loop().set_exception_handler(lambda _, error: errors.append(error))
         gated.let(2)
         with monkeypatch.context() as patch:
-            patch.setattr(Place, "deadline", property(deadline, note), raising=False)
+            patch.setattr(QueuedCall, "deadline", property(deadline, note), raising=False)
             await first
         assert calls == []
         assert errors == []

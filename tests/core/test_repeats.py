@@ -11,11 +11,11 @@ from stores import event, numbers
 
 from papyra import JsonBackend, MemoryBackend, PapyraError, RotatingBackend, StoreIOError
 from papyra.format.codec import encode, id_in, seal
-from papyra.reading.duplicate_ids import may_repeat
+from papyra.reading.duplicates import Repeats, look_through
 from papyra.reading.findings import Findings
 from papyra.reading.keep import KeepFilter
-from papyra.reading.last_copies import Repeats, look_through
 from papyra.reading.query import newest, query_of, read_all, stream
+from papyra.reading.repeated_ids import may_repeat
 from papyra.reading.scanner import Line, Lines, Moment, Source
 from papyra.reading.seen_ids import SeenIds
 from papyra.retention import Retention

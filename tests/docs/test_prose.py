@@ -60,7 +60,7 @@ NOT_YET: set[str] = {
     # papyra/aio
     "papyra/aio/backend.py",
     "papyra/aio/loop_writer.py",
-    "papyra/aio/place.py",
+    "papyra/aio/queued_call.py",
     "papyra/aio/prefetch.py",
     # papyra/backends
     # papyra/format
@@ -72,13 +72,13 @@ NOT_YET: set[str] = {
     "papyra/format/unlimited_json.py",
     # papyra/reading
     "papyra/reading/dropped.py",
-    "papyra/reading/duplicate_ids.py",
+    "papyra/reading/repeated_ids.py",
     "papyra/reading/findings.py",
     "papyra/reading/keep.py",
-    "papyra/reading/last_copies.py",
+    "papyra/reading/duplicates.py",
     "papyra/reading/query.py",
     "papyra/reading/scanner.py",
-    "papyra/reading/sealing.py",
+    "papyra/reading/foreign_lines.py",
     "papyra/reading/seen_ids.py",
     # papyra/writing
     "papyra/writing/call.py",

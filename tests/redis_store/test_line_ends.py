@@ -16,7 +16,7 @@ from papyra.backends.redis.scripts.script import Script
 from papyra.backends.redis.server_errors import COMMANDS
 from papyra.backends.redis.stream import Entries
 from papyra.format.codec import encode, seal
-from papyra.reading.duplicate_ids import MOST_SHOWN, ids_in, may_repeat
+from papyra.reading.repeated_ids import MOST_SHOWN, ids_in, may_repeat
 
 
 def line(n: int, writer: str = "w") -> bytes:

@@ -8,7 +8,7 @@ from typing import Final
 from papyra.backends.redis.client import Link
 from papyra.backends.redis.scripts.reading import LINE_ENDS, PAGE
 from papyra.format.codec import END, MAX_LINE
-from papyra.reading.duplicate_ids import MARK, MOST_SHOWN, show_ids
+from papyra.reading.repeated_ids import MARK, MOST_SHOWN, show_ids
 from papyra.reading.scanner import Line, Moment
 
 #: The only field of papyra's entries: the line, without its newline.

@@ -12,8 +12,8 @@ from typing import ClassVar, Final, NoReturn
 
 from papyra.errors import StoreIOError
 from papyra.format.codec import BEGINNING, END, has_checksum
-from papyra.reading.duplicate_ids import ids_in, may_repeat
 from papyra.reading.findings import Findings
+from papyra.reading.repeated_ids import ids_in, may_repeat
 from papyra.reading.scanner import Line, Lines, Source, View, examine
 from papyra.reading.seen_ids import Ids, SeenIds, number_in
 from papyra.record import Record

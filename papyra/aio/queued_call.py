@@ -5,7 +5,7 @@ import asyncio
 from papyra.writing.call import Call
 
 
-class Place:
+class QueuedCall:
     """
     The place of one write call in the order of its loop.
 

@@ -13,7 +13,7 @@ from stores import counts, event, numbers
 from papyra import StoreLockedError
 from papyra.aio.backend import AsyncBackend
 from papyra.aio.loop_writer import Lane
-from papyra.aio.place import Place
+from papyra.aio.queued_call import QueuedCall
 
 
 async def begun(store: AsyncBackend) -> tuple[Any, Lane]:
@@ -110,7 +110,7 @@ def test_who_is_encoded_while_the_only_other_call_ends_has_a_place_that_others_s
 
 def test_a_caller_is_told_once_and_not_where_it_was_cancelled(run: Run) -> None:
     async def main() -> None:
-        reported, cancelled = (Place(0.0, waiter=asyncio.Future()) for _ in range(2))
+        reported, cancelled = (QueuedCall(0.0, waiter=asyncio.Future()) for _ in range(2))
         assert reported.waiter is not None
         assert cancelled.waiter is not None
         cancelled.waiter.cancel()
