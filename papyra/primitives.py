@@ -127,7 +127,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
                 system buffers does not wait.
 
         Returns:
-            Damage that was found, such as a torn line at the end.
+            Damage that the append met, such as a torn write at the end.
 
         Raises:
             WouldBlock: if the caller would have to wait, and must not.

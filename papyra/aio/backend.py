@@ -6,9 +6,9 @@ The operations of a store for asyncio: the same calls, bytes and counters.
         async for record in store.records(kind="event"):
             print(record)
 
-Appends feed the queue that every write of the store passes. One that need not wait is written
-where it is called; the others go to one thread, all that wait as one batch. Whatever else
-reads or changes the store runs in a few threads of the store's own.
+Appends feed the queue that every write of the store passes. An append that need not wait is written
+where it is called; the others go to one thread, all that wait as one batch. All other operations on
+the store run in a few threads of its own.
 """
 
 import asyncio
@@ -42,11 +42,11 @@ class AsyncBackend:
     A store for one event loop.
 
     It belongs to the loop that first appends with it, until that loop is closed. Any number of
-    loops, each with an `AsyncBackend` of its own, and of threads may use one store at once.
+    loops, each with an `AsyncBackend` of its own, and any number of threads may use one store at once.
 
-    Cancelling a call that writes takes it back until a batch has taken it; afterwards it is
-    written, and counts. A cancelled read, scan, recovery, compaction or `resend` runs to its end
-    in its thread, and counts.
+    A write call that is cancelled before a batch has taken it is not written, and counts nothing;
+    afterwards it is written, and counts. A cancelled read, scan, recovery, compaction or `resend` runs
+    to its end in its thread, and counts.
 
     Args:
         store: It may be used directly as well; `aclose` closes it.
@@ -59,14 +59,14 @@ class AsyncBackend:
 
     def __init__(self, store: PersistenceBackend) -> None:
         if not isinstance(store, PersistenceBackend):
-            raise TypeError(f"a papyra.PersistenceBackend is needed, not {type(store).__name__}")
+            raise TypeError(f"must be a papyra.PersistenceBackend, got {type(store).__name__}")
         self.store = store
         self._lane: Lane | None = None
         self._pool = ThreadPool()
         self._inline = InlineWrites(store)
-        #: It is being closed, and nothing can stop that any more.
+        #: Whether it is being closed, and nothing can stop that any more.
         self._is_ending = False
-        #: Threads that end; closing waits for them.
+        #: Threads that were told to end; closing waits for them.
         self._ending: list[JobThread] = []
         forget_in_child(self)
 
@@ -82,7 +82,7 @@ class AsyncBackend:
 
     @property
     def name(self) -> str:
-        """What exporters call the store."""
+        """The name by which exporters call the store."""
         return self.store.name
 
     @property
@@ -143,7 +143,7 @@ class AsyncBackend:
         """
         Store *records* in one batch, all or none, and return their ids.
 
-        Its place in the order is that of its start, however long its records take to encode.
+        It keeps the place of its start in the order, however long its records take to encode.
 
         Raises:
             RecordError, StoreLockedError, StoreFailedError, StoreIOError, StoreClosedError: as
@@ -151,16 +151,16 @@ class AsyncBackend:
             RuntimeError: if another loop uses it.
         """
         store, lane, now = self.store, self._enter(), monotonic()
-        rest = chain(records)  # which begins with them when the first is encoded
+        rest = chain(records)  # which asks for their iterator when the first one is encoded
         bodies: Sequence[bytes] = ()
-        if lane.is_free or lane.is_closing or store.closed:  # an empty one is not refused
+        if lane.is_free or lane.is_closing or store.closed:  # an empty batch is not refused
             bodies = store._encode(islice(rest, AT_ONCE))
             if len(bodies) < AT_ONCE and (lane.is_free or not bodies):
                 return await self._write_encoded(lane, now, bodies)
         return (await self._write(lane, now, bodies, rest)).result()
 
     async def _write_encoded(self, lane: Lane, now: float, bodies: Sequence[bytes]) -> list[str]:
-        """Have all that is encoded written, where no other call would be overtaken."""
+        """Have the *bodies*, which are all of a call, written; no other call would be overtaken."""
         if not bodies:
             return []
         call = Call(bodies, now + self.store._lock_timeout)
@@ -181,7 +181,7 @@ class AsyncBackend:
     def _write(
         self, lane: Lane, now: float, encoded: Sequence[bytes], rest: Iterator[Record] | None
     ) -> Coroutine[Any, Any, Call]:
-        """Have what is *encoded*, and the *rest*, written in the order of the loop."""
+        """Have the *encoded* records, and the *rest*, written in the order of the loop."""
         store = self.store
         if lane.is_closing or self._is_ending or store.closed:
             refuse(store)
@@ -189,7 +189,7 @@ class AsyncBackend:
         return write_in_order(lane, deadline, encoded, rest, self._inline.write)
 
     def _enter(self) -> Lane:
-        """Return the lane of the running loop; if it cannot be, a write call has failed."""
+        """Return the lane of the running loop; if that fails, count a failed write call."""
         try:
             return self._here()
         except RuntimeError as error:
@@ -238,7 +238,7 @@ class AsyncBackend:
         """
         Yield what `read` returns, without holding it all.
 
-        It counts once, when it ends, what was handed over: what was read ahead is not.
+        It counts once, when it ends, the records that it yielded, without those that were read ahead.
         """
         return self._stream(self.store._query(kind, since, limit, strict=strict))
 
@@ -277,13 +277,13 @@ class AsyncBackend:
         """
         Write out what was accepted and close the store; closing again does nothing.
 
-        What was started before it is written, also what waits for room; what is started later is
+        Calls that were started before are written, also those that wait for room; later calls are
         refused as by a closed store. It waits until papyra's threads have ended, and so for reads,
-        scans, recoveries and compactions under way. Cancelled while it still writes, it leaves
+        scans, recoveries and compactions that are running. Cancelled while it still writes, it leaves
         the store open, and can be called again.
 
         Raises:
-            StoreIOError: if the last sync failed; everything is let go of all the same.
+            StoreIOError: if the last sync failed; files and connections are closed nevertheless.
             RuntimeError: if another loop uses it.
         """
         lane = self._here()

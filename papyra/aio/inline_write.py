@@ -2,7 +2,7 @@
 Where an awaited append is written: right on the event loop, or in a thread.
 
 `papyra.aio` tries each call here first, if no other call of the loop waits. The store decides with
-`WouldBlock` while it writes; what is known before is decided here.
+`WouldBlock` while it writes; this module decides what is known before.
 """
 
 from typing import Final

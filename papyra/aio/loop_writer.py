@@ -1,14 +1,14 @@
 """
 The write calls of one event loop, on their way to the queue of the store.
 
-Each call has a place in the order in which the calls were started, also while its records are still
-being encoded, or while it waits for room. What is ready at the head of the order goes to one thread as
-one batch; the thread tells the loop once, and meanwhile the next calls gather.
+Each call is queued in the order in which the calls were started, also while its records are still
+being encoded, or while it waits for room. The calls that are ready at the head of the order go to one
+thread as one batch. The thread wakes the loop once for all of them; meanwhile the next calls gather.
 
-Everything here belongs to the loop and is done on it, save `_write`, which is the thread's, and
-`abandon`, which the garbage collector may call anywhere.
+Everything here runs on the loop, except `_write`, which runs in the thread, and `abandon`, which the
+garbage collector may call anywhere.
 
-An interrupt may end the thread anywhere. The queue then knows what became of each call, and the
+An interrupt may end the thread anywhere. The store's queue then knows the outcome of each call, and the
 loop, which looks again now and then, starts another thread for the rest.
 """
 
@@ -27,7 +27,7 @@ from papyra.writing.call import Call
 
 #: Calls that are encoded, or being encoded, and not written; one more waits in line.
 MOST_WAITING: Final = 1024
-#: Their bytes: a call that comes when there are more waits in line.
+#: The most of their bytes; a call that comes when there are more waits in line.
 MOST_BYTES: Final = 16 * 1024 * 1024
 #: Bytes that go to the thread at once; one call alone may be larger.
 _BATCH_BYTES: Final = 1024 * 1024
@@ -42,8 +42,8 @@ class Lane(CancellableCalls):
     The way of one loop's write calls to *store*.
 
     Attributes:
-        is_free: No call has a place, and calls are taken: one more would overtake none.
-        turn_began: When the loop's turn had its first append, by `monotonic`; else None.
+        is_free: No call is queued, and calls are taken: one more would not overtake another.
+        turn_began: When the loop's turn had its first append, by `monotonic`; None if it had none.
     """
 
     _writer: "Writer | None" = None  # an interrupt may end `__init__` early
@@ -76,7 +76,7 @@ class Lane(CancellableCalls):
         )
 
     def enter(self, deadline: float) -> QueuedCall:
-        """Take the next place in the order; if it has a `waiter`, that is to be awaited for room."""
+        """Take the next place in the order; the caller awaits its `waiter`, if it has one, for room."""
         queued = QueuedCall(deadline)
         self.is_free = False
         if self._line or self._is_full():
@@ -89,12 +89,12 @@ class Lane(CancellableCalls):
         return queued
 
     def grow(self, queued: QueuedCall, size: int) -> None:
-        """Note that so many bytes more of *queued* are encoded."""
+        """Note that *size* more bytes of *queued* are encoded."""
         queued.size += size
         self._bytes += size
 
     def is_alone(self, queued: QueuedCall) -> bool:
-        """Whether *queued* is the only one: its call may be written here and now."""
+        """Whether *queued* is the only call: it may be written here and now."""
         return not self._sent and len(self._order) == 1 and queued in self._order and not self._line
 
     def join(self, call: Call, size: int) -> tuple[QueuedCall, "asyncio.Future[None]"]:
@@ -115,16 +115,16 @@ class Lane(CancellableCalls):
         return queued, outcome
 
     def gather(self, queued: QueuedCall, call: Call) -> "asyncio.Future[None]":
-        """Have *call* written in its *queued*; the future is done when its outcome stands."""
+        """Have *call* written in the place of *queued*; the future is done when its outcome is known."""
         queued.call = call
         queued.waiter = outcome = self.loop.create_future()
-        # Not at once: what is appended later in this turn of the loop comes along.
+        # Not at once, because calls that come later in this turn of the loop join the batch.
         if not self._is_sending and not self._sent:
             self._send_soon()
         return outcome
 
     def is_long_turn(self, now: float) -> bool:
-        """Whether the loop's turn has had appends for so long that others should go on."""
+        """Whether appends have taken so long of the loop's turn that other tasks should go on."""
         if self.turn_began is None:
             self.turn_began = now
             self.loop.call_soon(self._end_turn)
@@ -135,7 +135,7 @@ class Lane(CancellableCalls):
         self.turn_began = None
 
     async def drain(self) -> None:
-        """Take no more calls, and return once each that has a place has its outcome."""
+        """Take no more calls, and return once each call that is queued has its outcome."""
         self._closings += 1
         self.is_free = False
         self._tidy()
@@ -145,7 +145,7 @@ class Lane(CancellableCalls):
             await asyncio.wait([self._drained])
 
     def reopen(self) -> None:
-        """Take calls again after a `drain` that was not gone on with."""
+        """Take calls again after a `drain` that was cancelled."""
         self._closings -= 1
         self._note_use()
 
@@ -157,17 +157,17 @@ class Lane(CancellableCalls):
         return bool(self._order or self._sent or self._line)
 
     def _note_use(self) -> None:
-        """Do what is due where the last place may have become free."""
+        """Note, and let `drain` know, when no call is queued any more."""
         if not self._is_used():
             self.is_free = not self._closings
             if self._drained is not None and not self._drained.done():
                 self._drained.set_result(None)
 
     def _admit(self) -> None:
-        """Let in those who wait in line, as many as there is room for."""
+        """Let in the calls that wait in line, as many as there is room for."""
         while self._line and not self._is_full():
             queued = next(iter(self._line))
-            # In this order: an interrupt in between is made good by the next who does it.
+            # In this order: after an interrupt in between, the next call of this method does the rest.
             self._order[queued] = None
             queued.wake()
             self._line.pop(queued, None)
@@ -183,7 +183,7 @@ class Lane(CancellableCalls):
         self.loop.call_soon(self._send)
 
     def _send(self) -> None:
-        """Give the thread what is ready at the head of the order, as much as one batch holds."""
+        """Give the thread the calls that are ready at the head of the order, as much as one batch holds."""
         self._is_sending = False
         if self._left:
             self._tidy()
@@ -199,11 +199,11 @@ class Lane(CancellableCalls):
             self._put()
 
     def _ready(self) -> list[QueuedCall]:
-        """Return what is encoded at the head of the order, as much as one batch holds."""
+        """Return the calls that are encoded at the head of the order, as much as one batch holds."""
         if self._bytes <= _BATCH_BYTES:  # the common case, some times faster
-            places = [*self._order]
-            calls = [queued.call for queued in places]
-            return places[: calls.index(None)] if None in calls else places
+            order = [*self._order]
+            calls = [queued.call for queued in order]
+            return order[: calls.index(None)] if None in calls else order
         batch: list[QueuedCall] = []
         size = 0
         for queued in self._order:
@@ -214,7 +214,7 @@ class Lane(CancellableCalls):
         return batch
 
     def _put(self) -> None:
-        """Give the thread what is sent; there may be none yet, or none any more."""
+        """Give the thread the calls that are sent; start it if it is not running."""
         if self._writer is None or not self._writer.is_alive():
             writer = Writer()
             try:
@@ -227,28 +227,28 @@ class Lane(CancellableCalls):
         self._writer.jobs.put(partial(_write, self.store, self, self._sent))
 
     def _settled(self, sent: list[QueuedCall], ended: float) -> None:
-        """Tell the callers of *sent* that their outcomes stand, since *ended*."""
+        """Wake the callers of *sent*, whose outcomes have been known since *ended*."""
         if sent is not self._sent:
-            return  # told by now
+            return  # they are awake by now
         for queued in sent:
             waiter = queued.waiter
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
         self._sent = []
-        # Anew: what an interrupt kept from being noted would make the lane full for ever.
+        # Counted anew, because a size that an interrupt kept from being noted would keep the lane full for ever.
         self._bytes = sum(queued.size for queued in self._order) if self._order else 0
-        # Late is who was late then: what the loop did since was no waiting for the store.
+        # By the time of then, because what the loop did since was not waiting for the store.
         self._give_up_late(ended)
         self._admit()
         self._note_use()
-        # After all who are told now: what they append next goes together.
+        # After all callers that wake now, so that their next appends go together.
         self._send_soon()
 
     def _look_soon(self) -> None:
         self._look = self.loop.call_later(_LOOK_AGAIN, self._look_again)
 
     def _look_again(self) -> None:
-        """Give up who is late; go on where an interrupt kept the thread or the loop from it."""
+        """Give up late calls; go on where an interrupt kept the thread or the loop from it."""
         self._look = None
         self._tidy()
         if not self._is_used():
@@ -265,14 +265,14 @@ class Lane(CancellableCalls):
         self._note_use()
 
     def dismiss(self) -> "Writer | None":
-        """Have the thread end once it has done what it was given, and return it."""
+        """Have the thread end once it has done its jobs, and return it."""
         writer, self._writer = self._writer, None
         if writer is not None:
             writer.jobs.put(None)
         return writer
 
     def forget(self) -> None:
-        """Know in a child process that there is no thread."""
+        """Forget the thread in a child process, which does not have it."""
         self._writer = None
 
     def __del__(self) -> None:
@@ -282,14 +282,14 @@ class Lane(CancellableCalls):
 
 
 class Writer(JobThread):
-    """The thread that has write calls written; it holds nothing while there are none."""
+    """The thread that has write calls written; it keeps no call alive in between."""
 
 
-def _calls(places: list[QueuedCall]) -> list[Call]:
-    return [queued.call for queued in places if queued.call is not None]
+def _calls(sent: list[QueuedCall]) -> list[Call]:
+    return [queued.call for queued in sent if queued.call is not None]
 
 
 def _write(store: PersistenceBackend, lane: Lane, sent: list[QueuedCall]) -> None:
     store._commit_all(_calls(sent))
-    with suppress(RuntimeError):  # the loop is closed: nobody waits
+    with suppress(RuntimeError):  # the loop is closed: no caller waits
         lane.loop.call_soon_threadsafe(lane._settled, sent, monotonic())

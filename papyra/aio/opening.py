@@ -1,4 +1,4 @@
-"""How a store is opened for asyncio."""
+"""Opens a store for asyncio by its URL, for programs; `papyra.store_url` opens the store itself."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,8 @@ def open_store(
     """
     Open the store that *url* names, as `papyra.open_store` does, here and now.
 
-    URLs, arguments and errors are the same; ``help(papyra.open_store)`` lists them. A Redis store asks its server something while it is opened. In a loop that must not wait for it:
+    URLs, arguments and errors are the same; ``help(papyra.open_store)`` lists them. A Redis store
+    asks its server something while it is opened. In a loop that must not wait for it:
     ``store = await asyncio.to_thread(papyra.aio.open_store, url)``.
     """
     return AsyncBackend(

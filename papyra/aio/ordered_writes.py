@@ -1,8 +1,8 @@
 """
 Write calls of one event loop that cannot be written at once: encoded and written in the order of their start.
 
-`papyra.aio` calls it. A call has its place in the lane before its records are encoded, and keeps it
-while the encoding lets the loop go on; one that is cancelled, closed or late gives the place up.
+`papyra.aio` calls it. A call is queued in the lane before its records are encoded, and keeps its place
+while the encoding lets the loop go on. A call that is cancelled, dropped or late gives its place up.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from papyra.record import Record
 from papyra.system.clock import monotonic
 from papyra.writing.call import Call
 
-#: Records that are encoded before others may go on.
+#: Records that are encoded before other tasks may go on.
 AT_ONCE: Final = 64
 #: The least seconds after which a call that does not go on encoding gives its place up.
 _STUCK: Final = 1.0
@@ -32,19 +32,19 @@ async def write_in_order(
     write_inline: Callable[[Call], bool],
 ) -> Call:
     """
-    Have what is *encoded*, and the *rest*, written in the place that the call takes now.
+    Have the *encoded* records, and the *rest*, written in the place that the call takes now.
 
     Args:
         lane: The running loop's way to the store.
         deadline: When it gives up waiting for others; the time that its own records take to
             encode does not count.
-        encoded: What is encoded already.
-        rest: What is not; None if that is nothing.
-        write_inline: Writes a call if that takes no waiting.
+        encoded: The records that are encoded already.
+        rest: The records that are not; None if there are none.
+        write_inline: Writes a call on the loop if that takes no waiting.
 
     Raises:
         StoreLockedError: when the deadline passed before it could be written.
-        Exception: whatever it could not be encoded or written for; it is counted by then.
+        Exception: why it could not be encoded or written; it is counted by then.
     """
     store, queued = lane.store, lane.enter(deadline)
     try:
@@ -74,13 +74,13 @@ async def write_in_order(
 async def _encoded(
     lane: Lane, queued: QueuedCall, encoded: Sequence[bytes], rest: Iterator[Record]
 ) -> list[bytes]:
-    """Return what is written in *queued*; the loop goes on in between, and the place is kept."""
+    """Encode the *rest* for *queued*, which keeps its place; the loop goes on in between."""
     store, patience = lane.store, queued.deadline - monotonic()
     bodies = [*encoded]
     lane.grow(queued, sum(map(len, bodies)))
     while True:
         if bodies:
-            # A coroutine that its owner does not go on with must not block the others for ever.
+            # Otherwise a coroutine that its owner does not resume would block the others for ever.
             queued.deadline = monotonic() + max(store._lock_timeout, _STUCK)
             await asyncio.sleep(0)
             _check_in_time(store, queued)
@@ -93,21 +93,21 @@ async def _encoded(
 
 
 def _check_in_time(store: PersistenceBackend, queued: QueuedCall) -> None:
-    """Count and raise that *queued* was given up, if it was."""
+    """Raise, and count, that *queued* was given up, if it was."""
     if queued.is_late:
         holder = "earlier appends of its event loop"
         store._reject(StoreLockedError(store.source, store._lock_timeout, holder))
 
 
 def fail(store: PersistenceBackend, queued: QueuedCall, call: Call) -> NoReturn:
-    """Raise what *call* was not written for in its *queued*; it is counted by then."""
+    """Raise why the *call* of *queued* was not written; it is counted by then."""
     _check_in_time(store, queued)
     call.result()
     raise AssertionError(f"{call!r} did not fail")
 
 
 def refuse(store: PersistenceBackend) -> NoReturn:
-    """Refuse a write call as the closed *store* does, also while it is only being closed."""
+    """Refuse a write call as the closed *store* does, also while the store is still being closed."""
     try:
         store._check_usable()
         raise StoreClosedError(f"{store.source}: the store is closed; open it again")

@@ -7,7 +7,7 @@ from typing import Final
 from papyra.record import Record
 from papyra.system.clock import monotonic
 
-#: How much is read at once: so many records, or as many as so many seconds bring.
+#: The most records that are read at once, and the seconds after which fewer are enough.
 _MOST: Final = 256
 _SECONDS: Final = 0.002
 
@@ -17,7 +17,7 @@ class Ahead:
     Records that a thread reads, and that the loop takes by iterating.
 
     Args:
-        find: What returns the records; called and used up in the thread.
+        find: Returns the records; it is called and used up in the thread.
     """
 
     def __init__(self, find: Callable[[], Iterable[Record]]) -> None:
@@ -29,11 +29,11 @@ class Ahead:
 
     @property
     def is_used_up(self) -> bool:
-        """Whether the loop has taken all that was read, and there is more."""
+        """Whether the loop has taken all records that were read, and there may be more."""
         return not self._read and not self._is_over
 
     def read_on(self) -> None:
-        """Read some more; not on the loop. An error comes to the loop in its turn."""
+        """Read some more, in a thread. An error comes to the loop in its turn."""
         until = monotonic() + _SECONDS
         try:
             if self._found is None:

@@ -42,20 +42,20 @@ from papyra.record import (
 try:
     import orjson
 except ImportError:  # the extra papyra[fast]: speed alone, the same records are accepted
-    orjson = None  # type: ignore[assignment]  # mypy knows no "module or None"
+    orjson = None  # type: ignore[assignment]  # mypy cannot say "module or None"
 
 _NO_SUBCLASSES: Final = 0 if orjson is None else orjson.OPT_PASSTHROUGH_SUBCLASS
-#: The longest line, in bytes, newline included: no longer one is written, or held by a reader.
+#: The longest line, in bytes, newline included; longer ones are neither written nor held by a reader.
 MAX_LINE: Final = 16 * 1024 * 1024
 #: The most bytes that `seal` adds.
 _SEAL: Final = 80
 
-#: What a line of papyra's begins with.
+#: The beginning of a line that papyra wrote.
 BEGINNING: Final = b'{"kind":"'
 _STAMP: Final = re.compile(
     rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":(-?[0-9]++(?:\.[0-9]++)?(?:[eE][-+]?[0-9]++)?)[,}]'
 )
-#: What stands before a record's id.
+#: The bytes before a record's id.
 ID: Final = b',"_id":"'
 #: Length of the end of a checksummed line, newline included.
 END: Final = len(b',"_crc":"01234567"}\n')
@@ -66,10 +66,10 @@ def encode(record: Record) -> bytes:
     Return the line of *record* up to its id, the closing brace left out.
 
     Raises:
-        RecordError: if *record* is no Record, or JSON cannot hold it, or it is too long.
+        RecordError: if *record* is not a Record, or JSON cannot hold it, or it is too long.
     """
     if not isinstance(record, Record):
-        raise RecordError("record", f"a papyra.Record is needed, not {type(record).__name__}")
+        raise RecordError("record", f"must be a papyra.Record, got {type(record).__name__}")
     body = _encode_fast(record) or _encode(record)
     if len(body) > 2 * MAX_DEPTH and (
         body.count(b"{") + body.count(b"[") > MAX_DEPTH
@@ -78,7 +78,8 @@ def encode(record: Record) -> bytes:
         _raise_fault(record)
     if len(body) > MAX_LINE - _SEAL:
         raise RecordError(
-            "record", f"{len(body)} bytes as a line; {MAX_LINE - _SEAL} are the most; split it"
+            "record",
+            f"must be at most {MAX_LINE - _SEAL} bytes as a line, got {len(body)}; split it",
         )
     return body
 
@@ -90,19 +91,19 @@ def _encode(record: Record) -> bytes:
         number = float.__repr__(stamp) if isinstance(stamp, float) else int.__repr__(stamp)
     except (AttributeError, TypeError, ValueError, RecursionError):
         _raise_fault(record)
-        # Nothing is wrong with it: a key is of a subclass, or Python's limit of digits is low.
+        # The record is valid: a key is of a subclass, or Python's limit of digits is low.
         text = members_by_character(record.data)
         stamp = record.timestamp
         number = float.__repr__(stamp) if isinstance(stamp, float) else int.__repr__(stamp)
     body = f'{{"kind":{quoted(record.kind)},"timestamp":{number}{"," if text else ""}{text}'
-    # The escape of a surrogate; a lone one is no text. One character is looked for faster than three.
+    # The escape of a surrogate; a lone one is not text. One character is found faster than three.
     if "\\" in body and "\\ud" in body:
         _raise_fault(record)
     return body.encode("ascii")
 
 
 def _encode_fast(record: Record) -> bytes | None:
-    """Return what orjson makes of *record*; None where the standard library decides."""
+    """Return the line that orjson makes of *record*; None if the standard library must decide."""
     if orjson is None:
         return None
     data = record.data
@@ -118,10 +119,10 @@ def _encode_fast(record: Record) -> bytes | None:
 
 
 def _raise_fault(record: Record) -> None:
-    """Raise what keeps *record* from being stored, if anything does."""
+    """Raise why *record* cannot be stored, if it cannot."""
     if not isinstance(record.data, dict):
         raise RecordError(
-            "data", f"a JSON object (a dict) is needed, not {type(record.data).__name__}"
+            "data", f"must be a JSON object (a dict), got {type(record.data).__name__}"
         )
     refuse_reserved(record.data)
     for value, path in (
@@ -140,7 +141,7 @@ def seal(body: bytes, writer: str, number: int) -> bytes:
 
 
 def _end_of(body: bytes) -> bytes:
-    """Return what a line ends with that has *body* before its checksum."""
+    """Return the end of a line that has *body* before its checksum."""
     return b',"_crc":"%08x"}\n' % crc32(body)
 
 
@@ -162,7 +163,7 @@ def id_in(line: bytes) -> str:
 
 class StandIn(Record):
     """
-    Stands for the record of a line that `decode` could not read, where only its place matters.
+    A record in place of one that `decode` could not read, for callers that need only its place.
 
     Attributes:
         reason: Why it could not be read.
@@ -174,7 +175,7 @@ class StandIn(Record):
 
 
 def stand_in(line: bytes, reason: str) -> StandIn:
-    """Return what stands for the record of *line*; its timestamp is infinite if it shows none."""
+    """Return a stand-in for the record of *line*; its timestamp is infinite if the line does not show one."""
     stamp = _STAMP.match(line)
     record = object.__new__(StandIn)
     set_kind(record, "")
@@ -207,11 +208,11 @@ def decode(line: bytes) -> Record | None:
         return None
 
 
-# What JSONDecoder.raw_decode calls; typeshed knows it as a class that takes itself.
+# JSONDecoder.raw_decode calls this; typeshed knows it as a class that takes itself.
 _scan = cast("Callable[[str, int], tuple[Any, int]]", make_scanner(cast("Any", JSONDecoder())))
 #: Every digit becomes a 0, so that a run of digits is found by one search.
 _DIGITS: Final = bytes(ord("0") if byte in b"0123456789" else 1 for byte in range(256))
-#: What may stand around a JSON value.
+#: The characters that JSON allows around a value.
 _BLANKS: Final = " \t\n\r"
 _LONG_NUMBER: Final = b"0" * (MAX_DIGITS + 1)
 
@@ -224,7 +225,7 @@ def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
         ValueError: when it is not one.
         RecursionError: when the caller has used up the stack.
     """
-    # orjson turns integers over 64 bit into floats and refuses NaN, which 0.3.0 wrote.
+    # orjson turns integers over 64 bit into floats, and refuses NaN, which 0.3.0 wrote.
     if orjson is not None and b"0000000000000000000" not in text.translate(_DIGITS):
         try:
             return orjson.loads(text)
@@ -248,10 +249,10 @@ def parse(text: bytes) -> Any:  # noqa: ANN401  JSON is whatever it says
 
 def record_of(value: Any, *, is_vouched_for: bool = False) -> Record:  # noqa: ANN401  JSON is whatever it says
     """
-    Return the record that a parsed line is; its dict becomes the record's data.
+    Make the record of a parsed line; its dict becomes the record's data.
 
     Args:
-        value: What the line says.
+        value: The JSON value of the line.
         is_vouched_for: Its checksum is right, so it was acknowledged: a timestamp may be beyond the
             floats, as earlier versions took it, and compares as infinite.
 
@@ -259,12 +260,12 @@ def record_of(value: Any, *, is_vouched_for: bool = False) -> Record:  # noqa: A
         ValueError: when it is not an object with a string kind and a finite timestamp.
     """
     if not isinstance(value, dict):
-        raise ValueError("it is not a JSON object")  # noqa: TRY004  what is wrong is the line
+        raise ValueError("it is not a JSON object")  # noqa: TRY004  the line is wrong
     kind = value.pop("kind", None)
     timestamp = value.pop("timestamp", None)
     id_ = value.pop("_id", None)
     if not isinstance(kind, str):
-        raise ValueError("it has no string kind")  # noqa: TRY004  likewise
+        raise ValueError("it has no string kind")  # noqa: TRY004  the line is wrong
     if not is_time(timestamp) and not (is_vouched_for and _is_beyond(timestamp)):
         raise ValueError("it has no finite timestamp")
     if id_ is not None and not isinstance(id_, str):

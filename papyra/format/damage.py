@@ -33,15 +33,15 @@ _AROUND: Final = Flaw("nul_bytes", "NUL bytes beside a record, which is read")
 
 
 def core_of(line: bytes) -> bytes:
-    """Return *line* without what may stand around a value: blanks, NUL bytes, a byte order mark."""
+    """Return *line* without blanks, NUL bytes and a byte order mark around its value."""
     return line.strip(_BLANK).removeprefix(_BYTE_ORDER_MARK).lstrip(_BLANK)
 
 
 def dissect(line: bytes) -> list[Fragment]:
     """
-    Return what *line*, newline included where it has one, consists of; [] for a blank one.
+    Return the fragments of *line*, which has its newline, if any; [] for a blank line.
 
-    Pieces come in order. A flaw of no bytes says that two records stand in one line.
+    Fragments come in order. A flaw without bytes says that two records share the line.
     """
     start = len(line) - len(line.lstrip(_BLANK))
     if line.startswith(_BYTE_ORDER_MARK, start):
@@ -71,7 +71,7 @@ def dissect(line: bytes) -> list[Fragment]:
 
 def _with_nuls_apart(line: bytes, fragments: list[Fragment]) -> list[Fragment]:
     """
-    Return *pieces* with what is around them: they have every byte of the line then.
+    Return *fragments* with the bytes around them, so that they cover the whole line.
 
     NUL bytes beside a record are damage: a power cut leaves them where other records may have been.
     """
@@ -88,7 +88,7 @@ def _with_nuls_apart(line: bytes, fragments: list[Fragment]) -> list[Fragment]:
 
 
 def _classify(core: bytes, *, terminated: bool) -> Record | Flaw:
-    """Return the record that *core* is, or what is wrong with it as a whole."""
+    """Return the record that *core* is, or its flaw as a whole."""
     torn = core.startswith(b"{") and not core.endswith(b"}")
     try:
         value = parse(core)
@@ -110,18 +110,18 @@ def _classify(core: bytes, *, terminated: bool) -> Record | Flaw:
 
 
 def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
-    """Return what is wrong with bytes beside a record of the same line."""
+    """Return the flaw of bytes beside a record of the same line."""
     flaw = _classify(core, terminated=terminated)
     return UNVOUCHED if isinstance(flaw, Record) else flaw
 
 
 def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Fragment]:
     """
-    Yield the records that share the line, and the damage between them; in linear time.
+    Yield the records that share the line, and the damage between them, in linear time.
 
-    A record with a checksum proves itself. One of 0.3.0's is taken only if it has the whole shape of
-    those, to the blanks behind its colons. Neither is taken where an outer object goes on behind it:
-    what is nested in a damaged line is not a record, however much it looks like one.
+    A record with a checksum proves itself. A record of 0.3.0 is taken only if it has the whole shape of
+    those, to the blanks behind its colons. Neither is taken if an outer object goes on behind it:
+    an object nested in a damaged line is not a record, however much it looks like one.
     """
     text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
     damaged = 0
@@ -147,14 +147,14 @@ def _next_beginning(core: bytes, start: int) -> int:
 
 def _record_at(core: bytes, text: str, begin: int, damaged: int) -> tuple[int, int, Record | None]:
     """
-    Look for a record that begins at *begin*, or that is the last thing whole in what begins there.
+    Look for a record that begins at *begin*, or is the last whole object in the value that begins there.
 
     Returns:
-        Where it begins and ends. If there is none, where the next look begins: everything before
-        breaks at the same byte, or is nested.
+        Its beginning and end. Without a record, the place from which to look next, because everything
+        before breaks at the same byte, or is nested.
     """
     if begin == damaged and core.startswith(BEGINNING, begin):
-        # Where nothing is damaged the next checksum is the record's own.
+        # If nothing is damaged, the next checksum is the record's own.
         end = core.find(CHECKSUM, begin) + END - 1
         if end >= END - 1 and (record := _proven(core[begin:end])):
             return begin, end, record
@@ -183,8 +183,8 @@ def _is_nested(core: bytes, damaged: int, at: int, stop: int) -> bool:
     """Tell whether an object around the one at *at* goes on behind it."""
     if not _GOES_ON.match(core, stop):
         return False
-    # Without any of an object before it, that is what another program put between records. A copy of what
-    # stands before would make a line of many nested records cost the square of its length.
+    # If no part of an object precedes it, another program put those bytes between records. They are searched
+    # in place, because a copy would make a line of many nested records cost the square of its length.
     return (
         core.find(b"{", damaged, at) >= 0
         or core.find(b'"', damaged, at) >= 0

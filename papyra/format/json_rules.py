@@ -1,11 +1,11 @@
 """
-JSON without exceptions to the rule: what is accepted, and where what is not stands.
+JSON without exceptions to the rule: which data is accepted, and where a value that is not was found.
 
-`json.dumps` turns the key 1 into "1" and writes NaN, which is no JSON; some encoders write null
-for it, or take UUIDs. A store whose contents depend on the encoder that was installed is no
-store, so these walks over the types decide, whichever encoder then writes the bytes.
-Subclasses count as what they subclass, by the characters or digits that they hold and not by what
-their own methods say; tuples count as lists.
+`json.dumps` turns the key 1 into "1" and writes NaN, which is not JSON; some encoders write null
+for it, or take UUIDs. The contents of a store must not depend on the encoder that is installed, so
+these walks over the types decide, whichever encoder then writes the bytes.
+A value of a subclass counts as one of its base type, by the characters or digits that it holds and not
+by the answers of its own methods; tuples count as lists.
 """
 
 from collections import OrderedDict
@@ -18,14 +18,14 @@ from papyra.errors import RecordError
 
 #: How deep objects and lists may nest, the data itself included: every parser can follow that.
 MAX_DEPTH: Final = 200
-#: The most digits of an integer: what every supported Python reads unless it was told otherwise.
+#: The most digits of an integer: every supported Python reads that many by default.
 MAX_DIGITS: Final = 4300
 
 _BEYOND: Final = 10**MAX_DIGITS
 #: Digits that every Python converts, whatever sys.set_int_max_str_digits was given.
 _PIECE: Final = 512
 _ENOUGH_KEYS: Final = 1024
-#: From so many items on the encoder of a list pays for its start.
+#: The number of items from which the encoder of a list pays for its start.
 _LONG_LIST: Final = 9
 _SAME_EVERYWHERE: Final = frozenset({str, int, bool, type(None)})
 _SCALARS: Final = _SAME_EVERYWHERE | {float}
@@ -49,7 +49,7 @@ _COPIES: Final[dict[type, Callable[[Any], Any]]] = {
 
 
 class _Keys(dict[str, str]):
-    """Keys as they stand in the text, colon included; kept, since records repeat them."""
+    """Keys as they are written, colon included; kept, because records repeat them."""
 
     def __missing__(self, key: str) -> str:
         text = quoted(key) + ":"
@@ -62,7 +62,7 @@ def _odd(key: object) -> str:
     """
     Refuse a key whose type is not `str` itself.
 
-    A subclass may compare equal to other texts, so a look into the kept keys could return theirs.
+    A subclass may compare equal to other texts, so the kept keys could return the text of another key.
     """
     raise TypeError(key)
 
@@ -79,7 +79,7 @@ class _Encoders(dict[type, Callable[[Any], str]]):
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401  JSON is whatever it says
-    """Return a value of a subclass as what it holds, whatever its own methods say; others as they are."""
+    """Return the plain value that a value of a subclass holds, without asking its methods; others unchanged."""
     kind = type(value)
     if kind in _PLAIN:
         return value
@@ -91,7 +91,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401  JSON is whatever it says
 
 def members(data: dict[str, Any]) -> str:
     """
-    Return the members of *data* as they stand between the braces, in ASCII.
+    Return the members of *data* as they are written between the braces, in ASCII.
 
     Raises:
         TypeError, ValueError, RecursionError: when it is not JSON, which `find_fault` tells, or when
@@ -140,7 +140,7 @@ def _object(value: dict[str, Any]) -> str:
 
 def _array(value: list[Any] | tuple[Any, ...]) -> str:
     if len(value) >= _LONG_LIST and _SCALARS.issuperset(map(type, value)):
-        return _encode_list(value)  # twice as fast, and slower to start
+        return _encode_list(value)  # twice as fast for long lists, and slower to start
     return "[" + ",".join([_encoders[type(item)](item) for item in value]) + "]"
 
 
@@ -188,7 +188,7 @@ def are_plain(values: Iterable[Any]) -> bool:
 
 
 def find_fault(value: object, path: str, depth: int = 1) -> RecordError | None:  # noqa: PLR0911  one a type
-    """Return what keeps *value* from being stored and where it stands, or None."""
+    """Return why *value* cannot be stored, and its path; None if it can."""
     value = plain(value)
     if isinstance(value, str):
         return _text_fault(value, path)
@@ -198,12 +198,18 @@ def find_fault(value: object, path: str, depth: int = 1) -> RecordError | None: 
         return _integer_fault(value, path)
     if isinstance(value, float):
         finite = value - value == 0
-        return None if finite else RecordError(path, f"{value} is no JSON; use None or a string")
+        return (
+            None
+            if finite
+            else RecordError(path, f"{value} is not valid JSON; use None or a string")
+        )
     if isinstance(value, (dict, list, tuple)):
         if depth > MAX_DEPTH:
             return RecordError(path[:200], f"nests deeper than {MAX_DEPTH} levels")
         return _container_fault(value, path, depth)
-    return RecordError(path, f"{type(value).__name__} is no JSON type; convert it first")
+    return RecordError(
+        path, f"must be of a JSON type, got {type(value).__name__}; convert it first"
+    )
 
 
 def _container_fault(
@@ -213,13 +219,15 @@ def _container_fault(
         for key in value:
             if not isinstance(key, str):
                 kind = type(key).__name__
-                return RecordError(path, f"the key {key!r:.80} is {kind}; JSON has string keys")
+                return RecordError(
+                    path, f"the key {key!r:.80} must be a string, got {kind}; convert it first"
+                )
             if fault := _text_fault(key, f"the key {key!r:.80} of {path}"):
                 return fault
         texts = {characters(key) for key in value}
         if len(texts) < len(value):
             return RecordError(
-                path, "two of its keys have the same characters; a reader would see one"
+                path, "two of its keys have the same characters; a reader would see one; rename one"
             )
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
@@ -237,7 +245,9 @@ def _text_fault(text: str, path: str) -> RecordError | None:
     try:
         str.encode(text)
     except UnicodeEncodeError as error:
-        return RecordError(path, f"a lone surrogate at character {error.start} is no text")
+        return RecordError(
+            path, f"a lone surrogate at character {error.start} is not text; replace it"
+        )
     return None
 
 
@@ -246,6 +256,6 @@ def _integer_fault(value: int, path: str) -> RecordError | None:
         return None
     return RecordError(
         path,
-        f"must be an integer of at most {MAX_DIGITS} digits, got more; so many digits are not read by"
-        " Python as it comes; store it as a string",
+        f"must be an integer of at most {MAX_DIGITS} digits, got more, which Python does not read by"
+        " default; store it as a string",
     )

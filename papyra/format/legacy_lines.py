@@ -6,10 +6,10 @@ from typing import Final
 from papyra.format.codec import parse, record_of
 from papyra.record import Record
 
-#: How a record begins: papyra's, and those of 0.3.0, which wrote kind first or last. 0.3.0 put blanks
-#: behind its colons. papyra puts none, so nothing within a line of papyra's begins like one of 0.3.0's.
+#: How a record of 0.3.0 begins, which wrote kind first or last. 0.3.0 put blanks behind its colons. papyra
+#: does not, so no part of a line that papyra wrote begins like a record of 0.3.0.
 LEGACY_BEGINNINGS: Final = (b'{"kind": ', b'{"system_id": ')
-#: What a line of papyra's begins with, whatever of it is missing.
+#: The beginning of a line that papyra wrote, even if the rest of it is missing.
 _OWN_BEGINNING: Final = re.compile(rb'\{"kind":"(?:[^"\\]|\\.)*+","timestamp":')
 #: The keys that each of 0.3.0's three kinds always has.
 _LEGACY_KEYS: Final = {
@@ -27,7 +27,7 @@ def is_legacy(core: bytes, value: object) -> bool:
     """
     Tell whether the *value* of *core*, which has no checksum, has the whole shape of one of 0.3.0's.
 
-    A line that begins as papyra's do is never one: its id and checksum were cut off.
+    A line that begins as papyra's do is never one, because its id and checksum were cut off.
     """
     if not isinstance(value, dict) or not isinstance(value.get("system_id"), str):
         return False
@@ -37,7 +37,7 @@ def is_legacy(core: bytes, value: object) -> bool:
 
 
 def legacy_record(core: bytes) -> Record | None:
-    """Return the record of 0.3.0's that *core* is, as that wrote it."""
+    """Return the record of 0.3.0 that *core* is, as 0.3.0 wrote it; None if it is not one."""
     if not core.startswith(LEGACY_BEGINNINGS):
         return None
     try:

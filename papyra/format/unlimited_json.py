@@ -3,7 +3,7 @@ JSON without the interpreter's own limits: of digits, of depth, and of what it f
 
 The standard library's parser refuses integers of more digits than `sys.set_int_max_str_digits` allows
 and runs out of stack in deep values. A stored line must not depend on either, so `papyra.format.codec` comes
-here where that parser stopped. It is also what finds out where in a damaged line a value ends.
+here if that parser stopped. `papyra.format.damage` uses it to find where in a damaged line a value ends.
 Nothing here recurses, and the work grows with the length of the text alone.
 """
 
@@ -30,12 +30,12 @@ _PIECE: Final = 512
 
 class Value(NamedTuple):
     """
-    What begins at a place of a text.
+    The JSON value that begins at a place of a text, whole or broken.
 
     Attributes:
         value: The value, if it is whole.
-        end: The first character behind it, or the one at which it is broken.
-        is_whole: Whether it is.
+        end: The first character behind the value, or the one at which it is broken.
+        is_whole: Whether it is whole.
         closed: If it is broken, where the last whole object begins that ends right before *end*;
             -1 if none does.
     """
@@ -66,7 +66,7 @@ def parse_unlimited(text: str) -> Any:  # noqa: ANN401  JSON is whatever it says
 
 
 def value_at(text: str, start: int) -> Value:  # noqa: C901, PLR0912  one loop, since nothing may recurse
-    """Return the JSON value that begins at *start* of *text*, or how far it is one."""
+    """Return the JSON value that begins at *start* of *text*, or how far it is valid."""
     open_: list[
         tuple[Any, str | None, int]
     ] = []  # containers, the key each waits for, their starts
@@ -142,7 +142,7 @@ def _key(text: str, at: int) -> tuple[str, int]:
 
 
 def _string(text: str, begin: int) -> tuple[str, int]:
-    """Return the string whose quote is at *begin*, and what is behind it."""
+    """Return the string whose quote is at *begin*, and the place behind it."""
     at = begin + 1
     while True:
         special = _SPECIAL.search(text, at)
@@ -158,7 +158,7 @@ def _string(text: str, begin: int) -> tuple[str, int]:
 
 
 def _scalar(text: str, at: int) -> tuple[Any, int]:
-    """Return the number or name at *at*, and what is behind it."""
+    """Return the number or name at *at*, and the place behind it."""
     if name := _NAMES.match(text, at):
         return _VALUES[name.group()], name.end()
     number = _NUMBER.match(text, at)

@@ -1,7 +1,7 @@
 """
 The oldest record that the retention keeps.
 
-Where that depends on what follows a record, one look from the newest record on finds it.
+If newer records decide whether a record stays, one pass from the newest record on finds it.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ def find_cut(
     """
     Return the oldest record that stays; None if none does, BEGINNING if nothing is cut off.
 
-    The damage from there on is added to *findings*.
+    Damage from that record on is added to *findings*.
     """
     if not retention.counts:
         return BEGINNING
@@ -49,7 +49,7 @@ def find_cut(
 
 
 def is_same_line(one: LocatedRecord, other: LocatedRecord) -> bool:
-    """Tell whether both are one line; by its outside, since data with NaN equals nothing."""
+    """Tell whether both are one line, without their data: data with NaN does not equal itself."""
     mine, its = one.record, other.record
     return one[:3] == other[:3] and (mine.id, mine.kind, mine.timestamp) == (
         its.id,

@@ -1,20 +1,20 @@
-"""What a compaction drops for good, counted as it goes."""
+"""The records that a compaction drops for good, counted as it goes."""
 
 import sys
 from typing import Final
 
 from papyra.record import Record
 
-#: The most kinds that are counted apart: a kind is any text that a program gave.
+#: The most kinds that are counted apart, because a kind is any text that a program gives.
 MOST_KINDS: Final = 1000
 _LARGEST: Final = sys.float_info.max
-#: What stands for all further kinds.
+#: The name under which all further kinds are counted.
 OTHER: Final = "_other"
 
 
 class Dropped:
     """
-    Records that go.
+    Counts of the records that go.
 
     Attributes:
         records: Their number.

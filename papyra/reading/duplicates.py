@@ -1,9 +1,9 @@
 """
-Find the records that a store holds more than once: the last copy is the record.
+Where one id comes twice: the last copy is the record and is returned; the others are reported as duplicates.
 
-A read from the newest end meets the last copy first. Every look from the oldest end has to know
-before it begins which records are repeated, and where each of them comes last. Used by reads, scans,
-recoveries and compactions; knows lines, and nothing of the store that has them.
+A read from the newest end meets the last copy first. Every pass from the oldest end has to know
+before it begins which records are repeated, and where each of them comes last. Reads, scans,
+recoveries and compactions use it; it knows lines, and nothing of the store that has them.
 """
 
 import errno
@@ -18,7 +18,7 @@ from papyra.reading.scanner import Line, Lines, Source, View, examine
 from papyra.reading.seen_ids import Ids, SeenIds, number_in
 from papyra.record import Record
 
-#: Counts that are kept as ranges, one set of them a count; higher ones are rare, and kept one by one.
+#: Counts up to this one are kept as ranges, one set a count; higher ones are rare, and kept one by one.
 _LEVELS: Final = 8
 
 _Id = tuple[str, int]
@@ -30,7 +30,7 @@ class _Counts:
     __slots__ = ("_levels", "_more")
 
     def __init__(self) -> None:
-        # The first holds what was met at least once, the second at least twice.
+        # The first holds the ids that were met at least once, the second those at least twice.
         self._levels: list[Ids] = []
         self._more: dict[_Id, int] = {}
 
@@ -66,7 +66,7 @@ class Repeats:
     """
     The ids that a store holds more than once, and where each of them comes last.
 
-    Memory is that of the repeated ids alone, as ranges. Nothing is known before `look`.
+    It takes memory for the repeated ids alone, as ranges. It knows nothing before `look`.
     """
 
     __slots__ = ("_counts", "_expected", "_repeated")
@@ -81,7 +81,7 @@ class Repeats:
         return bool(self._repeated)
 
     def look(self, lines: Lines) -> None:
-        """Find the repeated ids; where there are any, all *lines* are read a second time."""
+        """Find the repeated ids; if there are any, all *lines* are read a second time."""
         for id_ in _repeated_in(lines(newest_first=False)):
             self._repeated.add(id_)
         if not self._repeated:
@@ -92,7 +92,7 @@ class Repeats:
                 if id_ not in self._repeated:
                     continue
                 here = self._expected.setdefault(source, _Counts())
-                # In any older source it is an earlier copy, however often it stands there.
+                # In any older source each of them is an earlier copy, however many there are.
                 if seen.add(id_) or here.count(id_):
                     here.add(id_)
 
@@ -104,7 +104,7 @@ class Repeats:
         """
         Tell whether the record of *id_* that comes next in *source* is the last copy.
 
-        Called for every record of the store in its order. None for a record that is not repeated.
+        It must be called for every record of the store in order. None for a record that is not repeated.
         """
         named = number_in(id_) if self._repeated and id_ is not None else None
         if named is None or named not in self._repeated:
@@ -116,7 +116,7 @@ class Repeats:
         return self._counts.setdefault(source, _Counts()).add(named) == count
 
     def is_as_expected(self, source: str) -> bool:
-        """Tell whether *source*, which was shown whole, held every copy that was counted on."""
+        """Tell whether *source*, which was shown whole, held every copy that `look` found in it."""
         return self._counts.get(source, _NONE) == self._expected.get(source, _NONE)
 
 
@@ -125,7 +125,7 @@ _NONE: Final = _Counts()
 
 class LastCopies(SeenIds):
     """
-    The records met so far, where *repeats* tells which copy is the record.
+    The records met so far; *repeats* tells which copy is the record.
 
     All lines have to come from `watched`, oldest first. *seen* knows those without an id.
     """
@@ -143,7 +143,7 @@ class LastCopies(SeenIds):
         Yield *lines*.
 
         Raises:
-            StoreIOError: behind the last line of a source that was rewritten since it was looked at.
+            StoreIOError: behind the last line of a source that was rewritten since `look` read it.
         """
         for place, line in lines:
             if place[0] != self._source:
@@ -158,7 +158,7 @@ class LastCopies(SeenIds):
             raise StoreIOError(errno.EIO, reason, self._source)
 
     def add(self, record: Record, line: bytes | int) -> bool:
-        """Take the *record* in *line* in; False if it was there, or comes again."""
+        """Take in the *record* in *line*; return False if it was there, or comes again."""
         is_last = self._repeats.is_last(self._source, record.id)
         return super().add(record, line) if is_last is None else is_last
 
@@ -166,9 +166,10 @@ class LastCopies(SeenIds):
         return self._seen._add_without_id(record, line)
 
     def add_id(self, id_: str) -> bool:
-        """Take *id_* in unless it is repeated: that is for `add`, which every line comes to then."""
+        """Take in *id_* unless it is repeated: then the line comes to `add`."""
         is_new = not self._repeats.has(id_) and super().add_id(id_)
-        self.next_end: bytes | tuple[()] = ()  # the next one may be repeated, so it must come here
+        # The next id may be repeated, so it must come here.
+        self.next_end: bytes | tuple[()] = ()
         return is_new
 
 
@@ -178,12 +179,12 @@ class RepeatError(Exception):
 
 class UniqueSeenIds(SeenIds):
     """
-    The records met so far, where nothing is known of repeats. *seen* knows those without an id.
+    The records met so far, before any pass found repeats. *seen* knows those without an id.
 
-    Of records that are known by their contents the first copy counts, so they need no second look.
+    Of records that are known by their contents the first copy counts, so they need no second pass.
 
     Raises:
-        RepeatError: at the first id that was met before, from each method that would say so.
+        RepeatError: at the first id that was met before, from each method that would return False.
     """
 
     __slots__ = ("_seen",)
@@ -196,7 +197,7 @@ class UniqueSeenIds(SeenIds):
         return self._seen._add_without_id(record, line)
 
     def add_id(self, id_: str) -> bool:
-        """Take *id_* in."""
+        """Take in *id_*."""
         return super().add_id(id_) or _repeat()
 
 
@@ -206,7 +207,7 @@ def _repeat() -> NoReturn:
 
 def copies_in(view: View, new_seen: Callable[[], SeenIds]) -> tuple[Iterable[Line], SeenIds]:
     """
-    Return the lines of *view*, oldest first, and what tells which copies in them are the records.
+    Return the lines of *view*, oldest first, and the seen ids that tell which copies are the records.
 
     *new_seen* is the store's (see `Source`).
 
@@ -227,7 +228,7 @@ def _last_copies_in(view: View, new_seen: Callable[[], SeenIds]) -> tuple[Iterab
 
 def look_through(source: Source, findings: Findings) -> tuple[int, int, list[str]]:
     """
-    Do as `examine` does; of a record that is repeated the last copy counts.
+    Do as `examine` does, but count the last copy of a record that is repeated.
 
     Raises:
         StoreIOError: if another process rewrote the store meanwhile.

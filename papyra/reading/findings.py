@@ -1,4 +1,4 @@
-"""Collects the damage that one operation meets: each once, in bounded memory."""
+"""Collects the damage that one operation finds: each once, in bounded memory."""
 
 from typing import Final
 
@@ -16,7 +16,7 @@ class Findings:
         listed: The first of them.
         found: The number of all of them.
         bytes_removable: Damaged bytes in lines, which a recovery would remove.
-        duplicates: The number of those that are records which stand elsewhere, too.
+        duplicates: The number of findings that are further copies of a record.
     """
 
     __slots__ = ("_identities", "bytes_removable", "duplicates", "found", "listed")
@@ -42,17 +42,17 @@ class Findings:
             self.bytes_removable += anomaly.length
 
     def mark(self) -> tuple[int, int, int, int]:
-        """Return what `rewind` needs to forget all that is added from now on."""
+        """Return a mark with which `rewind` forgets all findings that are added from now on."""
         return len(self.listed), self.found, self.bytes_removable, self.duplicates
 
     def rewind(self, mark: tuple[int, int, int, int]) -> None:
-        """Forget what was added since *mark* was taken, because it will be found again."""
+        """Forget the findings that were added since *mark* was taken, because they will be found again."""
         listed, self.found, self.bytes_removable, self.duplicates = mark
         del self.listed[listed:]
         self._identities = {anomaly.identity for anomaly in self.listed}
 
     def merge(self, again: "Findings") -> None:
-        """Take in what a second look over the same store found, most of it known."""
+        """Take in the findings of a second pass over the same store, most of which are known."""
         if len(self.listed) < MOST_LISTED:
             for anomaly in again.listed:
                 self.add(anomaly)

@@ -1,4 +1,4 @@
-"""Tells records that have no id apart, by what they say."""
+"""Tells records that have no id apart, by their contents."""
 
 from hashlib import blake2b
 from itertools import chain
@@ -7,7 +7,7 @@ from papyra.record import Record
 
 
 def fingerprint(record: Record) -> int:
-    """Return eight bytes that stand for all but the id of *record*."""
+    """Return a number of eight bytes that is made of everything in *record* but its id."""
     try:
         content = repr((record.kind, record.timestamp, record.data))
     except (ValueError, RecursionError):  # more digits or levels than this interpreter shows

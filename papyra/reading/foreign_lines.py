@@ -1,7 +1,7 @@
 """
 Take in lines that other tools wrote: `import_store` gives each an id and a checksum.
 
-What `append` would refuse is refused here for the same reason, and the finding names it.
+A line that `append` would refuse is refused here for the same reason, and the finding names it.
 """
 
 import os
@@ -15,7 +15,7 @@ from papyra.format.flaws import Fragment
 from papyra.reading.scanner import Line, fragments_of
 from papyra.record import Record
 
-#: What the ids begin with that lines of other tools are given.
+#: The beginning of the ids that lines of other tools are given.
 SEALED: Final = "sealed-"
 _SHARED: Final = "it shares its line with a record; put it on a line of its own"
 
@@ -28,7 +28,7 @@ class Sealer:
         self._count = 0
 
     def read(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """Yield *lines*, those of other tools sealed."""
+        """Yield *lines*, and those of other tools with an id and a checksum."""
         for place, line in lines:
             sealed = None
             if isinstance(line, bytes) and not has_checksum(line):
@@ -36,7 +36,7 @@ class Sealer:
             yield place, sealed or line
 
     def fragments_of(self, line: bytes | int) -> list[Fragment]:
-        """Return what *line*, which was not sealed, consists of, and why it could not be."""
+        """Return the fragments of *line*, which was not sealed, and why it could not be."""
         fragments = fragments_of(line)
         if isinstance(line, int) or all(
             fragment.content is not UNVOUCHED for fragment in fragments

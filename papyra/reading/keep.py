@@ -28,7 +28,7 @@ _KEEP_ALL: Final = Retention()
 
 
 def count_records(lines: Iterable[Line], seen: SeenIds) -> dict[str, Dropped]:
-    """Return what is known of the intact records in *lines*, by the source that they stand in."""
+    """Return the counts of the intact records in *lines*, by source."""
     counted: dict[str, Dropped] = {}
     for found in intact(lines, Findings(), places_only=True, seen=seen):
         counted.setdefault(found.place[0], Dropped()).add(found.record, found.size)
@@ -37,9 +37,9 @@ def count_records(lines: Iterable[Line], seen: SeenIds) -> dict[str, Dropped]:
 
 class Verdict(NamedTuple):
     """
-    The bytes *start* to *stop* of a line, and why they go: kept, if there is no anomaly.
+    The bytes *start* to *stop* of a line: quarantined because of *anomaly*, or kept if that is None.
 
-    What no part of a line covers is dropped for good.
+    Bytes of a line that no verdict covers are dropped for good.
     """
 
     start: int
@@ -52,27 +52,27 @@ Verdict.__module__ = "papyra.primitives"
 
 class RewriteFilter(Protocol):
     """
-    What a store's `_rewrite` asks.
+    Decides for a store's `_rewrite` which bytes stay.
 
-    It calls `begin` once nobody else can rewrite the store, then shows every line, oldest first,
-    calls `finish` for each source before it replaces it, and keeps, quarantines or drops the parts
-    as it was told. A part that is kept goes into the new store byte for byte, and on a line of
-    its own.
+    `_rewrite` calls `begin` once no other process can rewrite the store. Then it shows every line,
+    oldest first, and keeps, quarantines or drops its bytes as the verdicts say. It calls `finish` for
+    each source before it replaces it. Bytes that are kept go into the new store unchanged, each
+    verdict's on a line of its own.
     """
 
     def begin(self, lines: Lines, /) -> None:
-        """Say that nobody else rewrites the store, and which *lines* will be shown."""
+        """Take note that no other process rewrites the store, and that *lines* will be shown."""
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Verdict]:
-        """Return the parts of *line*, in order; of a line too long to be held, its length."""
+        """Return the verdicts on *line*, in order; a line too long to be held comes as its length."""
         ...
 
     def finish(self, source: str, /) -> None:
         """
-        Say that all lines of *source* were shown.
+        Check that all lines of *source* were shown.
 
         Raises:
-            PapyraError: if they were not those that the verdicts were made for.
+            PapyraError: if they were not the lines that the verdicts are for.
         """
 
 
@@ -81,14 +81,14 @@ class KeepFilter:
     The rewrite filter of a recovery (without retention) and of a compaction (with it).
 
     Args:
-        retention: What stays of the records.
+        retention: Says which records stay; None keeps all.
         now: The time by which their age is measured.
         new_seen: The store's `_new_seen_ids`.
-        may_repeat: Whether records may be repeated: a look before found some, or there was no look.
+        may_repeat: Whether records may be repeated: an earlier pass found some, or there was none.
 
     Attributes:
         kept: Records that stay.
-        dropped: What is known of the records outside the retention.
+        dropped: Counts of the records outside the retention.
         findings: The damage, which goes to the quarantine.
     """
 
@@ -133,9 +133,9 @@ class KeepFilter:
         self._reached = self._cut is BEGINNING
         if self._cut is not None:
             at = self._cut.place[0]
-            # Known by name: the cut's own may be dropped by a rotation before it is shown.
+            # By name, because a rotation may drop the cut's own source before it is shown.
             self._newer = set(takewhile(lambda source: source != at, sources))
-        # The look for the cut has met every repeat of what stays.
+        # The pass that found the cut has met every repeated record that stays.
         if self._cut is not None and (
             damage.duplicates if self._retention.counts else self._may_repeat
         ):
@@ -145,7 +145,7 @@ class KeepFilter:
         )
 
     def __call__(self, place: Place, line: bytes | int, /) -> Sequence[Verdict]:
-        """Return the parts of *line*."""
+        """Return the verdicts on *line*."""
         if self._keeps_all and type(line) is bytes and is_new_by_checksum(line, self._seen):
             self.kept += 1
             return (Verdict(0, len(line), None),)
@@ -180,11 +180,11 @@ class KeepFilter:
 
     def finish(self, source: str, /) -> None:
         """
-        Say that all lines of *source* were shown.
+        Check that all lines of *source* were shown.
 
         Raises:
-            PapyraError: if the oldest record to be kept was not among them, or a copy that was
-                counted on when other copies were taken for duplicates.
+            PapyraError: if the oldest record to be kept was not among them, or the last copy of a
+                record of which other copies were taken for duplicates.
         """
         is_cut_lost = self._cut is not None and not self._reached and source == self._cut.place[0]
         if is_cut_lost or not self._repeats.is_as_expected(source):

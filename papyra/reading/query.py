@@ -13,12 +13,12 @@ from papyra.record import Record
 from papyra.reports import Place
 from papyra.retention import Retention
 
-#: Times that a stream looks for the oldest record that stays.
+#: Times that a stream looks for the oldest record that stays before it holds all that stay.
 _LOOKS: Final = 5
 
 
 class Query(NamedTuple):
-    """What a read asks for: *kind*, a timestamp from *since* on, the newest *limit* of these."""
+    """The filter of a read: records of *kind*, with timestamps from *since* on, the newest *limit* of these."""
 
     kind: str | None
     since: float | None
@@ -26,7 +26,7 @@ class Query(NamedTuple):
     strict: bool
 
     def admits(self, record: Record) -> bool:
-        """Tell whether *record* is of the kind and time that are asked for."""
+        """Tell whether *record* has the kind and time that the read asks for."""
         return (self.kind is None or record.kind == self.kind) and (
             self.since is None or record.timestamp >= self.since
         )
@@ -34,16 +34,16 @@ class Query(NamedTuple):
 
 def query_of(kind: str | None, since: float | None, limit: int | None, *, strict: bool) -> Query:
     """
-    Return what a read asks for.
+    Check the filter of a read, and return it.
 
     Raises:
-        ValueError: if no record could ever be found, whatever the store holds.
+        ValueError: if an argument cannot match any record.
     """
     if limit is not None and (type(limit) is not int or limit < 0):
-        raise ValueError(f"limit is {limit!r}: a whole number from 0 on is needed, or None")
+        raise ValueError(f"limit must be a whole number from 0 on, or None; got {limit!r:.80}")
     is_number = isinstance(since, (int, float)) and not isinstance(since, bool)
     if since is not None and not (is_number and since == since):  # noqa: PLR0124  NaN is not
-        raise ValueError(f"since is {since!r}: seconds since the epoch are needed, or None")
+        raise ValueError(f"since must be seconds since the epoch, or None; got {since!r:.80}")
     if kind is not None and not isinstance(kind, str):
         raise ValueError(f"kind must be a string or None, got {kind!r:.80}")
     return Query(kind, since, limit, strict)
@@ -53,7 +53,7 @@ def newest(
     source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> list[Record]:
     """Return the records that *query* asks for, oldest first, looking from the newest on."""
-    # None where nothing is ever out: asking for each record is a tenth of a short read.
+    # None if all records stay, because asking for each record is a tenth of a short read.
     admission = None if retention.keeps_all else retention.from_newest(now)
     limit = query.limit
     chosen: list[Record] = []
@@ -94,9 +94,9 @@ def read_all(
         return list(_selected(once, retention, query, now))
     except RepeatError:
         findings.rewind(mark)
-    except CorruptRecordError:  # an earlier copy of a record may stand before it, and is damage too
+    except CorruptRecordError:  # an earlier copy of a record may come before it, and is damage too
         findings.rewind(mark)
-    # As a stream does: of equal contents the first copy counts, which a look from the newest cannot know.
+    # As a stream does: of equal contents the first copy counts, which a pass from the newest cannot know.
     with source.view() as view:
         again, seen = copies_in(view, source.new_seen)
         kept = records_in(again, findings, strict=query.strict, seen=seen)
@@ -125,9 +125,9 @@ def _all(source: Source, findings: Findings, *, strict: bool) -> Iterator[Record
 def _selected(
     kept: Iterator[Record], retention: Retention, query: Query, now: float
 ) -> Iterator[Record]:
-    """Return those that are young enough, and that *query* asks for."""
+    """Return the records that are young enough, and that *query* asks for."""
     if retention.max_age is None and query.kind is None and query.since is None:
-        return kept  # each step between costs as much as a tenth of the parsing
+        return kept  # because each step in between costs a tenth of the parsing
     return (
         record
         for record in kept
@@ -138,7 +138,7 @@ def _selected(
 def _kept(
     source: Source, retention: Retention, query: Query, now: float, findings: Findings
 ) -> Iterator[Record]:
-    """Yield the records from the cut on; where a compaction moved it meanwhile, look again."""
+    """Yield the records from the cut on; if a compaction moved it meanwhile, look for it again."""
     for _ in range(_LOOKS):
         damage = Findings()
         cut = find_cut(source.lines, source.new_seen, retention, now, damage)
@@ -162,7 +162,7 @@ def _kept(
             yield found.record
             yield from (later.record for later in rest)
             return
-    # Another process compacts all the time, or only the newest copies are kept: hold what is kept.
+    # Another process compacts all the time, or records are repeated: hold all records that stay.
     kept = Query(kind=None, since=None, limit=None, strict=query.strict)
     yield from newest(source, retention, kept, now, findings)
 

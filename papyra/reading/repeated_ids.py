@@ -1,8 +1,8 @@
 """
 Tell whether any record may be in a store more than once, by the ids alone.
 
-A stream asks before it yields its first record, so nothing is parsed and no checksum computed where lines
-are as papyra writes them. Most lines stand behind others of their writer, numbered without gaps: such a run is
+A stream asks before it yields its first record. So lines that papyra wrote are not parsed here, and their
+checksums are not computed. Most lines follow others of their writer, numbered without gaps: such a run is
 compared with the line ends that it must have, by the interpreter's own loops.
 """
 
@@ -18,20 +18,20 @@ from papyra.reading.scanner import fragments_of
 from papyra.reading.seen_ids import Ids, number_in
 from papyra.record import Record
 
-#: What stands before a checksum.
+#: The bytes before a checksum.
 MARK: Final = b',"_crc":"'
 #: Bytes of a line behind its mark.
 _BEHIND: Final = END - len(MARK)
 #: The end of a line of papyra's, from its id on.
 _TAIL: Final = re.compile(rb',"_id":"([^"\\\x80-\xff]*)-([0-9]{1,40})","_crc":"[0-9a-f]{8}"\}\n')
-#: The same where the writer is named as papyra names its own, which is found faster.
+#: The same for the names that papyra gives its writers, which is found faster.
 _USUAL_TAIL: Final = re.compile(rb',"_id":"([0-9a-f]{16})-([0-9]{1,40})","_crc":".{8}"\}\n')
 #: Bytes of a line's end, newline included, in which its id is looked for.
 MOST_SHOWN: Final = 72
-#: Lines that follow one another before it is cheaper to compare them than to take out their ids.
+#: The length of a run from which comparing lines is cheaper than taking out their ids.
 _SHORT_RUN: Final = 32
 _THOUSAND: Final = 1000
-#: What a line of papyra's has at its end, from the last three digits of its id to the mark.
+#: The ends of lines that papyra wrote, from the last three digits of the id to the mark.
 _ENDS: Final = [b'%03d"%b' % (number, MARK) for number in range(_THOUSAND)]
 
 
@@ -39,7 +39,7 @@ def may_repeat(batches: Iterable[Sequence[bytes | int]]) -> bool:
     """
     Tell whether any id occurs more than once in the lines.
 
-    False is exact. True may be wrong: a damaged line may show an id that no record has.
+    False is exact. True may be wrong, because a damaged line may show an id that no record has.
     """
     known = Ids()
     return any(
@@ -56,7 +56,7 @@ def show_ids(ends: Sequence[bytes]) -> bool:
 
 def ids_in(line: bytes | int) -> Iterator[tuple[str, int]]:
     """Yield the ids that papyra gave, of the records in *line*."""
-    # The checksum vouches for what is before it, so most lines need not be parsed.
+    # The checksum vouches for the bytes before it, so most lines need not be parsed.
     text = id_in(line) if type(line) is bytes and has_checksum(line) else ""
     if text and text.isascii():
         if named := number_in(text):
@@ -83,7 +83,7 @@ def _runs_in(lines: Sequence[bytes | int]) -> Iterator[tuple[str, int, int]]:
 
 
 def _have_one_mark_each(lines: Sequence[Any]) -> bool:
-    """Tell whether there are as many marks as lines; then no line whose id is at its end has another."""
+    """Tell whether there are as many marks as lines; then a line with an id at its end has no other."""
     try:
         return b"".join(lines).count(MARK) == len(lines)
     except TypeError:  # one is too long to be held
@@ -106,7 +106,7 @@ def _runs_of(shown: Iterable[tuple[bytes, bytes]]) -> Iterator[tuple[str, int, i
 
 
 def _shown_ids(lines: Sequence[Any]) -> list[tuple[bytes, bytes]] | None:
-    """Return the ids that lines show at their ends; None if any shows none."""
+    """Return the ids that lines show at their ends; None if any line does not show one."""
     tails = b"".join([line[-MOST_SHOWN:] for line in lines])
     shown: list[tuple[bytes, bytes]] = _USUAL_TAIL.findall(tails)
     if len(shown) != len(lines):
@@ -118,7 +118,7 @@ def _run_at_start(lines: Sequence[Any]) -> tuple[str, int, int] | None:
     """
     Return the writer, the first number and the length of the run that *lines* begin with.
 
-    None if that is not clear, or it is too short to be worth a look of its own and more lines follow.
+    None if that is not clear, or if the run is too short to be compared and more lines follow.
     """
     shown = _shown_ids(lines[:1])
     if shown is None:
@@ -129,7 +129,7 @@ def _run_at_start(lines: Sequence[Any]) -> tuple[str, int, int] | None:
         (end,) = _line_ends(writer, number + at, 1)
         return not lines[at].endswith(end, 0, -_BEHIND)
 
-    # A few lines tell how long it seems to be; then all lines tell whether it is.
+    # A few lines tell how long the run seems to be; then all its lines tell whether it is.
     count = bisect_left(range(len(lines)), x=True, key=is_behind_it)
     if count < min(_SHORT_RUN, len(lines)):
         return None
@@ -140,7 +140,7 @@ def _run_at_start(lines: Sequence[Any]) -> tuple[str, int, int] | None:
 
 
 def _line_ends(writer: bytes, number: int, count: int) -> list[bytes]:
-    """Return what *count* lines of *writer* have up to their mark, the first with *number*."""
+    """Return the ends of *count* lines of *writer* up to their marks, from *number* on."""
     beginning = b"%b%b-" % (ID, writer)
     stop = number + count
     ends = [b'%b%d"%b' % (beginning, n, MARK) for n in range(number, min(stop, _THOUSAND))]

@@ -1,8 +1,8 @@
 """
-From lines to records: what is intact, what is damaged.
+Turn lines into records and findings: which records are intact, and which bytes are damaged.
 
-Everything here is pure: lines in, records and findings out. A line comes with its
-newline where it has one; one that is too long to be held comes as its length.
+Everything here is pure: lines in, records and findings out. A line comes with its newline, if it has
+one; a line that is too long to be held comes as its length.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -28,14 +28,14 @@ from papyra.reading.seen_ids import SeenIds
 from papyra.record import Record
 from papyra.reports import Anomaly, Place
 
-#: What a store's `_lines` yields.
+#: A line as a store's `_lines` yields it.
 Line = tuple[Place, bytes | int]
 
-#: The most lines and bytes that are looked at at once; one line alone may be larger.
+#: The most lines and bytes of one batch of a view; one line alone may be larger.
 _BATCH: Final = 1000
 _BATCH_BYTES: Final = 1024 * 1024
-#: What is wrong with a record that was met before.
-DUPLICATE: Final = Flaw("duplicate_record", "the same record stands elsewhere, too")
+#: The flaw of a record that was met before.
+DUPLICATE: Final = Flaw("duplicate_record", "the same record is stored elsewhere, too")
 
 
 class Lines(Protocol):
@@ -47,19 +47,19 @@ class Lines(Protocol):
 
 
 class LineReader(Protocol):
-    """Something that reads more lines than papyra's own, as those of other tools."""
+    """Reads more lines than papyra's own, such as those of other tools."""
 
     def read(self, lines: Iterable[Line], /) -> Iterator[Line]:
         """Yield *lines*, each as it is or as papyra would have written it."""
         ...
 
     def fragments_of(self, line: bytes | int, /) -> list[Fragment]:
-        """Return what a line of those consists of."""
+        """Return the fragments of such a line."""
         ...
 
 
 class View(Protocol):
-    """The lines of one moment, to be looked at as often as need be."""
+    """The lines of one moment, which can be read any number of times."""
 
     def lines(self, *, newest_first: bool) -> Iterator[Line]:
         """Iterate over them."""
@@ -72,7 +72,7 @@ class View(Protocol):
 
 class Source(NamedTuple):
     """
-    What a store gives to those who look at it.
+    The part of a store that reads use.
 
     Attributes:
         lines: Its `_lines`.
@@ -97,7 +97,7 @@ class Moment:
         size = 0
         for _, line in self.lines(newest_first=False):
             batch.append(line)
-            # A thousand lines may be a thousand times the memory that a look is to take.
+            # Otherwise a thousand long lines would take a thousand times the memory of a pass.
             size += len(line) if type(line) is bytes else 0
             if len(batch) == _BATCH or size >= _BATCH_BYTES:
                 yield batch
@@ -108,7 +108,7 @@ class Moment:
 
 class LocatedRecord(NamedTuple):
     """
-    An intact record where it stands.
+    An intact record and its place.
 
     Attributes:
         place: Where its line begins.
@@ -138,7 +138,7 @@ class LocatedRecord(NamedTuple):
         return self.size if line[stop - 1 : stop] == b"\n" else self.size + 1
 
 
-#: A Found of its fields, without the Python code of a NamedTuple's own constructor.
+#: Makes a LocatedRecord of its fields, without the Python code of a NamedTuple's own constructor.
 _found = partial(tuple.__new__, LocatedRecord)
 
 
@@ -154,12 +154,11 @@ def intact(  # noqa: PLR0913  each says how it looks
     reader: LineReader | None = None,
 ) -> Iterator[LocatedRecord]:
     """
-    Yield the records in *lines*, where they stand, and add the damage to *findings*.
+    Yield the records in *lines* with their places, and add the damage to *findings*.
 
-    What stands before byte *start* of the first line is passed over. For a caller that wants
-    *places_only*, something stands for an intact record that cannot be read. Of a record that is
-    repeated, *seen* tells which copy it is; by default the one that comes first. A *reader* is given
-    the lines first.
+    The bytes before byte *start* of the first line are passed over. With *places_only*, a `StandIn` is
+    yielded for an intact record that cannot be read. Of a record that is repeated, *seen* tells which
+    copy counts; by default the first one. A *reader* is given the lines first.
 
     Raises:
         CorruptRecordError: at the first damage, if *strict*.
@@ -185,7 +184,7 @@ def records_in(
     lines: Iterable[Line], findings: Findings, *, strict: bool, seen: SeenIds | None = None
 ) -> Iterator[Record]:
     """
-    Yield the records in *lines*, as `intact` does, but not where they stand.
+    Yield the records in *lines*, as `intact` does, but without their places.
 
     Raises:
         CorruptRecordError, UnreadableRecordError: as `intact`.
@@ -209,7 +208,7 @@ def _check_read(found: LocatedRecord) -> None:
 def _sifted(
     at: Line, fragments: Iterable[Fragment], seen: SeenIds, findings: Findings, *, strict: bool
 ) -> Iterator[LocatedRecord]:
-    """Yield the records among the *pieces* of a line, and add the others to *findings*."""
+    """Yield the records among the *fragments* of a line, and add the others to *findings*."""
     place, line = at
     for fragment in fragments:
         content = fragment.content
@@ -228,9 +227,9 @@ def _sifted(
 
 def _new_record(line: bytes, seen: SeenIds) -> Record | None:
     """
-    Return the record that *line* is, as nearly every one is: a quarter faster than by its pieces.
+    Return the record that *line* is, as nearly every line is: a quarter faster than by its fragments.
 
-    None for every other line, and where the record may have been met before; nothing is taken in.
+    None for every other line, and if the record may have been met before; then nothing is taken in.
     """
     try:
         record = decode(line)
@@ -252,7 +251,7 @@ def examine(
     Add the damage in *lines* to *findings*; *seen* is as for `intact`.
 
     Returns:
-        The number of intact records, that of bytes, and where lines stand, in their order.
+        The number of intact records, the number of bytes, and the sources of the lines, in order.
     """
     records = size = 0
     sources: list[str] = []
@@ -266,7 +265,7 @@ def examine(
             size += line
         else:
             size += len(line)
-            # The checksum vouches for what stands before it: no need to parse.
+            # Not parsed, because the checksum vouches for the bytes before it.
             if has_checksum(line):
                 if line.endswith(seen.next_end, 0, -END) and line.startswith(b'{"kind":"'):
                     seen.add_next()
@@ -302,7 +301,7 @@ def is_new_by_checksum(line: bytes, seen: SeenIds) -> bool:
 
 
 def fragments_of(line: bytes | int) -> list[Fragment]:
-    """Return what a line consists of, be it intact, damaged or too long to be held."""
+    """Return the fragments of a line, be it intact, damaged or too long to be held."""
     if isinstance(line, int):
         return [Fragment(0, line, oversized(line))]
     try:
@@ -313,7 +312,7 @@ def fragments_of(line: bytes | int) -> list[Fragment]:
 
 
 def anomaly_at(place: Place, fragment: Fragment, flaw: Flaw) -> Anomaly:
-    """Return the finding that *piece* of the line at *place* is."""
+    """Return the finding for *fragment* of the line at *place*, which has *flaw*."""
     source, offset = place
     at = offset + fragment.start if isinstance(offset, int) else offset
     return Anomaly(flaw.type, source, at, fragment.stop - fragment.start, flaw.detail)

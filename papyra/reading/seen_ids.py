@@ -1,4 +1,4 @@
-"""Which records were met already."""
+"""Tells which records a pass over lines has met before, by their ids."""
 
 from bisect import bisect_right
 from json.encoder import encode_basestring_ascii as quoted
@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 from papyra.format.codec import ID
 from papyra.record import Record
 
-#: Python refuses to read integers of some thousand digits; no number is given that has so many.
+#: The most digits of a number in an id: papyra gives shorter ones, and Python refuses to read thousands of digits.
 _MOST_DIGITS: Final = 100
 
 
@@ -19,8 +19,8 @@ class SeenIds:
     few ranges, in whichever direction and order its lines come.
 
     Attributes:
-        next_end: What stands before the checksum of the line that is most likely to come next: the
-            id after the one that was met last.
+        next_end: The bytes before the checksum of the line that is most likely to come next: the id
+            after the one that was met last.
     """
 
     __slots__ = (
@@ -37,33 +37,33 @@ class SeenIds:
         # Writer -> the ranges' first numbers, and their last ones; both ascending.
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
         self.next_end: bytes | tuple[()] = ()  # with which nothing ends
-        # What it is made of, and where the number is put once the record is met.
+        # It is made of both; the number goes into the last range once its record is met.
         self._ending = b""
         self._number = 0
-        # Of the id that was met last: its writer, and that one's ranges.
+        # The writer of the id that was met last, and the writer's ranges.
         self._writer = ""
         self._firsts: list[int] = []
         self._lasts: list[int] = []
 
     def add(self, record: Record, line: bytes | int) -> bool:
-        """Take the *record* in *line* in; False if it was there."""
+        """Take in the *record* in *line*; return False if it was there."""
         if record.id is not None:
             return self.add_id(record.id)
         return self._add_without_id(record, line)
 
-    def _add_without_id(self, record: Record, line: bytes | int) -> bool:  # noqa: ARG002  for those who know
-        """Take a *record* in that has no id; False if it was there."""
+    def _add_without_id(self, record: Record, line: bytes | int) -> bool:  # noqa: ARG002  subclasses need them
+        """Take in a *record* without an id; return False if it was there."""
         return True
 
     def add_next(self) -> None:
-        """Take in the record whose line ended as `next_end` has it."""
+        """Take in the record whose line ended with `next_end`."""
         number = self._number
         self._lasts[-1] = number
         self._number = number = number + 1
         self.next_end = b'%b%d"' % (self._ending, number)
 
     def add_id(self, id_: str) -> bool:
-        """Take *id_* in; False if it was there. An id that is not papyra's is always new."""
+        """Take in *id_*; return False if it was there. An id that papyra did not give is always new."""
         named = number_in(id_)
         if named is None:
             return True
@@ -75,12 +75,10 @@ class SeenIds:
             self._writer = writer
             self._ending = b"%b%b-" % (ID, quoted(writer)[1:-1].encode("ascii"))
         elif len(firsts) == 1 and number == firsts[0] - 1:
-            firsts[0] = (
-                number  # as from the newest on; what comes next in the other direction stays
-            )
+            firsts[0] = number  # lines come newest first; `next_end` stays as it is
             return True
         is_new = _insert(firsts, lasts, number, number)
-        # Only behind the last range it is sure to be new, and to join that one.
+        # Only a number right behind the last range is sure to be new, and to join that range.
         self._number = number = lasts[-1] + 1
         self.next_end = b'%b%d"' % (self._ending, number)
         return is_new
@@ -95,12 +93,12 @@ class Ids:
         self._writers: dict[str, tuple[list[int], list[int]]] = {}
 
     def add(self, id_: tuple[str, int]) -> bool:
-        """Take *id_* in; False if it was there."""
+        """Take in *id_*; return False if it was there."""
         writer, number = id_
         return self.add_range(writer, number, number)
 
     def add_range(self, writer: str, first: int, last: int) -> bool:
-        """Take *writer*'s ids from *first* to *last* in; False if any was there."""
+        """Take in *writer*'s ids from *first* to *last*; return False if any was there."""
         return _insert(*self._writers.setdefault(writer, ([], [])), first, last)
 
     def __contains__(self, id_: tuple[str, int]) -> bool:
@@ -123,7 +121,7 @@ class Ids:
 def number_in(id_: str) -> tuple[str, int] | None:
     """Return writer and number of an *id_* that papyra gave; None for every other."""
     writer, dash, digits = id_.rpartition("-")
-    # Digits as papyra writes them: others would be another id that looks like the same number.
+    # Digits as papyra writes them, because others are another id that would give the same number.
     if not digits.isascii() or not digits.isdecimal() or len(digits) > _MOST_DIGITS:
         return None
     if not dash or (digits[0] == "0" and digits != "0"):
@@ -132,7 +130,7 @@ def number_in(id_: str) -> tuple[str, int] | None:
 
 
 def _insert(firsts: list[int], lasts: list[int], first: int, last: int) -> bool:
-    """Put the numbers from *first* to *last* into the ranges; False if any is in one of them."""
+    """Put the numbers from *first* to *last* into the ranges; return False if any is in them already."""
     after = bisect_right(firsts, last)  # the first range that begins beyond them
     before = after - 1
     if before >= 0 and first <= lasts[before]:

@@ -1,4 +1,4 @@
-"""What the commit queue handles: one write call, and the store that it is written to."""
+"""One write call, as the commit queue handles it, and the store that it is written to."""
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
@@ -13,7 +13,7 @@ from papyra.system.clock import monotonic
 #: The most that one batch takes; one call alone may be larger.
 _BATCH_CALLS: Final = 1024
 _BATCH_BYTES: Final = 1024 * 1024
-#: At most so many messages wait to be logged.
+#: The most messages that wait to be logged.
 _MOST_PENDING_WARNINGS: Final = 100
 
 
@@ -28,13 +28,13 @@ class WouldBlock(BaseException):
 
 
 class Store(Protocol):
-    """What the queue needs of the store that it writes for."""
+    """The part of a store that its queue uses."""
 
     metrics: PersistenceMetrics
     source: str
     #: Records stored by this object; moved by `_append` in one assignment.
     _stored: int
-    #: What is to be logged once no lock is held.
+    #: Messages to log once no lock is held.
     _pending_warnings: list[str]
     _lock_timeout: float
     _closed: bool
@@ -56,20 +56,20 @@ class Call:
 
     Args:
         bodies: Its encoded records, at least one.
-        deadline: When it gives up waiting, as `time.monotonic` has it.
+        deadline: When it gives up waiting, by the clock `time.monotonic`.
 
     Attributes:
-        done: Its outcome stands and is counted, or it was cancelled.
+        done: Its outcome is known and counted, or it was cancelled.
         error: Why it failed; None if it did not. One error may be that of many calls.
-        traceback: Where it was raised.
+        traceback: Where that was raised.
         writer: The first half of its records' ids, once it is stored.
-        first: The number of its first record, likewise.
-        settled: What its caller waits at, if it does.
+        first: The number of its first record, once it is stored.
+        settled: The lock that its caller waits at, if it waits.
         is_sealed: Its bodies are whole lines of another store, and stay as they are.
         is_soon: No caller waits for it: the next leader writes it (see `append_soon`).
     """
 
-    # Defaults of the class, which cost a call nothing: most are never set.
+    # Defaults of the class, because they cost a call nothing: most are never set.
     done = False
     error: BaseException | None = None
     traceback: TracebackType | None = None
@@ -96,17 +96,17 @@ class Call:
         return [f"{self.writer}-{number}" for number in numbers]
 
     def fail(self, error: BaseException) -> None:
-        """Note why it failed, unless its outcome stands."""
+        """Note why it failed, unless its outcome is known."""
         if not self.done:
             self.error, self.traceback = error, error.__traceback__
 
 
 def first_of(waiting: Iterable[Call], own: Collection[Call]) -> list[Call]:
-    """Return as many of the calls that wait as a batch holds."""
+    """Return the first calls that wait, as many as a batch holds."""
     calls: list[Call] = []
     size, now = 0, monotonic()
     for call in waiting:
-        # A call that ran out of time is about to withdraw; it is not written any more.
+        # A call that ran out of time is about to withdraw, and is not written any more.
         if call.done or (call.deadline < now and call not in own):
             continue
         if calls and (size + call.size > _BATCH_BYTES or len(calls) == _BATCH_CALLS):
@@ -117,12 +117,12 @@ def first_of(waiting: Iterable[Call], own: Collection[Call]) -> list[Call]:
 
 
 def soon_of(waiting: Iterable[Call]) -> list[Call]:
-    """Return those of the calls that wait without a caller, and have no outcome yet."""
+    """Return the calls that wait without a caller, and have no outcome yet."""
     return [call for call in waiting if call.is_soon and not call.done]
 
 
 def note_lost(store: Store, number: int, error: BaseException) -> None:
-    """Have it logged that records of `append_soon` are not stored: their callers have gone on."""
+    """Have the loss of records of `append_soon` logged: their callers have gone on."""
     pending = store._pending_warnings
     if len(pending) >= _MOST_PENDING_WARNINGS:  # a closed store may be given any number of them
         return
@@ -138,20 +138,20 @@ def note_lost(store: Store, number: int, error: BaseException) -> None:
 
 
 def wake(call: Call) -> None:
-    """Let *call*'s caller go on; once more does no harm."""
+    """Let *call*'s caller go on; a second time does no harm."""
     settled = call.settled
     if settled is None or not settled.locked():
         return
     try:
         settled.release()
-    except RuntimeError:  # somebody else woke it between the two
+    except RuntimeError:  # another thread woke it between the two
         return
 
 
-# Loops within a `with` are functions of their own. Python 3.12 and 3.13 guard no jump back that hangs
-# on a condition: an interrupt there would leave the lock locked.
+# Loops within a `with` are functions of their own. Python 3.12 and 3.13 do not guard a jump back that
+# depends on a condition: an interrupt there would leave the lock locked.
 def drop_done(pending: deque[Call]) -> None:
-    """Let go of the first calls as long as their outcomes stand."""
+    """Let go of the first calls, up to one without an outcome."""
     while pending and pending[0].done:
         pending.popleft()
 

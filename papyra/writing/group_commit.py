@@ -1,24 +1,24 @@
 """
 The queue that every write call of a store passes.
 
-Whoever finds the store free leads: takes what waits as one batch, numbers it, has it written once,
-and tells every call in it what became of it. So a hundred threads cost one fdatasync, and a
-lone caller little more than two locks.
+A caller that finds the store free becomes the leader: it takes the calls that wait as one batch, numbers
+their records, has them written once, and tells each call its outcome. So a hundred threads cost one
+fdatasync, and a lone caller costs little more than two locks.
 
-An interrupt (Ctrl-C, or whatever a signal's handler raises) may strike between any two calls.
-Three rules make the outcome exact all the same:
+An interrupt (Ctrl-C, or any exception of a signal's handler) may strike between any two calls.
+Three rules keep the outcome exact:
 
-- What became of a batch is asked of the store, whose number of stored records moves in one
-  assignment; nothing is concluded from the exception.
-- A call leaves the queue only after its outcome stands, so a batch that was rolled back is
-  still in its place. Settling can be repeated, and whoever leads next does what was left.
-- Nobody depends on being woken: who waits looks again now and then. A wake-up that an
+- The leader asks the store what became of a batch: the number of stored records moves in one
+  assignment. Nothing is concluded from the exception.
+- A call leaves the queue only after its outcome is known, so a batch that was rolled back is
+  still in its place. Settling can be repeated, and the next leader does what was left.
+- No caller depends on being woken: one that waits looks again now and then. A wake-up that an
   interrupt swallowed costs a twentieth of a second, not a hang.
 
 A finalizer, a weak reference callback or a signal's handler may call the store from within one of its own
-calls, in the same thread. Both locks let their own thread in again, and note who holds them with no
-byte code in between at which such a thing could begin. A call that finds its own thread there is refused
-at once: it would wait for itself, or for another leader, who waits for the queue lock.
+calls, in the same thread. Both locks let their own thread in again, and note which thread holds them
+without a byte code in between at which such a call could begin. A call that finds its own thread there
+is refused at once: it would wait for itself, or for another leader, which waits for the queue lock.
 """
 
 import os
@@ -39,7 +39,7 @@ from papyra.writing.waiting_calls import NOBODY
 _LOOK_AGAIN: Final = 0.05
 #: For the acquire of a lock that is not waited for.
 _AT_ONCE: Final = False
-#: Seconds that a look after the whole store waits for a leader, however short the lock_timeout is.
+#: The least seconds that an operation on the whole store waits for a leader, also with a shorter lock_timeout.
 _LEAST_PATIENCE: Final = 1.0
 _Result = TypeVar("_Result")
 
@@ -48,14 +48,14 @@ class CommitQueue(SettledCalls):
     """
     The write calls of one store object, in order.
 
-    The store is passed in and not kept: it holds the queue, and a cycle would leave a dropped
-    store to the garbage collector.
+    The store is passed in and not kept: it holds the queue, and a cycle would leave a store that is
+    dropped to the garbage collector.
 
     Attributes:
-        writer: The first half of the ids that are given here: 64 random bits. A store whose last
-            batch may yet be stored by another process takes another, since its numbers come again. One
-            that takes another and stores nothing is given the batch again, numbered anew.
-        leader: The thread that writes a batch, or that must not meet one (see `alone`); 0 for none.
+        writer: The first half of the ids that are given here: 64 random bits. A store sets another one if
+            its last batch may yet be stored by another process, because the numbers of the batch come
+            again. If it sets one and stores nothing, the queue numbers the batch anew and sends it again.
+        leader: The thread that writes a batch, or keeps all batches out (see `alone`); 0 for none.
     """
 
     __slots__ = ("_lock", "_tries", "leader", "writer")
@@ -65,7 +65,7 @@ class CommitQueue(SettledCalls):
         self.writer: str = os.urandom(8).hex()
         # Held by the leader.
         self._lock = RLock()
-        # Each step tries to get it, and says whether it did.
+        # Each step tries to get the lock, and says whether it did.
         self._tries = map(self._lock.acquire, repeat(_AT_ONCE))
         self.leader: int = NOBODY
 
@@ -84,7 +84,7 @@ class CommitQueue(SettledCalls):
             WouldBlock: if the caller would have to wait, and must not; nothing was done.
             StoreLockedError: when its deadline passed before it could be written.
             StoreBusyError: if this very thread is in the middle of such a call.
-            Exception: whatever the store could not write it for; it is counted by then.
+            Exception: why the store could not write it; it is counted by then.
         """
         me = get_ident()
         held = False
@@ -92,11 +92,13 @@ class CommitQueue(SettledCalls):
         try:
             if not (self._pending or self.leader):
                 try:
-                    # No call of Python's: no interrupt comes between getting the lock and noting it. It does
-                    # not wait: another thread may have got it just now, and keep it beyond the deadline.
-                    for held in self._tries:  # noqa: B007  it is what is noted
+                    # Not a call of Python's, so that no interrupt comes between getting the lock and noting
+                    # it. It does not wait: another thread may keep the lock beyond the deadline.
+                    for held in self._tries:  # noqa: B007  this is the note
                         break
-                    if held:  # it need not line up: two locks and a look cheaper
+                    if (
+                        held
+                    ):  # uncontended: skip the queue, which saves two lock operations and a check
                         self.leader = me
                         findings = self._lead(store, (), (call,), may_wait)
                 finally:
@@ -126,9 +128,9 @@ class CommitQueue(SettledCalls):
 
     def commit_all(self, store: Store, calls: Sequence[Call]) -> None:
         """
-        Have the *calls* of many callers written; return when the outcome of each stands.
+        Have the *calls* of many callers written; return when the outcome of each is known.
 
-        An interrupt ends it and fails one call. Repeated with the same calls, it sees to the rest.
+        An interrupt ends it and fails one call. Repeated with the same calls, it has the rest written.
         """
         own = set(calls)
         self._line_up(calls)
@@ -143,9 +145,9 @@ class CommitQueue(SettledCalls):
 
     def commit_soon(self, store: Store) -> None:
         """
-        Have all calls written that wait without a caller; the outcome of each stands then.
+        Have all calls written that wait without a caller; return when the outcome of each is known.
 
-        An interrupt leaves them where they are.
+        An interrupt leaves the others in the queue.
         """
         calls = self.soon
         deadline = monotonic() + store._lock_timeout
@@ -157,12 +159,12 @@ class CommitQueue(SettledCalls):
 
     def alone(self, store: Store, do: Callable[[], _Result]) -> _Result:
         """
-        Return what *do* returns, with all batches kept out; what became of the last one stands.
+        Call *do* while no batch is written, and return its result; the last batch is settled before.
 
         Raises:
-            StoreBusyError: if this very thread is in the middle of a call; *do* is not called then.
+            StoreBusyError: if this very thread is in the middle of a call; *do* is not called.
             StoreLockedError: if another thread leads for longer than the store's lock_timeout, and for longer
-                than a second; *do* is not called then. At the end of a program Python may have stopped that
+                than a second; *do* is not called. At the end of a program Python may have stopped that
                 thread for good.
         """
         self.refuse_reentry(store)
@@ -183,12 +185,12 @@ class CommitQueue(SettledCalls):
                 self._lock.release()
 
     def refuse_reentry(self, store: Store) -> None:
-        """Raise `StoreBusyError` if this very thread is where it must not wait for a leader."""
+        """Raise `StoreBusyError` if this very thread leads, or holds a lock that a leader needs."""
         if get_ident() in {self.leader, self._queue_lock_holder} or store.metrics._is_held_here():
             raise StoreBusyError(store.source)
 
     def _see_through(self, store: Store, call: Call, own: Collection[Call]) -> None:
-        """Lead or wait until the outcome of *call* stands; *own* are all that this thread has."""
+        """Lead or wait until the outcome of *call* is known; *own* are all calls of this thread."""
         me = get_ident()
         while not call.done:
             if self.leader:
@@ -214,7 +216,7 @@ class CommitQueue(SettledCalls):
                 self._wait(store, call)
 
     def _follow_up(self, store: Store, findings: Sequence[Anomaly]) -> None:
-        """Do what is left to do once the lock is free again."""
+        """Wake the next caller and report damage, once the lock is free again."""
         if self._pending:
             self._wake_next()
         if findings or store._pending_warnings:
@@ -230,7 +232,7 @@ class CommitQueue(SettledCalls):
         """
         Write one batch and settle its calls; the leader's *own* may have to wait for the next.
 
-        A *lone* call that never lined up is a batch of its own.
+        A *lone* call, which never lined up, is a batch of its own.
         """
         if self._taken:  # an interrupt kept their leader from settling them
             self._settle_left(store)
@@ -242,7 +244,7 @@ class CommitQueue(SettledCalls):
                 self._before, self._error = store._stored, None
                 self._take(own)
                 if not self._taken:
-                    return ()  # they were settled just now
+                    return ()  # another leader settled them just now
                 first = self._taken[0]
                 deadline = first.deadline
                 if first.is_soon:  # it can wait for ever, and those who lead for it cannot
@@ -254,7 +256,7 @@ class CommitQueue(SettledCalls):
                 raise
             self._error = error
             if isinstance(error, StoreLockedError) and all(call.is_soon for call in self._taken):
-                raise  # they can wait, and the leader's own call, which is behind them, cannot
+                raise  # these calls can wait, and the leader's own, which is behind them, cannot
         finally:
             try:
                 self._settle(store)
@@ -264,7 +266,7 @@ class CommitQueue(SettledCalls):
         return ()
 
     def _write(self, store: Store, deadline: float, may_wait: bool) -> Sequence[Anomaly]:  # noqa: FBT001
-        """Have the batch stored, numbered in the order of the queue; a failed one's numbers come again."""
+        """Have the batch stored, numbered in the order of the queue; the numbers of a failed one come again."""
         calls, before, writer = self._taken, self._before, self.writer
         lines: list[bytes] = []
         number = before
@@ -278,8 +280,8 @@ class CommitQueue(SettledCalls):
                     number += 1
                     lines.append(seal(body, writer, number))
         findings = store._append(lines, deadline=deadline, may_wait=may_wait)
-        if store._stored == before:  # else it would be written again and again
-            if self.writer != writer:  # the store gave it another: its numbers are used already
+        if store._stored == before:  # otherwise it would be written again and again
+            if self.writer != writer:  # the store set another one: the numbers are used already
                 return self._write(store, deadline, may_wait)
             raise NotImplementedError(
                 f"{type(store).__name__}._append stored nothing and raised nothing;"
@@ -288,7 +290,7 @@ class CommitQueue(SettledCalls):
         return findings
 
     def _wait(self, store: Store, call: Call) -> None:
-        """Wait until somebody settles *call*, or until it is time to look again."""
+        """Wait until a leader settles *call*, or until it is time to look again."""
         if call.settled is None:
             settled = Lock()
             settled.acquire()

@@ -1,8 +1,9 @@
 """
-The write calls of one store that wait, and the lock of their queue: which are taken, and which may withdraw.
+The write calls of one store that wait, and their queue lock: which are taken, and which may withdraw.
 
-The commit queue alone knows what becomes of them (see `papyra.writing.group_commit`). A finalizer or a signal's handler may
-call the store in the middle of all this, in the same thread: the queue lock lets its own thread in again.
+The commit queue alone knows their outcomes (see `papyra.writing.group_commit`). A finalizer or a signal's
+handler may call the store in the middle of all this, in the same thread: the queue lock lets its own
+thread in again.
 """
 
 from collections import deque
@@ -15,12 +16,12 @@ from typing import Final
 from papyra.errors import StoreClosedError
 from papyra.writing.call import Call, Store, drop_done, first_of, missing, soon_of, wake
 
-#: Who holds a lock that is free; no thread is called so.
+#: The holder of a lock that is free; no thread has this number.
 NOBODY: Final = 0
 
 
 class WaitingCalls:
-    """Calls in the order in which they came; a taken one stays until its outcome stands."""
+    """Calls in the order in which they came; a taken one stays until its outcome is known."""
 
     __slots__ = ("_pending", "_queue_lock", "_queue_lock_holder", "_taken")
 
@@ -41,28 +42,28 @@ class WaitingCalls:
     def append_soon(self, store: Store, call: Call) -> None:
         """Have the next leader write *call*; no lock is taken, except where the store is closed."""
         self._pending.append(call)
-        if store._closed:  # meanwhile: perhaps after `close` looked here for the last time
+        if store._closed:  # meanwhile, perhaps after `close` looked here for the last time
             self.refuse_soon(store)
 
     def refuse_soon(self, store: Store) -> None:
-        """Fail the calls that wait without a caller: the store is closed, so no leader comes."""
+        """Fail the calls that wait without a caller: the store is closed, so that no leader comes."""
         if calls := self.soon:
             error = StoreClosedError(f"{store.source}: the store is closed; open it again")
             self.fail(store, calls, error)
-            # A leader may have taken some of them; what it took, it lets go of itself.
+            # A leader may have taken some of them; it lets go of those itself.
             self._guarded(partial(drop_done, self._pending))
 
     def cancel(self, call: Call) -> None:
-        """Take *call* out uncounted, unless it is taken: then it is written, and counts."""
+        """Take *call* out uncounted, unless a leader has taken it: then it is written, and counts."""
         self._guarded(partial(self._cancel, call))
         wake(call)
 
     def fail(self, store: Store, calls: Sequence[Call], error: Exception) -> None:
-        """Count *error* as that of each of *calls* whose outcome does not stand."""
+        """Count *error* as that of each of *calls* without an outcome."""
         self._guarded(partial(self._fail_all, store, calls, error))
 
     def _line_up(self, calls: Sequence[Call]) -> None:
-        """Have *calls* wait that have no outcome and do not wait yet."""
+        """Have the *calls* wait that have no outcome and do not wait yet."""
         self._guarded(lambda: self._pending.extend(missing(calls, self._pending.copy())))
 
     def _take(self, own: Collection[Call]) -> None:
@@ -82,7 +83,7 @@ class WaitingCalls:
         self._wake_next()
 
     def _guarded(self, do: Callable[[], object]) -> None:
-        """Do something under the queue lock, so that no leader takes calls meanwhile."""
+        """Call *do* under the queue lock, so that no leader takes calls meanwhile."""
         me = get_ident()
         with self._queue_lock:
             before = self._queue_lock_holder
@@ -92,7 +93,7 @@ class WaitingCalls:
             finally:
                 self._queue_lock_holder = before
 
-    # What is done under the queue lock. A call that comes in between, of this very thread, may write what waits.
+    # These run under the queue lock. A call of this very thread that comes in between may write the calls that wait.
     def _withdraw(self, store: Store, call: Call, error: BaseException) -> None:
         if self._leave(call):
             self._fail_all(store, (call,), error)
@@ -108,7 +109,7 @@ class WaitingCalls:
         store.metrics._settle_failed(calls)
 
     def _leave(self, call: Call) -> bool:
-        """Take *call* out of the queue; False if it is taken, or settled. The queue lock is held."""
+        """Take *call* out of the queue; return False if it is taken, or settled. The queue lock is held."""
         if call.done or call in self._taken:
             return False
         with suppress(ValueError):  # it never lined up, or was written just now

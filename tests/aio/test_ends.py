@@ -20,7 +20,6 @@ from stores import KINDS, Kind, counts, event, numbers
 
 from papyra.aio import AsyncBackend, open_store
 from papyra.aio.loop_writer import Writer
-from papyra.aio.opening import open_store
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -74,7 +74,7 @@ def test_it_shows_what_its_store_is(run: Run, kind: Kind) -> None:
         await wrapped.aclose()
 
     run(main())
-    with pytest.raises(TypeError, match=r"a papyra\.PersistenceBackend is needed"):
+    with pytest.raises(TypeError, match=r"must be a papyra\.PersistenceBackend, got"):
         AsyncBackend("memory:")  # type: ignore[arg-type]  # as someone might
 
 

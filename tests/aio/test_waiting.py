@@ -16,7 +16,6 @@ from stores import FILE_KINDS, FileKind, counts, event, numbers
 from papyra import Anomaly, MemoryBackend, PersistenceBackend, Record, Retention
 from papyra.aio import AsyncBackend, open_store
 from papyra.aio.loop_writer import MOST_WAITING, Lane, Writer
-from papyra.aio.opening import open_store
 from papyra.backends.files import active_file, rotating
 from papyra.backends.files import store as files
 from papyra.format.codec import encode

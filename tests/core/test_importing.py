@@ -290,8 +290,8 @@ def test_lines_of_other_tools_are_damage_unless_they_are_sealed(
 
 #: Lines that no import takes in, and why a sealing one says so.
 REFUSED = {
-    b'{"kind":"log","timestamp":1,"n":NaN}': "data['n']: nan is no JSON",
-    b'{"kind":"log","timestamp":1,"n":[1e400]}': "data['n'][0]: inf is no JSON",
+    b'{"kind":"log","timestamp":1,"n":NaN}': "data['n']: nan is not valid JSON",
+    b'{"kind":"log","timestamp":1,"n":[1e400]}': "data['n'][0]: inf is not valid JSON",
     b'{"kind":"log","timestamp":1,"n":%s}' % (b"7" * 4301): "an integer of at most 4300 digits",
     b'{"kind":"log","timestamp":1,"n":"\\ud800"}': "data['n']: a lone surrogate at character 0",
     b'{"kind":"log","timestamp":1,"\\ud800":1}': "a lone surrogate at character 0",

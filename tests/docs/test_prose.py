@@ -48,43 +48,7 @@ FILES = {
     for path in sorted(paths)
 }
 #: Files that still hold such a turn. Mend a file, and take it out of here.
-NOT_YET: set[str] = {
-    # the root
-    # benchmarks
-    # docs
-    # docs/explanation
-    # docs/how-to
-    # docs/reference
-    # examples
-    # papyra
-    # papyra/aio
-    "papyra/aio/backend.py",
-    "papyra/aio/loop_writer.py",
-    "papyra/aio/queued_call.py",
-    "papyra/aio/prefetch.py",
-    # papyra/backends
-    # papyra/format
-    "papyra/format/codec.py",
-    "papyra/format/damage.py",
-    "papyra/format/flaws.py",
-    "papyra/format/json_rules.py",
-    "papyra/format/legacy_lines.py",
-    "papyra/format/unlimited_json.py",
-    # papyra/reading
-    "papyra/reading/dropped.py",
-    "papyra/reading/repeated_ids.py",
-    "papyra/reading/findings.py",
-    "papyra/reading/keep.py",
-    "papyra/reading/duplicates.py",
-    "papyra/reading/query.py",
-    "papyra/reading/scanner.py",
-    "papyra/reading/foreign_lines.py",
-    "papyra/reading/seen_ids.py",
-    # papyra/writing
-    "papyra/writing/call.py",
-    "papyra/writing/group_commit.py",
-    "papyra/writing/waiting_calls.py",
-}
+NOT_YET: set[str] = set()
 
 
 class Turn(NamedTuple):

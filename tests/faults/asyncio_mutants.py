@@ -71,8 +71,8 @@ POSITIONS: Final = (
     TextMutant(
         "a call that is not encoded yet is not overtaken",
         "aio/loop_writer.py",
-        "            return places[: calls.index(None)] if None in calls else places\n",
-        "            return [queued for queued in places if queued.call is not None]\n",
+        "            return order[: calls.index(None)] if None in calls else order\n",
+        "            return [queued for queued in order if queued.call is not None]\n",
         f"{_ORDER}test_many_records_take_their_place_before_they_are_encoded",
     ),
     TextMutant(
@@ -227,7 +227,7 @@ POSITIONS: Final = (
     TextMutant(
         "a batch that is told twice ends no other",
         "aio/loop_writer.py",
-        "        if sent is not self._sent:\n            return  # told by now\n",
+        "        if sent is not self._sent:\n            return  # they are awake by now\n",
         "",
         f"{_WAITING}test_a_batch_that_is_told_twice_ends_no_other",
     ),

@@ -262,8 +262,8 @@ RECORDS: Final = (
     TextMutant(
         "a repeated record is never taken by the id that is expected next",
         "reading/duplicates.py",
-        "        self.next_end: bytes | tuple[()] = ()  # the next",
-        "        # the next",
+        "        self.next_end: bytes | tuple[()] = ()\n",
+        "",
         f"{_REPEATS}test_every_look_finds_the_same_copies",
     ),
     TextMutant(
