@@ -25,7 +25,6 @@ from typing import NamedTuple
 import pytest
 
 import papyra
-from reference import PAGES
 
 ROOT = Path(__file__).parents[2]
 #: papyra itself may be installed elsewhere, as from a wheel.
@@ -34,21 +33,17 @@ FOLDERS = (
     *(INSTALLED / name for name in ("papyra", "papyra_otel")),
     *(ROOT / name for name in ("examples", "benchmarks")),
 )
-#: These consist of docstrings, messages and the texts in `tests/reference/`, which are looked at there.
-GENERATED = {ROOT / "docs" / "reference" / name for name in PAGES}
 FILES = {
     path.relative_to(root).as_posix(): path
     for root, paths in (
         (INSTALLED, [path for folder in FOLDERS[:2] for path in folder.rglob("*.py")]),
         (ROOT, [path for folder in FOLDERS[2:] for path in folder.rglob("*.py")]),
         (ROOT, [*(ROOT / "tests" / "reference").glob("*.py")]),
-        (ROOT, [ROOT / "README.md", *set((ROOT / "docs").rglob("*.md")) - GENERATED]),
+        (ROOT, [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]),
         (ROOT, [ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md", "tests/README.md")]),
     )
     for path in sorted(paths)
 }
-#: Files that still hold such a turn. Mend a file, and take it out of here.
-NOT_YET: set[str] = set()
 
 
 class Turn(NamedTuple):
@@ -214,17 +209,11 @@ def faults(path: Path) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", [name for name in FILES if name not in NOT_YET])
+@pytest.mark.parametrize("name", FILES)
 def test_a_file_holds_no_turn_that_a_reader_must_read_twice(name: str) -> None:
     found = faults(FILES[name])
 
     assert not found, "\n".join(found)
-
-
-@pytest.mark.parametrize("name", sorted(NOT_YET))
-def test_a_file_that_is_mended_is_taken_out_of_the_list(name: str) -> None:
-    assert name in FILES, "moved or gone: take it out of NOT_YET"
-    assert faults(FILES[name]), "clean: take it out of NOT_YET"
 
 
 @pytest.mark.parametrize("turn", TURNS, ids=lambda turn: turn.name)
