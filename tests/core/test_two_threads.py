@@ -166,7 +166,7 @@ def test_a_reset_of_counters_that_were_published_late_waits_for_others_as_long_a
     with file_kind.open() as store:
         store.append(event(1))
         os.unlink(directory)
-        store._publish_at = store._active._look_at = 0.0
+        store._publication.again_at = store._active._look_at = 0.0
         store.append(event(2))
         store.append(event(3))
         other = open_store(file_kind.url)

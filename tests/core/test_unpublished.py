@@ -16,7 +16,7 @@ from papyra.metrics.unpublished_marks import count_marks
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
 
 #: The seconds go by, and with them the last look whether the files were moved.
-SOME_SECONDS_ON = "store._publish_at = store._active._look_at = 0.0"
+SOME_SECONDS_ON = "store._publication.again_at = store._active._look_at = 0.0"
 UNSEEN = "1 program appends whose counters are not published"
 
 
@@ -125,16 +125,16 @@ def test_it_is_tried_again_only_after_some_seconds_and_told_once(
             store.append(event(number))
         assert len(tries) == 1
         for number in range(5):
-            store._publish_at = store._active._look_at = 0.0
+            store._publication.again_at = store._active._look_at = 0.0
             store.append(event(number))
             store.append(event(number))
         assert len(tries) == 6
         patch.undo()
-        store._publish_at = store._active._look_at = 0.0
+        store._publication.again_at = store._active._look_at = 0.0
         store.append(event(1))
         store.append(event(2))
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=62)
-        assert store._unseen is None
+        assert store._publication.mark is None
     (warning,) = caplog.messages
     assert warning.endswith(
         "; an append tries again 5 s later, and counts that no append published end with the program"
@@ -264,6 +264,6 @@ def test_counters_whose_place_is_taken_are_told_of_as_unseen_until_it_is_free(
         )
         directory.unlink()
         for number in range(4, 6):
-            store._publish_at = store._active._look_at = 0.0
+            store._publication.again_at = store._active._look_at = 0.0
             store.append(event(number))
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=6)

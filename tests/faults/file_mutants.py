@@ -60,8 +60,8 @@ FILES: Final = (
     ),
     TextMutant(
         "counters whose page was removed are published again",
-        "backends/files/store.py",
-        "if this._unseen is None and is_lost(this.metrics):",
+        "backends/files/publication.py",
+        "if self.mark is None and is_lost(self._metrics):",
         "if False:",
         f"{_UNPUBLISHED}test_counters_that_were_removed_are_published_again_with_all_that_was_counted",
     ),

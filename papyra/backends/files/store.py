@@ -21,20 +21,19 @@ from papyra.backends.files.legacy.seen_ids import LegacySeenIds
 from papyra.backends.files.maintenance_lock import Maintenance
 from papyra.backends.files.paths import MOUNTED_ALONE, Layout
 from papyra.backends.files.preview import preview
+from papyra.backends.files.publication import Publication
 from papyra.backends.files.quarantine.undo import quarantined, undo
 from papyra.backends.files.read_view import View
 from papyra.backends.files.rewrite import rewrite
 from papyra.backends.files.store_check import check_ownership, check_whole
 from papyra.errors import PapyraError, StoreBusyError, StoreFailedError, StoreIOError
-from papyra.metrics.publishing import is_lost, publish, unpublish
-from papyra.metrics.unpublished_marks import Mark
+from papyra.metrics.publishing import publish, unpublish
 from papyra.primitives import Sync, WouldBlock
 from papyra.reading.keep import RewriteFilter
 from papyra.reading.scanner import Line
 from papyra.reading.seen_ids import SeenIds
 from papyra.reports import Anomaly, Quarantined, Rewritten
 from papyra.retention import Retention
-from papyra.system.clock import monotonic
 from papyra.system.descriptors import Descriptors
 from papyra.system.files import is_mounted, write_all
 from papyra.system.locks import HAS_FLOCK, LOCK_NONE, flock
@@ -47,25 +46,11 @@ _Result = TypeVar("_Result")
 _NOT_SYNCED: Final = "written records could not be brought to the disk: {}"
 
 
-#: Seconds after which counters that could not be published are tried again, at an append.
-_PUBLISH_AGAIN: Final = 5.0
-
-
 def _look_after_counters(store: "ref[FileBackend]", lock: int) -> None:
-    """Mark in the lock file that other processes do not see the counters; have an append publish them when due."""
+    """Have an append publish the counters that other processes do not see, when that is due."""
     this = store()
-    if this is None:
-        return
-    if this._unseen is None and is_lost(this.metrics):
-        this._unseen = Mark()
-        this._pending_warnings.append(
-            f"{this._layout.metrics}: the counters of this program were removed, so other processes do not"
-            f" see them; they are published again, which is tried every {_PUBLISH_AGAIN:g} s"
-        )
-    if this._unseen is not None:
-        this._unseen.put(lock)
-        if monotonic() >= this._publish_at:
-            this._prepared = False
+    if this is not None and this._publication.is_due(lock):
+        this._prepared = False
 
 
 class FileBackend(PersistenceBackend):
@@ -105,9 +90,7 @@ class FileBackend(PersistenceBackend):
         self._is_failure_logged = False
         self._is_dirty = False
         self._prepared = False
-        # While the counters cannot be published: the mark that says so, and when to try again.
-        self._unseen: Mark | None = None
-        self._publish_at = 0.0
+        self._publication = Publication(self.metrics, self.source, self._pending_warnings)
         self._always_waits = sync == "always"
         add_owner(self)
 
@@ -226,42 +209,26 @@ class FileBackend(PersistenceBackend):
         with refusals(self.source, "nothing was changed"):
             if self._prepared:
                 return
-            unseen: Exception | None = None
+            failure: Exception | None = None
             try:
                 publish(
                     layout.metrics,
                     layout.owner,
                     self.metrics,
                     timeout=self._lock_timeout,
-                    is_hurried=self._unseen is not None,  # because appends wait meanwhile
+                    is_hurried=self._publication.mark is not None,  # because appends wait meanwhile
                 )
             except StoreBusyError:
                 raise  # this call interrupted another object's call that publishes
             except (OSError, PapyraError) as error:
                 if not os.path.isdir(layout.directory):
                     return  # the store has no place either, and the operation will say so
-                unseen = error
-            self._note_publication(unseen)
+                failure = error
+            # A weak reference, so that a store that is dropped is freed at once.
+            self._active.at_look = partial(_look_after_counters, ref(self))
+            self._publication.note(failure, self._active.lock)
             # Last: if an interrupt strikes before, the next append does it again.
             self._prepared = True
-
-    def _note_publication(self, unseen: Exception | None) -> None:
-        """Have it tried again some seconds later if the counters could not be published."""
-        active = self._active
-        # A weak reference, so that a store that is dropped is freed at once.
-        active.at_look = partial(_look_after_counters, ref(self))
-        if unseen is None:
-            if self._unseen:
-                self._unseen.remove(active.lock)
-                self._unseen = None
-            return
-        if self._unseen is None:
-            self._unseen = Mark()
-            self._pending_warnings.append(
-                f"{self.source}: other processes do not see its counters: {unseen}; an append tries again"
-                f" {_PUBLISH_AGAIN:g} s later, and counts that no append published end with the program"
-            )
-        self._publish_at = monotonic() + _PUBLISH_AGAIN
 
     def _lines(self, *, newest_first: bool) -> Iterator[Line]:
         return self._lines_besides((), newest_first=newest_first)
