@@ -5,7 +5,7 @@ The line that a record is stored as, and the way back.
 
 `encode` makes what does not depend on the place in the store, outside any lock; `seal` adds the
 id, which the commit queue gives under its lock, and the checksum of all bytes before its comma.
-`decode` takes intact lines only; `papyra.format.damage` tells what is wrong with the others.
+`decode` takes intact lines only; `papyra.format.damaged_lines` tells what is wrong with the others.
 A line whose checksum is right was acknowledged once: it is read whatever this interpreter's limits of
 digits and depth are.
 """

@@ -3,7 +3,7 @@ JSON without the interpreter's own limits: of digits, of depth, and of what it f
 
 The standard library's parser refuses integers of more digits than `sys.set_int_max_str_digits` allows
 and runs out of stack in deep values. A stored line must not depend on either, so `papyra.format.codec` comes
-here if that parser stopped. `papyra.format.damage` uses it to find where in a damaged line a value ends.
+here if that parser stopped. `papyra.format.damaged_lines` uses it to find where in a damaged line a value ends.
 Nothing here recurses, and the work grows with the length of the text alone.
 """
 

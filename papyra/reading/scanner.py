@@ -21,7 +21,7 @@ from papyra.format.codec import (
     id_in,
     stand_in,
 )
-from papyra.format.damage import dissect
+from papyra.format.damaged_lines import dissect
 from papyra.format.flaws import Flaw, Fragment, oversized
 from papyra.reading.findings import Findings
 from papyra.reading.seen_ids import SeenIds

@@ -10,9 +10,9 @@ import pytest
 from stores import event, numbers
 
 from papyra import Record, open_store
-from papyra.format import damage, unlimited_json
+from papyra.format import damaged_lines, unlimited_json
 from papyra.format.codec import encode, seal
-from papyra.format.damage import dissect
+from papyra.format.damaged_lines import dissect
 from papyra.format.flaws import Flaw
 
 SAMPLES = Path(__file__).parent.parent / "data" / "papyra-0.3.0" / "json"
@@ -252,7 +252,7 @@ def test_a_damaged_line_is_looked_at_once(piece: bytes, monkeypatch: pytest.Monk
         looked_at += found.end - start
         return found
 
-    monkeypatch.setattr(damage, "value_at", counted)
+    monkeypatch.setattr(damaged_lines, "value_at", counted)
     line = piece * 20_000 + SEALED
     dissect(line)
     assert looked_at <= 3 * len(line)
@@ -274,7 +274,7 @@ def test_what_a_look_has_passed_is_not_looked_at_again(
         assert left >= 0
         return found
 
-    monkeypatch.setattr(damage, "value_at", counted)
+    monkeypatch.setattr(damaged_lines, "value_at", counted)
     assert contents(line)[-1] == ONE
 
 

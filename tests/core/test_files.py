@@ -26,9 +26,9 @@ from papyra import (
 )
 from papyra.backends.files import read_view
 from papyra.backends.files.background_sync import _Syncer, sync_soon
+from papyra.backends.files.concurrent_swap import Replacement
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.swap import Replacement
 from papyra.format.codec import encode, seal
 from papyra.system.descriptors import FileLock
 from papyra.system.locks import LOCK_EXCLUSIVE, try_lock
@@ -521,7 +521,7 @@ def test_a_store_opened_before_a_fork_is_refused_in_the_child(file_kind: FileKin
         ("read", "paths.Layout.slots"),
         ("scan", "paths.try_lock"),
         ("compact", "paths.Layout.slots"),
-        ("compact", "swap.bump_generation"),
+        ("compact", "concurrent_swap.bump_generation"),
     ],
 )
 def test_a_child_that_is_forked_beside_an_operation_keeps_nobody_out_though_it_lives_on(

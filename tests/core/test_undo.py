@@ -18,10 +18,10 @@ from papyra import (
     UndoError,
     UnsupportedError,
 )
+from papyra.backends.files.concurrent_swap import Replacement
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.quarantine import undo
 from papyra.backends.files.quarantine.manifest import Saved
-from papyra.backends.files.swap import Replacement
 from papyra.format.codec import encode, seal
 
 TORN = b'{"kind":"event","timest'
@@ -153,7 +153,7 @@ def test_an_interrupted_recovery_leaves_nothing_to_undo(
         for step in ("sync", "take_place"):
             with monkeypatch.context() as patch:
                 patch.setattr(
-                    f"papyra.backends.files.swap.Replacement.{step}",
+                    f"papyra.backends.files.concurrent_swap.Replacement.{step}",
                     raiser(KeyboardInterrupt()),
                 )
                 with pytest.raises(KeyboardInterrupt):
@@ -161,7 +161,8 @@ def test_an_interrupted_recovery_leaves_nothing_to_undo(
             assert store.quarantined() == []
         with monkeypatch.context() as patch:  # after the rename
             patch.setattr(
-                "papyra.backends.files.swap.sync_directory", raiser(OSError(5, "i/o error"))
+                "papyra.backends.files.concurrent_swap.sync_directory",
+                raiser(OSError(5, "i/o error")),
             )
             with pytest.raises(OSError, match="rewriting ended where it was: i/o error"):
                 store.recover()
@@ -282,7 +283,11 @@ def test_what_a_killed_recovery_saved_is_not_put_back_into_a_file_that_was_seale
 @pytest.mark.parametrize("operation", ["recover", "compact"])
 @pytest.mark.parametrize(
     "where",
-    ["rewrite._Rewriting.close", "swap.Replacement.discard", "quarantine.writer.sync_directory"],
+    [
+        "rewrite._Rewriting.close",
+        "concurrent_swap.Replacement.discard",
+        "quarantine.writer.sync_directory",
+    ],
 )
 def test_an_interrupt_around_the_replacement_leaves_damage_in_the_store_or_the_quarantine(
     file_kind: FileKind, monkeypatch: pytest.MonkeyPatch, operation: str, where: str

@@ -11,7 +11,7 @@ from faults.outcome_log import OutcomeLog, made
 from faults.scratch_stores import KINDS, opened, scratch
 
 from papyra import Retention
-from papyra.backends.files.swap import _LITTLE, Replacement
+from papyra.backends.files.concurrent_swap import _LITTLE, Replacement
 
 #: Seconds that an append waits: whoever holds the lock at all makes it fail.
 _NO_TIME: Final = 1e-6

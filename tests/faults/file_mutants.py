@@ -11,7 +11,7 @@ _FILES: Final = "tests/core/test_files.py::"
 FILES: Final = (
     TextMutant(
         "NUL bytes beside a record are damage",
-        "format/damage.py",
+        "format/damaged_lines.py",
         'isinstance(first.content, Record) and b"\\0" in line[: first.start]',
         "False",
         "tests/core/test_power_cuts.py::test_nuls_beside_a_record_are_damage_and_the_record_is_read",

@@ -9,13 +9,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-from papyra.backends.files import active_file, lock_file, swap
+from papyra.backends.files import active_file, concurrent_swap, generation
 from papyra.backends.files.active_file import ActiveFile
 from papyra.backends.files.background_sync import _Syncer
+from papyra.backends.files.concurrent_swap import Replacement
 from papyra.backends.files.quarantine import writer
 from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.store import FileBackend
-from papyra.backends.files.swap import Replacement
 from papyra.reports import Anomaly
 from papyra.system.files import read_at
 from papyra.system.sync import sync_directory
@@ -79,7 +79,7 @@ def _new_files_unsynced(replace: Replace) -> None:
 
 
 def _new_names_unsynced(replace: Replace) -> None:
-    replace(swap, "sync_directory", _nothing)
+    replace(concurrent_swap, "sync_directory", _nothing)
 
 
 def _quarantine_unsynced(replace: Replace) -> None:
@@ -114,7 +114,7 @@ def _old_file_removed_first(replace: Replace) -> None:
 
 
 def _segment_numbers_unsynced(replace: Replace) -> None:
-    replace(lock_file, "sync_data", _nothing)
+    replace(generation, "sync_data", _nothing)
 
 
 def _new_active_file_before_the_segments_name(replace: Replace) -> None:

@@ -15,7 +15,7 @@ from faults.text_mutant import ROOT, TextMutant
 from stores import event, numbers
 
 from papyra import JsonBackend, Retention, RotatingBackend, StoreIOError
-from papyra.backends.files import active_file, swap
+from papyra.backends.files import active_file, concurrent_swap
 from servers import missing
 
 _EXPLORERS: dict[str, type[Explorer]] = {"kill": CrashPoints, "power cut": PowerCuts}
@@ -74,7 +74,7 @@ def test_without_a_new_generation_a_compaction_loses_what_another_appends(
     # Else a look at the path, now and then, hides it.
     monkeypatch.setattr(active_file, "_LOOK_EVERY", 3600.0)
     if not kept:
-        monkeypatch.setattr(swap, "bump_generation", lambda _: None)
+        monkeypatch.setattr(concurrent_swap, "bump_generation", lambda _: None)
     path = tmp_path / "store.ndjson"
 
     with JsonBackend(path) as store, JsonBackend(path, retention=Retention(max_records=1)) as other:

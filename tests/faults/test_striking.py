@@ -15,8 +15,8 @@ from faults.redis_interrupts import serving
 from faults.scratch_stores import scratch
 from faults.striking import Strike, armed
 
+from papyra.backends.files.concurrent_swap import Replacement
 from papyra.backends.files.quarantine.writer import Quarantine
-from papyra.backends.files.swap import Replacement
 from papyra.backends.redis.import_lease import Claim
 from papyra.backends.redis.scripts.import_lease import CLAIM, LEAVE
 from papyra.backends.redis.shared_counters import SharedCounters

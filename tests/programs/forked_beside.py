@@ -12,11 +12,11 @@ from typing import Any
 from unittest import mock
 
 from papyra import Record, Retention, open_store
-from papyra.backends.files import paths, swap
+from papyra.backends.files import concurrent_swap, paths
 
 url, path, operation, where = sys.argv[1:]
 module, _, inner = where.partition(".")
-owner: Any = {"paths": paths, "swap": swap}[module]
+owner: Any = {"paths": paths, "concurrent_swap": concurrent_swap}[module]
 *outer, name = inner.split(".")
 place = attrgetter(".".join(outer))(owner) if outer else owner
 real = getattr(place, name)

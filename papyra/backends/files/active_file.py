@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Final
 from warnings import warn
 
+from papyra.backends.files.generation import FIRST_GENERATION, begin_generations, bump_generation
 from papyra.backends.files.line_reader import last_line
-from papyra.backends.files.lock_file import FIRST_GENERATION, begin_generations, bump_generation
 from papyra.backends.files.paths import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
 from papyra.format.flaws import Flaw
 from papyra.reading.scanner import anomaly_at, fragments_of

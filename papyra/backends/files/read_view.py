@@ -11,10 +11,10 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple, Self
 
+from papyra.backends.files.generation import last_number_in
 from papyra.backends.files.legacy.duplicates import Marker
 from papyra.backends.files.legacy.leftovers import Remains
 from papyra.backends.files.line_reader import FileLine, backward, batches, forward
-from papyra.backends.files.lock_file import last_number_in
 from papyra.backends.files.paths import Layout
 from papyra.reading.scanner import Moment
 from papyra.system.descriptors import Descriptors, FileLock

@@ -8,12 +8,12 @@ temporary file. Damaged bytes are on the disk a second time, in the quarantine, 
 from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
+from papyra.backends.files.concurrent_swap import CHUNK, Replacement, chunks
 from papyra.backends.files.legacy.duplicates import Marker
 from papyra.backends.files.line_reader import FileLine, forward
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.quarantine.writer import Quarantine
 from papyra.backends.files.read_view import DataFile, OpenedFile, View
-from papyra.backends.files.swap import CHUNK, Replacement, chunks
 from papyra.reading.keep import RewriteFilter, Verdict
 from papyra.reports import Rewritten
 

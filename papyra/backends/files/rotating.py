@@ -9,7 +9,7 @@ import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 
-from papyra.backends.files.lock_file import LAST_NUMBER, last_number_in, note_number
+from papyra.backends.files.generation import LAST_NUMBER, last_number_in, note_number
 from papyra.backends.files.read_view import View
 from papyra.backends.files.store import FileBackend
 from papyra.errors import StoreIOError

@@ -15,9 +15,9 @@ from time import strptime
 from typing import IO, Any, Final, NamedTuple
 from zlib import crc32
 
+from papyra.backends.files.concurrent_swap import chunks
 from papyra.backends.files.paths import Layout
 from papyra.backends.files.quarantine.writer import FORMAT, MANIFEST, REMOVED
-from papyra.backends.files.swap import chunks
 from papyra.errors import UndoError
 from papyra.format.codec import has_checksum
 from papyra.system.descriptors import open_file

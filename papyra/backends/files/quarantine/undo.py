@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator
 from zlib import crc32
 
+from papyra.backends.files.concurrent_swap import Replacement, chunks
 from papyra.backends.files.paths import NAMES_UNSYNCED, Layout
 from papyra.backends.files.quarantine.manifest import Chapter, Saved, ids, time_of
 from papyra.backends.files.quarantine.writer import REMOVED, remove
 from papyra.backends.files.read_view import OpenedFile
-from papyra.backends.files.swap import Replacement, chunks
 from papyra.errors import UndoError
 from papyra.reports import Quarantined
 from papyra.system.descriptors import Descriptors, open_file

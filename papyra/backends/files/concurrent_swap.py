@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 from zlib import crc32
 
-from papyra.backends.files.lock_file import bump_generation, last_number_in
+from papyra.backends.files.generation import bump_generation, last_number_in
 from papyra.backends.files.paths import NAMES_UNSYNCED, NOT_LIKE_THE_OLD, Layout
 from papyra.backends.files.read_view import OpenedFile
 from papyra.errors import PapyraError
