@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from papyra.format.codec import BEGINNING, END, has_checksum, parse, record_of
-from papyra.format.flaws import CHECKSUM, SHARED, Flaw, Fragment, checksum_flaw, text_flaw
-from papyra.format.legacy_lines import LEGACY_BEGINNINGS, is_legacy, legacy_record
+from papyra.format.flaws import CHECKSUM, SHARED, UNVOUCHED, Flaw, Fragment, classify
+from papyra.format.legacy_lines import LEGACY_BEGINNINGS, legacy_record
 from papyra.format.unlimited_json import value_at
 from papyra.record import Record
 
@@ -23,12 +23,6 @@ _BEGINNINGS: Final = re.compile(rb'\{"(?:kind":"|kind": |system_id": )')
 _GOES_ON: Final = re.compile(rb"[ \t\r\n\0]*+[,\]}]")
 
 
-#: The flaw of a line with neither id nor checksum; an import that seals says more.
-UNVOUCHED: Final = Flaw(
-    "missing_checksum",
-    "it has no _id and no _crc, and is not one of Papyra 0.3.0's records;"
-    " if another tool wrote it, import it with --seal",
-)
 _AROUND: Final = Flaw("nul_bytes", "NUL bytes beside a record, which is read")
 
 
@@ -51,7 +45,7 @@ def dissect(line: bytes) -> list[Fragment]:
         if b"\0" in line:
             return [Fragment(0, len(line), Flaw("nul_bytes", "nothing but NUL bytes"))]
         return []
-    whole = _classify(core, terminated=line.endswith(b"\n"))
+    whole = classify(core, terminated=line.endswith(b"\n"))
     start = len(line) - len(line[start:].lstrip(_BLANK))
     if isinstance(whole, Record):
         return _with_nuls_apart(line, [Fragment(start, start + len(core), whole)])
@@ -87,31 +81,9 @@ def _with_nuls_apart(line: bytes, fragments: list[Fragment]) -> list[Fragment]:
     return fragments
 
 
-def _classify(core: bytes, *, terminated: bool) -> Record | Flaw:
-    """Return the record that *core* is, or its flaw as a whole."""
-    torn = core.startswith(b"{") and not core.endswith(b"}")
-    try:
-        value = parse(core)
-        if isinstance(value, dict) and ("_id" in value or "_crc" in value):
-            if has_checksum(core + b"\n"):
-                return record_of(value, is_vouched_for=True)
-            flaw = checksum_flaw(core)
-        else:
-            is_original = is_legacy(core, value)
-            record = record_of(value)
-            return record if is_original else UNVOUCHED
-    except UnicodeDecodeError as error:
-        flaw = Flaw("invalid_utf8", f"byte {error.start} of the line is not UTF-8")
-    except ValueError as error:
-        flaw = Flaw("nul_bytes", "NUL bytes within") if b"\0" in core else text_flaw(core, error)
-    if torn or not terminated:
-        return Flaw("truncated_line", f"it ends after {len(core)} bytes, before its record does")
-    return flaw
-
-
 def _flaw_of(core: bytes, *, terminated: bool) -> Flaw:
     """Return the flaw of bytes beside a record of the same line."""
-    flaw = _classify(core, terminated=terminated)
+    flaw = classify(core, terminated=terminated)
     return UNVOUCHED if isinstance(flaw, Record) else flaw
 
 

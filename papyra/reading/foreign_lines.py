@@ -10,8 +10,8 @@ from json import JSONDecoder
 from typing import Any, Final
 
 from papyra.format.codec import encode, has_checksum, parse, record_of, seal
-from papyra.format.damaged_lines import UNVOUCHED, core_of
-from papyra.format.flaws import Fragment
+from papyra.format.damaged_lines import core_of
+from papyra.format.flaws import UNVOUCHED, Fragment
 from papyra.reading.scanner import Line, fragments_of
 from papyra.record import Record
 

@@ -8,7 +8,7 @@ from papyra.errors import PapyraError
 from papyra.reading.dropped import Dropped
 from papyra.reading.duplicates import Repeats
 from papyra.reading.findings import Findings
-from papyra.reading.retention_cut import BEGINNING, find_cut, is_same_line
+from papyra.reading.oldest_kept import BEGINNING, find_cut, is_same_line
 from papyra.reading.scanner import (
     DUPLICATE,
     Line,

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 from papyra.errors import CorruptRecordError
 from papyra.reading.duplicates import RepeatError, UniqueSeenIds, copies_in
 from papyra.reading.findings import Findings
-from papyra.reading.retention_cut import BEGINNING, find_cut, is_same_line
+from papyra.reading.oldest_kept import BEGINNING, find_cut, is_same_line
 from papyra.reading.scanner import Line, Lines, Source, intact, records_in
 from papyra.record import Record
 from papyra.reports import Place

@@ -195,7 +195,7 @@ def test_a_compaction_with_a_retention_drops_only_what_is_out(path: Path) -> Non
 
 
 @pytest.mark.parametrize("keep", range(1, 6))
-def test_a_retention_cuts_what_0_3_0_moved_away_alike_from_both_ends(
+def test_a_oldest_kepts_what_0_3_0_moved_away_alike_from_both_ends(
     keep: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "a.log"
