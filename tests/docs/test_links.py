@@ -63,6 +63,22 @@ def test_the_index_leads_to_every_page() -> None:
     assert {page for page in index.parent.rglob("*.md") if page != index} <= linked
 
 
+def test_the_site_lists_the_pages_in_the_order_of_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    pages = list(dict.fromkeys(link for link in links(index) if link.endswith(".md")))
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), re.MULTILINE)
+    assert listed == ["README.md", *pages]
+
+
+@pytest.mark.parametrize("page", [str(page.relative_to(ROOT)) for page in PAGES[2:]])
+def test_a_page_of_the_site_links_to_pages_of_the_site_alone(page: str) -> None:
+    """What lies outside docs/ is not built: there the link would lead nowhere."""
+    path, docs = ROOT / page, ROOT / "docs"
+    inside = [link for link in links(path) if not link.startswith("https://")]
+    targets = [(path.parent / link.partition("#")[0]).resolve() for link in inside]
+    assert [str(target) for target in targets if not target.is_relative_to(docs)] == []
+
+
 def test_a_link_that_leads_nowhere_is_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("# One `word`\n\n[a](#one-word) [`b`](other.md) [c](#two) `[d](none.md)`\n")
