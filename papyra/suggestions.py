@@ -13,6 +13,14 @@ from typing import Final
 from papyra.backends.files.paths import Layout
 from papyra.errors import PapyraError
 
+#: How like a known word another must be, from 0 to 1, to be taken for it: "force" is 0.6 like "store".
+_ALIKE: Final = 0.7
+#: Words of letters alone, and quantities: digits first, and units between and behind them.
+_HARMLESS: Final = (
+    r"-{0,2}[A-Za-z][A-Za-z_-]*"
+    r"|[+-]?[0-9][0-9.,_+-]*(?: ?[A-Za-z]{1,8} ?[0-9.,_+-]+)*(?: ?[A-Za-z]{1,8})?"
+    r"|"
+)
 #: Beginnings of a server's URL, which a path never has.
 _SERVER: Final = r"(?is)//.*@|[a-z][a-z0-9+.-]*://|(?:rediss?|valkeys?|unix):"
 #: User and password before an "@", as a server's address has them; a drive's letter is not a user.
@@ -23,7 +31,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
     """Return the one of *known* that is spelt most like *word*; "" if none is."""
     from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
 
-    return "".join(get_close_matches(word.lower(), known, n=1))
+    return "".join(get_close_matches(word.lower(), known, n=1, cutoff=_ALIKE))
+
+
+def is_harmless(word: str) -> bool:
+    """
+    Tell whether a message may repeat *word*, which an operator wrote where papyra does not know it.
+
+    A password may be written anywhere by mistake, alone or in a URL: most have digits or signs behind letters.
+    """
+    return re.fullmatch(_HARMLESS, word) is not None
+
+
+def got(text: str) -> str:
+    """Return ", got TEXT" for a message about a value that is not valid; "" if it may be a password."""
+    return f", got {text!r:.80}" if is_harmless(text) else ""
 
 
 def did_you_mean(word: str, known: Iterable[str], form: str = "{}") -> str:

@@ -11,6 +11,7 @@ from papyra.cli import render
 from papyra.cli.exit_codes import ConfirmationError
 from papyra.cli.interrupts import open_store
 from papyra.cli.output import printable, warnings_shown
+from papyra.suggestions import got
 from papyra.units import duration, size, whole_number
 
 if TYPE_CHECKING:
@@ -49,8 +50,7 @@ def _retention(limits: dict[str, str | None]) -> papyra.Retention | None:
             given[name] = _READERS[name](text)
         except ValueError as error:
             option = f"--{name.replace('_', '-')}"
-            # The value is not repeated, because it may be a URL with a password that was put there by mistake.
-            raise click.UsageError(f"{option} {error}.") from None
+            raise click.UsageError(f"{option} {error}{got(text)}.") from None
     return papyra.Retention(**given) if given else None
 
 

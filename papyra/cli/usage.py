@@ -1,22 +1,29 @@
 """
 Explain to the operator what is wrong with a command line, and suggest what was meant.
 
-No message repeats a word of it, because the word may be a password, or a URL that holds one; messages name
-papyra's own commands and options alone.
+A word of it may be a password, or a URL that holds one. Messages repeat only words that `is_harmless` lets through.
 """
 
+import os
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
 import click
 
-from papyra.suggestions import nearest
+from papyra.cli.output import emit
+from papyra.suggestions import is_harmless, nearest
 
 #: The program's name, with which each `command_path` begins.
 _PROGRAM: Final = "papyra"
 #: How like a known option a misspelt one before the command must be, to be taken for it.
 _ALIKE: Final = 0.75
+#: The command to suggest where a store is given without a command.
+_USUAL: Final = "scan"
+#: Characters that paths and URLs have, and names of commands do not have.
+_IN_PATHS: Final = r"[./\\:]"
 #: The key of a context's data for the words of the command line.
 _WORDS: Final = "papyra.words"
 
@@ -31,6 +38,7 @@ class Command(click.Command):
         ctx.meta[_WORDS] = tuple(args)  # click empties the list
         try:
             self._check_values(args)
+            self._check_repeats(ctx, args)
             return super().parse_args(ctx, args)
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # click's parser does not say where it was
@@ -59,10 +67,18 @@ class Command(click.Command):
             if word in known and _takes_value(known[word]) and value in known:
                 raise click.BadOptionUsage(word, "")
 
+    def _check_repeats(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise for an option that is given twice: otherwise click would take the last, and say nothing."""
+        _, _, order = self.make_parser(ctx).parse_args(args=[*args])
+        given = Counter(option for option in order if isinstance(option, click.Option))
+        for option, count in given.items():
+            if count > 1 and not option.is_eager:
+                raise click.UsageError(f"{option.opts[0]} is given twice; give it once.", ctx)
+
 
 def _show_help(ctx: click.Context, _: click.Parameter, value: bool) -> None:  # noqa: FBT001  click's own signature
     if value and not ctx.resilient_parsing:
-        click.echo(ctx.get_help(), color=ctx.color)
+        emit(ctx.get_help() + "\n")
         ctx.exit()
 
 
@@ -96,14 +112,24 @@ def _what(error: click.UsageError) -> str:
         case click.NoSuchOption():
             return _misplaced(error) or _unknown_option(error)
         case click.BadOptionUsage():
-            return _without_value(error) or f"{error.option_name} takes no value; leave it out."
+            return (
+                _without_value(error) or f"{error.option_name} does not take a value; leave it out."
+            )
         case click.MissingParameter():
             name = error.param.human_readable_name if error.param else "an argument"
             return f"{name} is missing; name a store there."
         case _ if error.message.startswith("Got unexpected extra argument"):
-            return "there is an argument too many; put one that has a blank in it in quotes."
+            return _too_many(error)
         case _:
             return error.message
+
+
+def _too_many(error: click.UsageError) -> str:
+    """Say how many arguments the command takes."""
+    parameters = error.ctx.command.params if error.ctx else ()
+    names = [p.human_readable_name for p in parameters if isinstance(p, click.Argument)]
+    takes = f"it takes {' and '.join(names)} only" if names else "it does not take any"
+    return f"too many arguments; {takes}; put quotes around a path that has a blank in it."
 
 
 def _unknown_command(word: str, group: click.Group, context: click.Context) -> str:
@@ -114,9 +140,25 @@ def _unknown_command(word: str, group: click.Group, context: click.Context) -> s
     paths |= {path.split()[-1]: path for path, _ in _leaves(root.command, root.command_path)}
     verbs = {_verb(command): name for name, command in group.commands.items()}
     name = nearest(word, paths) or verbs.get(nearest(word, verbs))
-    if name is None:
-        return f"the command is not known; there are {', '.join(sorted(group.commands))}."
-    return f"the command is not known; did you mean '{paths[name]}'?"
+    what = f"the command {_echo(word)}is not known"
+    if name is not None:
+        return f"{what}; did you mean '{paths[name]}'?"
+    if not re.search(_IN_PATHS, word):
+        return f"{what}; the commands are {', '.join(sorted(group.commands))}."
+    # A store where a command must be, as in `papyra metrics actors.ndjson`.
+    leaves = dict(_leaves(group, context.command_path))
+    usual = f"{context.command_path} {_USUAL}"
+    path = usual if usual in leaves else next(iter(leaves))
+    if os.path.lexists(word):  # Otherwise it may be a URL with a password in it.
+        from shlex import quote  # noqa: PLC0415  for a mistake alone
+
+        return f"a command must come before the store; did you mean '{path} {quote(word)}'?"
+    return f"{what}; a command must come before the store, as in '{path} STORE'."
+
+
+def _echo(word: str) -> str:
+    """Return *word* in quotes and a blank, to be put into a message; "" if it may be a password."""
+    return f"'{word:.80}' " if is_harmless(word) else ""
 
 
 def _verb(command: click.Command) -> str:
@@ -127,8 +169,10 @@ def _unknown_option(error: click.NoSuchOption) -> str:
     """Suggest the option of the command that is spelt most like the unknown one."""
     context = error.ctx
     own = context.command.get_params(context) if context else ()
-    near = nearest(error.option_name, [name for parameter in own for name in parameter.opts])
-    return f"the option is not known{f'; did you mean {near!r}?' if near else '.'}"
+    word = error.option_name
+    known = {name.lstrip("-"): name for parameter in own for name in parameter.opts}
+    near = known.get(nearest(word.lstrip("-"), known))
+    return f"the option {_echo(word)}is not known{f'; did you mean {near!r}?' if near else '.'}"
 
 
 def _misplaced(error: click.NoSuchOption) -> str:
@@ -140,7 +184,8 @@ def _misplaced(error: click.NoSuchOption) -> str:
         root = context.find_root()
         everywhere = _leaves(root.command, root.command_path)
         those = ", ".join(f"'{path}'" for path, leaf in everywhere if _has(leaf, error.option_name))
-        return f"{error.option_name} is not an option of it, but of {those}." if those else ""
+        name = error.option_name
+        return f"{name} is an option of {those}, not of '{context.command_path}'." if those else ""
     from difflib import get_close_matches  # noqa: PLC0415  for a mistake alone
 
     leaves = dict(_leaves(context.command, context.command_path))

@@ -58,7 +58,7 @@ def test_misuse_is_one_line_that_names_the_help_and_code_2(
         (("metrics", "reset", "--store"), "as in '--store URL'. 'papyra metrics reset --help'"),
         (
             ("compact", "--yes=no"),
-            "compact: --yes takes no value; leave it out. 'papyra compact --help'",
+            "compact: --yes does not take a value; leave it out. 'papyra compact --help'",
         ),
     ],
     ids=str,
@@ -146,7 +146,7 @@ def test_misuse_with_json_is_an_object(shell: Shell) -> None:
     assert shown.code == 2
     assert list(shown.error) == ["type", "message", "exit"]
     assert shown.error["type"] == "UsageError"
-    assert shown.error["message"].startswith("scan: the option is not known")
+    assert shown.error["message"].startswith("scan: the option '--deep' is not known")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What `--help` says."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
 import pytest
@@ -113,6 +114,17 @@ def test_a_misspelt_word_is_answered_with_the_nearest_known_one(
     out, err = capsys.readouterr()
     assert out == ""
     assert f" is not known; did you mean '{meant}'? 'papyra " in err
+    (word,) = {*arguments} - {
+        "metrics",
+        "scan",
+        "recover",
+        "compact",
+        "reset",
+        "3",
+        "json:a",
+        "json:b",
+    } or {"scan"}
+    assert f"the {'option' if word[0] == '-' else 'command'} '{word}' is not known" in err
 
 
 @pytest.mark.parametrize(
@@ -120,13 +132,26 @@ def test_a_misspelt_word_is_answered_with_the_nearest_known_one(
     [
         (
             ["zzz"],
-            "the command is not known; there are compact, import, metrics, recover, scan. 'papyra --help'",
+            "the command 'zzz' is not known; the commands are compact, import, metrics, recover, scan. 'papyra --help'",
         ),
         (
             ["metrics", "--", "--"],
-            "metrics: the command is not known; there are persistence, reset. 'papyra metrics --help'",
+            "metrics: the command is not known; the commands are persistence, reset. 'papyra metrics --help'",
         ),
-        (["scan", "-x"], "scan: the option is not known. 'papyra scan --help'"),
+        (
+            ["x1"],
+            "the command is not known; the commands are compact, import, metrics, recover, scan. 'papyra --help'",
+        ),
+        (
+            ["recover", "--force"],
+            "recover: the option '--force' is not known. 'papyra recover --help'",
+        ),
+        (
+            ["compact", "--limit=3"],
+            "compact: the option '--limit' is not known. 'papyra compact --help'",
+        ),
+        (["scan", "--s3cret"], "scan: the option is not known. 'papyra scan --help'"),
+        (["scan", "-x"], "scan: the option '-x' is not known. 'papyra scan --help'"),
     ],
     ids=str,
 )
@@ -137,12 +162,49 @@ def test_a_word_that_is_like_no_known_one_is_answered_with_the_commands(
     assert capsys.readouterr().err == f"papyra: {line} tells more.\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["metrics", "a b.ndjson"], "metrics: a command must come before the store; did you mean 'papyra metrics persistence 'a b.ndjson''? 'papyra metrics --help'"),
+        (["metrics", "none.ndjson"], "metrics: the command is not known; a command must come before the store, as in 'papyra metrics persistence STORE'. 'papyra metrics --help'"),
+        (["./a b.ndjson"], "a command must come before the store; did you mean 'papyra scan './a b.ndjson''? 'papyra --help'"),
+        (["json:a.ndjson"], "the command is not known; a command must come before the store, as in 'papyra scan STORE'. 'papyra --help'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_store_where_a_command_must_be_is_answered_with_the_command(
+    arguments: list[str],
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a b.ndjson").touch()
+    assert main(arguments) == 2
+    assert capsys.readouterr().err == f"papyra: {line} tells more.\n"
+
+
+@pytest.mark.parametrize("name", LEAVES)
+def test_every_option_is_refused_where_it_is_given_twice(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A URL refuses that, too; the last one would win without a word."""
+    stores = ["json:none", "json:none"] if name == "papyra import" else []
+    for option in ALL[name].params:
+        if isinstance(option, click.Option):
+            once = [option.opts[0]] if option.is_flag else [option.opts[0], "1"]
+            assert main([*name.split()[1:], *stores, *once, *once]) == 2
+            assert f": {option.opts[0]} is given twice; give it once. " in capsys.readouterr().err
+
+
 def test_an_option_of_other_commands_is_answered_with_these(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert main(["scan", "--undo", "3"]) == 2
     assert (
-        "scan: --undo is not an option of it, but of 'papyra recover'. " in capsys.readouterr().err
+        "scan: --undo is an option of 'papyra recover', not of 'papyra scan'. "
+        in capsys.readouterr().err
     )
 
 

@@ -320,8 +320,11 @@ def test_no_server_of_metrics_repeats_it(url: str, password: str) -> None:
 @pytest.mark.parametrize(
     ("given_words", "reported"),
     [
-        (["scan", "json:a", "redis://:s3cr3t@h"], "there is an argument too many; "),
-        (["redis://:s3cr3t@h"], "the command is not known; there are compact, "),
+        (
+            ["scan", "json:a", "redis://:s3cr3t@h"],
+            "scan: too many arguments; it takes STORE only; ",
+        ),
+        (["redis://:s3cr3t@h"], "the command is not known; a command must come before the store, "),
         (["scan", "--s3cr3t"], "scan: the option is not known. 'papyra scan"),
         (["scan", "Redis://:s3cr3t@h"], "did you mean redis:?"),
         (["scan", "reds://:s3cr3t@h"], "did you mean redis:?"),
