@@ -73,6 +73,8 @@ def _appending(append: Callable[[int], object]) -> Iterator[list[int]]:
         real_replace(self, target, lock)
 
     with (
+        # Each line is a piece of its own, so that a small store has many.
+        mock.patch("papyra.backends.files.rewrite.CHUNK", 1),
         mock.patch.object(Replacement, "_write", write),
         mock.patch.object(Replacement, "_replace", replace),
     ):

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 _TEMPORARY: Final = r"tmp\.[0-9a-f]{8}"
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = r"[0-9]{12}"
+#: The first characters of the names of segments and of 0.3.0's files. Otherwise each read would compare the names of
+#: the lock and the counters with three expressions, which takes 3 % of a short one.
+_DATA_BEGINNINGS: Final = frozenset("0123456789cqr")
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
 #: The consequence where a directory cannot be synced.
@@ -231,6 +234,8 @@ class Layout:
         legacy: list[tuple[Age, Slot]] = []
         segments = []
         for path, ending in self.siblings():
+            if ending[:1] not in _DATA_BEGINNINGS:
+                continue
             if re.fullmatch(_SEGMENT, ending):
                 segments.append(Slot(path))
             elif age := age_of_rotated(ending):
@@ -239,11 +244,6 @@ class Layout:
                 legacy.append((age, Slot(path, is_legacy=True, is_remains=True)))
         legacy.sort()
         return [*(slot for _, slot in legacy), *segments, Slot(self.path)]
-
-    @property
-    def has_legacy_set(self) -> bool:
-        """Whether 0.3.0 rotated any of the files."""
-        return any(slot.is_legacy and not slot.is_remains for slot in self.slots())
 
     def newest_numbered(self) -> str:
         """Return the newest file that only a rotating store has, or has left; "" if there is none."""

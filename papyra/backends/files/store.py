@@ -298,8 +298,7 @@ class FileBackend(PersistenceBackend):
         return isinstance(other, FileBackend) and other.source == self.source
 
     def _new_seen_ids(self) -> SeenIds:
-        with refusals(self.source, "reading"):
-            return LegacySeenIds() if self._layout.has_legacy_set else SeenIds()
+        return LegacySeenIds()
 
     def _check(self) -> Iterable[Anomaly]:
         with refusals(self.source, "scanning"):
