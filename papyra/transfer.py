@@ -70,7 +70,9 @@ def import_store(
     """
     shared = destination if isinstance(destination, Importable) else None
     if destination is source or (shared is not None and shared._is_same(source)):
-        raise UnsupportedError(f"{source.source}: a store cannot be imported into itself")
+        raise UnsupportedError(
+            f"{source.source}: a store cannot be imported into itself; name another destination"
+        )
     if not seal:
         source._check_ours()
     sealer = Sealer() if seal else None

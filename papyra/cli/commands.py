@@ -131,14 +131,17 @@ def reset(*, url: str, as_json: bool) -> int:
         raise closed("stderr")
     with interrupts_later():  # The interval that ends is shown nowhere else.
         interval = source.reset()
+        done = f"{source.source}: the counters were reset; the interval that ended is {json_line(interval)}"
         if as_json:
             try:
                 # First, because only stderr shows the interval, and the reader of stdout may be gone.
-                write(sys.stderr, json_line({"store": source.source, "interval": interval}))
+                write(
+                    sys.stderr, json_line({"store": source.source, "interval": interval}), done=done
+                )
             finally:
-                emit(json_line(dict.fromkeys(interval, 0)))
+                emit(json_line(dict.fromkeys(interval, 0)), done=done)
         else:
-            emit(render.reset(source.source, interval))
+            emit(render.reset(source.source, interval), done=done)
     return OK
 
 
@@ -174,7 +177,7 @@ def recover(*, url: str, as_json: bool, dry_run: bool, undo: str | None, listing
         return _list(url, as_json=as_json)
     with warnings_shown(unless=as_json), open_store(url, must_exist=True) as store:
         report = store.recover(dry_run=dry_run, undo=undo)
-    emit(json_line(_fields(report)) if as_json else render.recovery(store.source, report))
+    _show(report, render.recovery(store.source, report), as_json=as_json)
     return OK if report.clean else ANOMALY
 
 
@@ -201,7 +204,7 @@ def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str 
     from papyra.cli import compacting  # noqa: PLC0415  for this command alone
 
     source, report = compacting.compact(url, limits, dry_run=dry_run, yes=yes, as_json=as_json)
-    emit(json_line(_fields(report)) if as_json else render.compaction(source, report))
+    _show(report, render.compaction(source, report), as_json=as_json)
     return OK if report.clean else ANOMALY
 
 
@@ -226,8 +229,16 @@ def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json
         progress_shown() as progress,
     ):
         report = papyra.import_store(old, new, dry_run=dry_run, seal=seal, progress=progress)
-    emit(json_line(_fields(report)) if as_json else render.imported(old.source, new.source, report))
+    _show(report, render.imported(old.source, new.source, report), as_json=as_json)
     return OK if report.clean else ANOMALY
+
+
+def _show(
+    report: "RecoveryReport | CompactionReport | ImportReport", text: str, *, as_json: bool
+) -> None:
+    """Show *report*, as JSON or as the *text*; its last line is told on stderr if stdout does not take it."""
+    done = "" if report.dry_run else text.splitlines()[-1]
+    emit(json_line(_fields(report)) if as_json else text, done=done)
 
 
 def _fields(

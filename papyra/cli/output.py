@@ -11,16 +11,24 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 
-def emit(text: str) -> None:
+def emit(text: str, *, done: str = "") -> None:
     """
     Write *text* to stdout.
 
     It is not a failure if the reader is gone, as in `papyra scan | head`.
+
+    Args:
+        text: It.
+        done: What the command has changed, in a line for people. If stdout does not take *text*, the error
+            tells it on stderr, because the operator sees it nowhere else.
+
+    Raises:
+        OSError: if stdout does not take *text*, as on a full disk.
     """
-    write(sys.stdout, text)
+    write(sys.stdout, text, done=done)
 
 
-def write(stream: "TextIO", text: str) -> None:
+def write(stream: "TextIO", text: str, *, done: str = "") -> None:
     """Write *text* to stdout or stderr, as `emit` does; escape the characters that it cannot encode."""
     encoding = stream.encoding or "utf-8"
     try:
@@ -29,7 +37,12 @@ def write(stream: "TextIO", text: str) -> None:
     except BrokenPipeError:
         drop_unwritten()
     except OSError as error:
-        raise OSError(error.errno, error.strerror, stream.name) from error
+        known = (
+            f"the report is lost, but the command is done: {done.strip()}"
+            if done
+            else "nothing was changed; free some space, or redirect it elsewhere, and try again"
+        )
+        raise OSError(error.errno, f"{error.strerror}; {known}", stream.name) from error
 
 
 def closed(name: str) -> OSError:

@@ -74,7 +74,12 @@ def test_damage_is_shown_and_code_3(shell: Shell, new: Path) -> None:
             2,
             "a store in memory ends with the command; name another DST",
         ),
-        ("json:papyra.ndjson", "json:./papyra.ndjson", 1, "cannot be imported into itself"),
+        (
+            "json:papyra.ndjson",
+            "json:./papyra.ndjson",
+            1,
+            "cannot be imported into itself; name another destination\n",
+        ),
         ("json:strange", "json:new", 1, "not a papyra store"),
         ("strange", "json:new", 1, "not a papyra store"),
         ("papyra.ndjson", "papyra.ndjson", 2, "did you mean json:papyra.ndjson?"),

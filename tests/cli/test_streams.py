@@ -131,6 +131,62 @@ def test_output_that_a_full_disk_does_not_take_is_a_failure(
     interval = arguments == ("metrics", "reset", "--json")
     warned = done.stderr.count("papyra: warning: ")
     assert done.stderr.count("\n") == 1 + warned + interval
+    if any(word in arguments for word in ("--yes", "import", "reset")) or arguments[:2] == (
+        "recover",
+        "--json",
+    ):
+        assert (
+            "<stdout>: No space left on device; the report is lost, but the command is done: "
+            in (done.stderr)
+        )
+    else:
+        assert (
+            "<stdout>: No space left on device; nothing was changed; free some space, or redirect it elsewhere, and"
+            " try again"
+        ) in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("recover",), "{store}: 1 anomaly; 6 bytes saved in quarantine {id}; the store is clean now"),
+        (("recover", "--undo", "{id}"), "{store}: put back 6 bytes from quarantine {id}"),
+        (("compact", "--max-records", "9"), "1 anomaly; the damage is saved in quarantine {id}"),
+        (("import", STORE, "json:copy"), "{copy}: 3 records in {store}; 3 copied, 0 there already; 1 anomaly, not copied"),
+        (("metrics", "reset"), "{store}: the counters were reset; the interval that ended is {interval}"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_was_done_is_told_on_stderr_where_a_full_disk_does_not_take_the_report(
+    shell: Shell, arguments: tuple[str, ...], words: str, *, as_json: bool
+) -> None:
+    published(shell)
+    if "--undo" in arguments:
+        assert shell.papyra("recover").code == 0
+    saved = [path.name for path in shell.path.parent.glob("*.quarantine/*")]
+    done = shell.papyra(
+        *(word.format(id="".join(saved)) for word in arguments),
+        *(["--json"] if as_json else []),
+        prefix=closing(">/dev/full"),
+    )
+    # What is undone is not in quarantine any more.
+    saved += [path.name for path in shell.path.parent.glob("*.quarantine/*")]
+    expected = words.format(
+        store=shell.path,
+        copy=shell.directory / "copy",
+        id="".join(saved),
+        interval=json.dumps(counts(records_written=3)),
+    )
+
+    assert (done.code, done.out) == (1, "")
+    last = done.err.splitlines()[-1]
+    message = json.loads(last)["error"]["message"] if as_json else last.removeprefix("papyra: ")
+    assert message.startswith(
+        "<stdout>: No space left on device; the report is lost, but the command is done: "
+    )
+    assert message.endswith(expected)
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is full")

@@ -500,12 +500,27 @@ def test_the_manifest_says_what_was_where(file_kind: FileKind) -> None:
     assert (directory / "removed").read_bytes() == b"junk\n" + TORN
 
 
-@pytest.mark.parametrize("identifier", ["", "..", "../x", "20261123T000000-00000000"])
-def test_an_id_that_is_none_is_an_error(file_kind: FileKind, identifier: str) -> None:
+@pytest.mark.parametrize(
+    ("identifier", "shown"),
+    [
+        ("", "''"),
+        ("..", "that was given"),
+        ("../x", "that was given"),
+        ("NOPE", "'NOPE'"),
+        ("me:word", "that was given"),
+        ("20261123T000000-00000000", "'20261123T000000-00000000'"),
+        ("20261123T000000-9b3eca6f", "'20261123T000000-9b3eca6f'"),
+    ],
+)
+def test_an_id_that_is_none_is_an_error(file_kind: FileKind, identifier: str, shown: str) -> None:
+    """It is repeated, unless it may be a password."""
     with file_kind.open() as store:
         store.append(event(1))
-        with pytest.raises(UndoError, match="nothing is saved under the id"):
+        with pytest.raises(UndoError, match="nothing is saved under the id") as raised:
             store.recover(undo=identifier)
+        assert f" the id {shown}; take an id that quarantined() or papyra recover --list shows" in (
+            str(raised.value)
+        )
         assert store.metrics.snapshot() == counts(records_written=1)
 
 

@@ -61,7 +61,12 @@ class Saved:
         self.id = id_
         self.directory: str = os.path.join(layout.quarantine, id_)
         if not _ID.fullmatch(id_) or not os.path.isdir(self.directory):
-            raise UndoError(f"{layout.quarantine}: nothing is saved under the id that was given")
+            is_harmless = not id_ or id_.isalpha() or _ID.fullmatch(id_)
+            given = repr(id_)[:80] if is_harmless else "that was given"  # It may be a password.
+            raise UndoError(
+                f"{layout.quarantine}: nothing is saved under the id {given}; take an id that"
+                " quarantined() or papyra recover --list shows"
+            )
         self.chapters: list[Chapter] = []
         if not os.listdir(self.directory):  # interrupted before anything was saved
             return
