@@ -36,7 +36,7 @@ class PersistenceBackend(StoreObject):
 
     Args:
         retention: What is kept; by default everything.
-        sync: When written records are brought to the disk: "none" leaves it to the operating system,
+        sync: When written records are brought to the disk. "none" leaves it to the operating system,
             "interval" does it once a second, "always" before a write is acknowledged.
         lock_timeout: Seconds that a call waits for other threads and processes.
 
@@ -89,10 +89,10 @@ class PersistenceBackend(StoreObject):
         """
         Take *record*, to be stored with the next append, before what that brings, or by `close`.
 
-        It waits for nothing and raises nothing, so it may be called from finalizers, weak reference callbacks and
-        signal handlers, also where they interrupt a call on this store. Records are stored in the order in which
-        they were taken. Until then they are in memory alone, so the end of the program ends them; their number
-        has no bound.
+        It waits for nothing and raises nothing. So finalizers, weak reference callbacks and signal handlers may
+        call it, also where they interrupt a call on this store. Records are stored in the order in which they
+        were taken. Until then they are in memory alone, so the end of the program ends them; their number has no
+        bound.
 
         A record is counted when it is written. One that cannot be stored, or comes after `close`, is one write
         error, and logged with the next append.
@@ -201,12 +201,12 @@ class PersistenceBackend(StoreObject):
         """
         Yield what `read` returns, without holding it all.
 
-        The first record comes once the ids of all records were looked through, since a record that is in the store
-        more than once is yielded where it comes last. With a *limit*, or a retention that counts records or bytes,
-        nothing is looked through.
+        The first record comes once the ids of all records were looked through. That is because a record that is in
+        the store more than once is yielded where it comes last. With a *limit*, or a retention that counts records
+        or bytes, nothing is looked through.
 
-        It counts once, when the stream ends: the records yielded so far if it was exhausted or closed, or one read
-        error and no records if it raised.
+        It counts once, when the stream ends. If the stream was exhausted or closed, it counts the records yielded
+        so far. If it raised, it counts one read error and no records.
         """
         query = self._query(kind, since, limit, strict=strict)
         findings = Findings()

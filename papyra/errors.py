@@ -42,7 +42,7 @@ class RecordError(PapyraError, ValueError):
     """
     A record cannot be stored: something in it is not valid JSON, or it is too large.
 
-    `Record()` raises it for a bad kind, a bad timestamp or a reserved key; an append raises it for every other
+    `Record()` raises it for a bad kind, a bad timestamp or a reserved key. An append raises it for every other
     reason, and counts it as one write error.
 
     Attributes:

@@ -55,9 +55,10 @@ def exposition(*stores: Countable) -> str:
     kind and name are added up, because labels must be unique.
 
     Args:
-        stores: Stores, for asyncio too, anything that has `totals` or `snapshot`, itself or as its
-            ``metrics``, and what `papyra.open_counters` returns: the sum over all programs, which
-            has the label ``papyra_scope="store"`` so that a query does not add it to a program's own.
+        stores: Stores, for asyncio too; anything that has `totals` or `snapshot`, itself or as its
+            ``metrics``; and what `papyra.open_counters` returns. That is the sum over all programs.
+            It has the label ``papyra_scope="store"`` so that a query does not add it to a program's
+            own.
 
     Raises:
         TypeError: if one of them has no counters.

@@ -122,9 +122,9 @@ class Primitives(PersistenceMetricsMixin, ABC):
         Args:
             lines: At least one.
             deadline: When to raise `StoreLockedError` instead, by the clock `time.monotonic`.
-            may_wait: False on an event loop, if not `_always_waits`: raise `WouldBlock`, before anything
-                is changed, rather than wait for a lock, a disk or a server. A write that the operating
-                system buffers does not wait.
+            may_wait: False on an event loop, if not `_always_waits`. Then raise `WouldBlock`, before
+                anything is changed, rather than wait for a lock, a disk or a server. A write that the
+                operating system buffers does not wait.
 
         Returns:
             Damage that the append met, such as a torn write at the end.
@@ -146,7 +146,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Return how many records this object has stored; called once when a batch settles.
 
-        A store on a server overrides it: an interrupt may have left a batch in flight, and then it asks the server
+        A store on a server overrides it. An interrupt may have left a batch in flight, and then it asks the server
         whether that is stored. It may be called again for the same batch.
         """
         return self._stored
@@ -155,8 +155,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Give the lines of one moment, to be looked at more than once.
 
-        Override it if two calls of `_lines` may yield lines of different moments, so that a second look from the other
-        end sees the same records. No lock is held meanwhile.
+        Override it if two calls of `_lines` may yield lines of different moments. With the override, a second look
+        from the other end sees the same records. No lock is held meanwhile.
         """
         return nullcontext(Moment(self._lines))
 
@@ -258,8 +258,8 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """
         Get ready to change the store; called before it is changed, without a lock.
 
-        A store that has something to prepare sets `self._prepared` to False at first, and to True once it is ready;
-        appends do not call this any more then.
+        A store that has something to prepare sets `self._prepared` to False at first, and to True once it is ready.
+        Appends do not call this any more then.
         """
 
     def _check_usable(self) -> None:

@@ -32,7 +32,7 @@ class Anomaly(NamedTuple):
         type: A key of `ANOMALY_TYPES`.
         source: File path or stream key.
         offset: First byte in *source* of the damaged line, or of the damaged part of a line that
-            holds records too; or the id of the stream's entry.
+            holds records too. In a stream, the id of the entry.
         length: Bytes of that line or part, or of that file; 0 for a directory or link.
         detail: The observation, in words; it may change between versions.
     """
@@ -76,7 +76,7 @@ class ScanReport(NamedTuple):
         anomalies: The findings in the order of the store, at most 10,000.
         found: The number of all findings.
         leftovers: Files that Papyra 0.3.0 moved away or left half done, and that hold records which no other
-            file holds: they are data, whatever they are called.
+            file holds. They are data, whatever they are called.
     """
 
     records: int
@@ -200,8 +200,8 @@ class CompactionReport(NamedTuple):
         anomalies: The findings that it met, at most 10,000; damage in lines went to the quarantine.
         found: The number of all findings.
         quarantine: The id under which damaged bytes were saved; None if there were none.
-        remaining: The findings that are still wrong: after a compaction, files beside the store that do not belong
-            to it; after a dry run, all *anomalies*.
+        remaining: The findings that are still wrong. After a compaction, they are files beside the store that do
+            not belong to it; after a dry run, all *anomalies*.
         files_dropped: Whole files beyond the store's bound for their number. They are dropped before the compaction
             reads the others, and damage in them is not looked for.
         dry_run: Nothing was changed; all of this is what a compaction would do. The retention is applied to the

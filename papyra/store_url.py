@@ -98,9 +98,9 @@ def open_store(
     - ``memory:`` keeps records in this process alone.
     - ``json:PATH`` is one NDJSON file, as in ``json:actors.ndjson``.
     - ``rotating:PATH`` is a set of NDJSON files: *max_bytes* bounds each, *max_files* their number.
-    - ``redis://HOST:PORT/DB`` is a stream in a Redis server (``rediss://`` with TLS and *ca*, *cert*,
-      *key*; ``unix:///SOCKET`` with *db*) or in a cluster (``redis://HOST:PORT,HOST:PORT``): *name* and
-      *prefix* say which stream, *timeout* how long to try. User and password go before the host.
+    - ``redis://HOST:PORT/DB`` is a stream in a Redis server; ``rediss://`` speaks TLS, with *ca*,
+      *cert*, *key*; ``unix:///SOCKET`` takes *db*. ``redis://HOST:PORT,HOST:PORT`` is a cluster. *name*
+      and *prefix* say which stream, *timeout* how long to try. User and password go before the host.
       ``layout=0.3.0`` reads the streams of Papyra 0.3.0.
 
     Options follow a ``?``, joined by ``&``: ``json:actors.ndjson?max_age=7d&sync=always``. All stores take:

@@ -1,9 +1,9 @@
 """
 Export papyra's counters as OpenTelemetry's observable counters.
 
-On each collection the bridge's exporter reads the totals of its stores, takes the increase since
-the last collection, and adds it to the exported total of the store's attribute set. So an export is
-exact, however many readers ask, and if a store is reset, closed or dropped meanwhile: nothing is
+On each collection the bridge's exporter reads the totals of its stores and takes the increase since
+the last collection. It adds that to the exported total of the store's attribute set. So an export
+is exact, however many readers ask, and if a store is reset, closed or dropped meanwhile. Nothing is
 lost, nothing is counted twice, and no exported total falls.
 
 This module needs OpenTelemetry's API alone; the SDK and its exporters belong to the program.
@@ -34,7 +34,7 @@ class MetricsBridge:
     A bridge lives as long as its provider, whether or not the program keeps it: only `close`
     ends it, or a ``with`` block.
 
-    One fault of the SDK cannot be corrected here: after a slow callback of another library made a collection
+    One fault of the SDK cannot be corrected here. After a slow callback of another library made a collection
     time out, the SDK exports the sum of two collections once.
 
     Args:
@@ -71,15 +71,15 @@ class MetricsBridge:
         stay exported. Two stores of one kind and name are exported as their sum.
 
         Counters that have `totals` are exported exactly. If foreign counters have nothing but
-        `snapshot`, a lower value is taken for a new start: the counts between the last
-        collection and a reset are lost, and a reset is not noticed once they are beyond the value
-        seen before it.
+        `snapshot`, a lower value is taken for a new start. The counts between the last collection
+        and a reset are then lost. A reset is not noticed once they are beyond the value seen before
+        it.
 
         The object that `papyra.open_counters` returns is the sum over all programs, running and exited. Each
-        collection reads it anew, and waits for its files or server as ``read()`` does. A sum that cannot
-        be read stays as it was exported last, with one warning. The sum falls only where counters
-        are removed, or a power cut took the last ones: the export then stays as it is, a warning is
-        logged, and it rises again from there.
+        collection reads it anew, and waits for its files or server as ``read()`` does. A sum that cannot be
+        read stays as it was exported last, with one warning. The sum falls only where counters are removed,
+        or a power cut took the last ones. The export then stays as it is, a warning is logged, and it rises
+        again from there.
 
         Args:
             store: A store, or anything whose ``metrics`` has `totals` or `snapshot`, or that has
@@ -103,9 +103,9 @@ class MetricsBridge:
         """
         Export nothing that *store* counts from now on; its counts until now stay exported.
 
-        If it is added again, here or to a later bridge of this provider, it goes on from where it was: its
-        counts of the meantime are exported then, and nothing twice. Removing a store that is not
-        exported does nothing.
+        If it is added again, here or to a later bridge of this provider, it goes on from where it was. Its
+        counts of the meantime are exported then, and nothing twice. Removing a store that is not exported
+        does nothing.
 
         Raises:
             BridgeError: if the bridge is closed.

@@ -1,7 +1,7 @@
 """
 Answer a MeterProvider's collections with the totals of papyra's counters.
 
-An exporter belongs to a provider and outlives bridges: OpenTelemetry cannot take an instrument
+An exporter belongs to a provider and outlives bridges. OpenTelemetry cannot take an instrument
 back, and silently drops the callback of a second one of the same name. So each provider has one
 exporter for good, which one bridge after the other owns.
 """
@@ -50,7 +50,7 @@ class Exporter:
     def __init__(self, provider: MeterProvider, owner: object) -> None:
         self.provider = provider
         self.owner: object = owner
-        # Held while counters are read. Those of a store wait for no other thread; a sum over all programs
+        # Held while counters are read. Those of a store wait for no other thread. A sum over all programs
         # waits for its files or server, and foreign counters may wait for anything. The lock lets its own
         # thread in again: a finalizer may add or remove a store there, which then waits its turn.
         self._lock = RLock()

@@ -2,7 +2,8 @@
 Work out the increase of each store's counters since the last collection, so that no exported total falls.
 
 `papyra_otel.exporter` has one `Source` for each store that it exports. A source remembers what its counters said last,
-and adds the difference to the totals of its series: a reset, a closed store or a restarted stranger takes nothing away.
+and adds the difference to the totals of its series. So a reset, a closed store or a restarted stranger takes nothing
+away.
 """
 
 import sys
@@ -97,7 +98,7 @@ class Source:
         """
         Whether the store is gone, and no other object can count in its place.
 
-        A dead weak reference alone does not prove that: the garbage collector clears it before it
+        A dead weak reference alone does not prove that. The garbage collector clears it before it
         ends other objects of the store, such as an abandoned `records()`, which counts then.
         """
         return (

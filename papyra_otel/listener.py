@@ -1,7 +1,7 @@
 """
 Serve metrics over HTTP, for Prometheus to scrape.
 
-The server answers GET and HEAD on every path, and no client can stop it: a limited number of threads
+The server answers GET and HEAD on every path, and no client can stop it. A limited number of threads
 serve, a limited number of connections wait for them, and each connection ends after a while. A client
 that keeps a thread idle keeps it only as long as no other client needs it.
 

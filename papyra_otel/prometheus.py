@@ -38,9 +38,9 @@ class GuardedReader(PrometheusMetricReader):
     """
     OpenTelemetry's Prometheus reader without three of its faults.
 
-    After a `force_flush`, or beside another scrape, the stock one answers with several samples
-    of one series, of which Prometheus keeps the oldest (open-telemetry/opentelemetry-python,
-    #874 and #2500); and its second shutdown raises `KeyError`.
+    After a `force_flush`, or beside another scrape, the stock one answers with several samples of
+    one series. Prometheus keeps the oldest of them (open-telemetry/opentelemetry-python, #874 and
+    #2500). Its second shutdown raises `KeyError`.
 
     Args:
         registry: Where to register; not to be shared with another reader.

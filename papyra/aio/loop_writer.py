@@ -1,9 +1,10 @@
 """
 The write calls of one event loop, on their way to the queue of the store.
 
-Each call is queued in the order in which the calls were started, also while its records are still
-being encoded, or while it waits for room. The calls that are ready at the head of the order go to one
-thread as one batch. The thread wakes the loop once for all of them; meanwhile the next calls gather.
+Each call is queued in the order in which the calls were started. That holds also while its records
+are still being encoded, or while it waits for room. The calls that are ready at the head of the order
+go to one thread as one batch. The thread wakes the loop once for all of them; meanwhile the next
+calls gather.
 
 Everything here runs on the loop, except `_write`, which runs in the thread, and `abandon`, which the
 garbage collector may call anywhere.

@@ -2,9 +2,9 @@
 The threads that asyncio's operations run in, beside the event loop.
 
 They are papyra's own. The application's executor may be busy. It takes no jobs once the main thread has
-ended, in an `atexit` handler, or after it was shut down, and a store must be closed even then.
-All are daemons, because a program that forgets `aclose` must come to its end. If the interpreter starts no
-more threads, the operation runs where it is called, and the loop waits for it.
+ended, in an `atexit` handler, or after it was shut down. A store must be closed even then. All are
+daemons, because a program that forgets `aclose` must come to its end. If the interpreter starts no more
+threads, the operation runs where it is called, and the loop waits for it.
 """
 
 from asyncio import AbstractEventLoop, Future, get_running_loop

@@ -24,8 +24,7 @@ class MemoryBackend(PersistenceBackend):
 
     It is a test double for the other stores: it accepts, numbers and checksums the same records, and finds damage
     that is put into it. As appends go on it drops the records that the retention does not keep, so memory stays
-    bounded; `compact()` does it at once and counts nothing.
-    *sync* changes nothing: there is no disk.
+    bounded. `compact()` does it at once and counts nothing. *sync* changes nothing: there is no disk.
     """
 
     __module__ = "papyra"

@@ -17,9 +17,9 @@ def interrupts_later() -> Generator[None]:
     """
     Deliver Ctrl-C at the end of the block.
 
-    A library written in C may not expect one while it is loaded: orjson ended the process with a
-    segmentation fault in 3 of 155 tries. And the interval that a reset ended would not be shown anywhere.
-    On Windows Ctrl-C is not held back.
+    A library written in C may not expect one while it is loaded. For example, orjson ended the process
+    with a segmentation fault in 3 of 155 tries. And the interval that a reset ended would not be shown
+    anywhere. On Windows Ctrl-C is not held back.
     """
     import signal  # noqa: PLC0415  half a millisecond, which a command that reads counters need not wait
 

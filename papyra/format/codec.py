@@ -3,10 +3,10 @@ The line that a record is stored as, and the way back.
 
     {"kind":"event","timestamp":1795450857.78,...data...,"_id":"9f3c2a1b04d7e655-42","_crc":"2eab5604"}
 
-`encode` makes what does not depend on the place in the store, outside any lock; `seal` adds the
-id, which the commit queue gives under its lock, and the checksum of all bytes before its comma.
-`decode` takes intact lines only; `papyra.format.damaged_lines` tells what is wrong with the others.
-A line whose checksum is right was acknowledged once: it is read whatever this interpreter's limits of
+`encode` makes the part that does not depend on the place in the store, outside any lock. `seal` adds
+the id, which the commit queue gives under its lock, and the checksum of all bytes before its comma.
+`decode` takes intact lines only; `papyra.format.damaged_lines` tells what is wrong with the others. A
+line whose checksum is right was acknowledged once: it is read whatever this interpreter's limits of
 digits and depth are.
 """
 

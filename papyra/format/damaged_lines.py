@@ -1,10 +1,10 @@
 """
 Work out what a line contains that is not an intact, checksummed record.
 
-Three kinds of such lines are whole all the same: those of Papyra 0.3.0, which has no checksums;
-those with blanks, a carriage return, NUL bytes or a byte order mark around them; and those that
-several records share. 0.3.0 appends to a torn line as if it were whole, and so glues the next
-record to it: that record is there, and is read.
+Three kinds of such lines are whole all the same. The first are those of Papyra 0.3.0, which has no
+checksums. The second have blanks, a carriage return, NUL bytes or a byte order mark around them.
+The third are those that several records share. 0.3.0 appends to a torn line as if it were whole,
+and so glues the next record to it. That record is there, and is read.
 """
 
 import re
@@ -92,8 +92,8 @@ def _glued(core: bytes, offset: int, *, terminated: bool) -> Iterator[Fragment]:
     Yield the records that share the line, and the damage between them, in linear time.
 
     A record with a checksum proves itself. A record of 0.3.0 is taken only if it has the whole shape of
-    those, to the blanks behind its colons. Neither is taken if an outer object goes on behind it:
-    an object nested in a damaged line is not a record, however much it looks like one.
+    those, to the blanks behind its colons. Neither is taken if an outer object goes on behind it. An
+    object nested in a damaged line is not a record, however much it looks like one.
     """
     text = core.decode("latin-1")  # one character a byte: JSON's structure is ASCII
     damaged = 0

@@ -1,11 +1,11 @@
 """
 JSON without exceptions to the rule: which data is accepted, and where a value that is not was found.
 
-`json.dumps` turns the key 1 into "1" and writes NaN, which is not JSON; some encoders write null
-for it, or take UUIDs. The contents of a store must not depend on the encoder that is installed, so
-these walks over the types decide, whichever encoder then writes the bytes.
-A value of a subclass counts as one of its base type, by the characters or digits that it holds and not
-by the answers of its own methods; tuples count as lists.
+`json.dumps` turns the key 1 into "1" and writes NaN, which is not JSON; some encoders write null for
+it, or take UUIDs. The contents of a store must not depend on the encoder that is installed. So these
+walks over the types decide, whichever encoder then writes the bytes. A value of a subclass counts as
+one of its base type. The characters or digits that it holds count, not the answers of its own
+methods. Tuples count as lists.
 """
 
 from collections import OrderedDict

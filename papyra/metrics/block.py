@@ -24,8 +24,8 @@ class Counted:
     before the block, or as it is left, counts nothing, so that an operation never has two outcomes.
     """
 
-    # Not a generator for `contextmanager`, because an interrupt just before the block would leave the generator
-    # open: its own `finally` would count when it is freed. A generator also takes three times as long.
+    # Not a generator for `contextmanager`: an interrupt just before the block would leave the generator open.
+    # Its own `finally` would count when it is freed. A generator also takes three times as long.
     __slots__ = ("_damage", "_error", "_kind", "_metrics")
 
     def __init__(

@@ -23,8 +23,8 @@ from papyra.system.sync import sync_data, sync_directory
 _FORMAT: Final = 1
 _TOKEN: Final = 8
 _HEXADECIMAL: Final = frozenset("0123456789abcdef")
-#: Names that `fold_some` looks at. If one page in that many has no owner, as many are folded as come;
-#: so the pages without an owner are hardly ever more than a fifteenth of the others.
+#: Names that `fold_some` looks at. If one page in that many has no owner, as many are folded as come.
+#: So the pages without an owner are hardly ever more than a fifteenth of the others.
 _SOME: Final = 16
 
 

@@ -2,9 +2,9 @@
 Keep the counters of one store object in a page: a file of 4 KiB of 64-bit words, which its owner's process maps.
 
 Only the owner writes the totals, and only a resetter the baselines. The resetter fills the bank that is not
-in use and then raises the number of resets, whose parity names the bank in use. So a resetter
-that is killed changes nothing, and no increment is ever lost. The owner holds a flock on its page
-as long as it lives; a process that gets a lock on the page knows that the owner has exited.
+in use and then raises the number of resets, whose parity names the bank in use. So a resetter that is
+killed changes nothing, and no increment is ever lost. The owner holds a flock on its page as long as it
+lives. A process that gets a lock on the page knows that the owner has exited.
 
 `papyra.metrics.own_page` is the owner's side; `papyra.metrics.exited` and `papyra.metrics.resets` open the pages of others.
 """

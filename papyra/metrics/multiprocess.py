@@ -11,8 +11,8 @@ Sum up the counters of all processes that use one file store, from any process a
 
 Folding adds the pages without an owner to `retired`, which names them until they are removed: a process that is
 interrupted anywhere counts nothing twice. A process that publishes a page, or gives one up, folds the dead among a
-few others, chosen by chance: the cost does not grow with their number, and the directory stays small, however many
-processes come and go. A reset folds all.
+few others, chosen by chance. So the cost does not grow with their number, and the directory stays small, however
+many processes come and go. A reset folds all.
 """
 
 import os

@@ -1,8 +1,8 @@
 """
 Count for one store object: ten counters that stay exact under threads, finalizers and signals.
 
-Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read
-the totals, never see a fall; OpenTelemetry would report one as a negative delta.
+Totals only rise. A reset moves a baseline, so that people see zero while exporters, which read the
+totals, never see a fall. OpenTelemetry would report one as a negative delta.
 
 Every store has a `PersistenceMetrics`; `papyra.backend` increments it. `papyra.metrics.storage` keeps the numbers, or
 `papyra.metrics.own_page` once other processes see them.
@@ -171,9 +171,9 @@ class PersistenceMetrics:
         """
         Start a new interval and return the counts of the one that ends.
 
-        One lock covers both, so an increment of another thread falls into exactly one
-        interval, and the intervals and the last snapshot add up to `totals`. If it is interrupted,
-        nothing was reset, or a note of the exception tells the interval.
+        One lock covers both, so an increment of another thread falls into exactly one interval. The
+        intervals and the last snapshot add up to `totals`. If it is interrupted, nothing was reset,
+        or a note of the exception tells the interval.
 
         Raises:
             StoreLockedError, StoreIOError: if other processes see the counters, and one of them
@@ -275,8 +275,8 @@ class PersistenceMetrics:
         """
         Set `records_written` to what the store says it stored; repeating it does no harm.
 
-        It takes no lock, because no other call writes this total, and a move of the counters to another storage takes
-        the lock of the store's commit queue, which the caller of this holds.
+        It takes no lock, because no other call writes this total. A move of the counters to another storage takes the
+        lock of the store's commit queue, which the caller of this holds.
         """
         if self._counts_written:
             self._cells[WRITTEN] = stored
@@ -325,7 +325,7 @@ class State(dict[object, Any]):
     """
     The state of an object with new counters, for a shallow copy.
 
-    A deep copy, or a pickle, is made with the object's own counters in their place again: so all references to
+    A deep copy, or a pickle, is made with the object's own counters in their place again. So all references to
     them become references to the same new ones, wherever in the object they are.
     """
 

@@ -5,8 +5,8 @@ Reset the counters of all processes of a file store at once, as `papyra metrics 
 counts of exited processes; the owners go on counting meanwhile. It takes effect as a whole or not at all:
 
 The file `reset` names the pages that are reset, and the baseline of `retired` before. It is on the disk before the
-first page changes, and its removal is the moment of the reset. The next process that gets the exclusive lock
-and finds the file undoes the reset: a page keeps its old baseline in its other bank, and the number of its resets
+first page changes, and its removal is the moment of the reset. The next process that gets the exclusive lock and
+finds the file undoes the reset. A page keeps its old baseline in its other bank, and the number of its resets
 tells whether the reset reached it. So an interrupted or killed reset has reset nothing, and no count is missing
 from the intervals that resets return.
 """

@@ -78,8 +78,8 @@ def _body(core: bytes) -> bytes:
     Return the record that another tool wrote as *core*, as `encode` does.
 
     Raises:
-        ValueError: if it is not a JSON object with a string kind and a finite timestamp, without _id
-            and _crc and two equal keys; or, as a `RecordError`, for what `append` refuses.
+        ValueError: if it is not a JSON object with a string kind and a finite timestamp. Also if it
+            has _id or _crc, or two equal keys. For what `append` refuses, it is a `RecordError`.
     """
     value = parse(core)
     if isinstance(value, dict) and ("_id" in value or "_crc" in value):

@@ -183,8 +183,8 @@ class KeepFilter:
         Check that all lines of *source* were shown.
 
         Raises:
-            PapyraError: if the oldest record to be kept was not among them, or the last copy of a
-                record of which other copies were taken for duplicates.
+            PapyraError: if the oldest record to be kept was not among them. Also if the last copy
+                was not, of a record of which other copies were taken for duplicates.
         """
         is_cut_lost = self._cut is not None and not self._reached and source == self._cut.place[0]
         if is_cut_lost or not self._repeats.is_as_expected(source):

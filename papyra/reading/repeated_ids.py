@@ -2,7 +2,7 @@
 Tell whether any record may be in a store more than once, by the ids alone.
 
 A stream asks before it yields its first record. So lines that papyra wrote are not parsed here, and their
-checksums are not computed. Most lines follow others of their writer, numbered without gaps: such a run is
+checksums are not computed. Most lines follow others of their writer, numbered without gaps. Such a run is
 compared with the line ends that it must have, by the interpreter's own loops.
 """
 

@@ -15,8 +15,8 @@ class SeenIds:
     """
     The records met so far, by their ids. One without an id is always new.
 
-    A writer numbers its records without gaps, so a store of a hundred million records is a
-    few ranges, in whichever direction and order its lines come.
+    A writer numbers its records without gaps. So a store of a hundred million records is a few
+    ranges, in whichever direction and order its lines come.
 
     Attributes:
         next_end: The bytes before the checksum of the line that is most likely to come next: the id

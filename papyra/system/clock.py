@@ -13,5 +13,5 @@ def _find_clock() -> Callable[[], float]:
 
 
 #: `time.monotonic`, asked for by its number. A library that freezes the time for tests, such as freezegun, replaces
-#: that function in every module that has it; waiting for a lock would then end at once, or never.
+#: that function in every module that has it. Waiting for a lock would then end at once, or never.
 monotonic: Final = _find_clock()

@@ -3,9 +3,10 @@ Open and lock files so that an interrupt leaves neither a descriptor nor a lock 
 
 Python delivers a signal after each call, at each jump back and at the beginning of each function
 written in Python. A handler that raises there, as Ctrl-C does, can therefore skip a whole `__exit__`
-or `finally` that is a function of Python, and drop what a call has just returned. Here both are one
-call of C: a descriptor is noted by the call that opens it, and unlocked and closed by the call that
-ends the block. `io.IOBase` brings the rest: an `__exit__` and a finalizer that are C and call `close`.
+or `finally` that is a function of Python. It can also drop what a call has just returned. Here both
+are one call of C. A descriptor is noted by the call that opens it, and unlocked and closed by the
+call that ends the block. `io.IOBase` brings the rest: an `__exit__` and a finalizer that are C and
+call `close`.
 """
 
 import os
@@ -103,7 +104,7 @@ class LockedDescriptors(Descriptors):
     """
     Unlock all descriptors that were opened here, and then close them.
 
-    Closing alone is not enough: a child that another thread forked meanwhile has copies of the descriptors,
+    Closing alone is not enough. A child that another thread forked meanwhile has copies of the descriptors,
     and would keep other processes out as long as it lives. In the child the locks are its parent's, so
     there the descriptors are only closed.
     """

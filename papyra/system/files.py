@@ -93,10 +93,10 @@ def own_like(path: str, model: str, *, is_inside: bool = False) -> str:
     """
     Let the users of *model* also use the file or directory that this user just made at *path*.
 
-    If root made it, it gets the owner and the group of *model*; if another user made it, it gets the group where
+    If root made it, it gets the owner and the group of *model*. If another user made it, it gets the group where
     the system allows that. If *model* is a file, it gets the mode as well, and also if it *is_inside* of the
-    directory *model*. Otherwise a scan by root or by a second user would leave files that the store's
-    program cannot open. Returns why owner or mode cannot be given, as in a container, or "".
+    directory *model*. Otherwise a scan by root or by a second user would leave files that the store's program
+    cannot open. Returns why owner or mode cannot be given, as in a container, or "".
     """
     if hasattr(os, "geteuid"):
         with suppress(FileNotFoundError):

@@ -34,8 +34,8 @@ _fcntl: Final = _find_fcntl()
 
 #: Whether processes exclude each other; without it one process at a time may use a store.
 HAS_FLOCK: Final = _fcntl is not None
-# A bare name for a C function: in a finally clause it runs even where a signal's handler raises
-# at the next instruction, which a function of Python might not.
+# A bare name for a C function, which runs in a finally clause even where a signal's handler raises
+# at the next instruction. A function of Python might not.
 flock: Final[Callable[[int, int], None]] = _no_flock if _fcntl is None else _fcntl.flock
 LOCK_SHARED: Final[int] = 0 if _fcntl is None else _fcntl.LOCK_SH | _fcntl.LOCK_NB
 LOCK_EXCLUSIVE: Final[int] = 1 if _fcntl is None else _fcntl.LOCK_EX | _fcntl.LOCK_NB

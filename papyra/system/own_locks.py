@@ -1,9 +1,10 @@
 """
 Tell whether this very thread holds a file lock, so that it does not wait for its own.
 
-A finalizer, a weak reference callback or a signal's handler may want a lock that the call which it
-interrupted holds, through another descriptor, or even another store object of the same files. The system
-cannot tell, because for flock these are two holders. `papyra.system.locks` asks here only if a lock is not free.
+A finalizer, a weak reference callback or a signal's handler may want a lock that the call which it interrupted
+holds. That call may hold it through another descriptor, or even another store object of the same files. The
+system cannot tell, because for flock these are two holders. `papyra.system.locks` asks here only if a lock is
+not free.
 """
 
 import os

@@ -1,7 +1,7 @@
 """
 The queue that every write call of a store passes.
 
-A caller that finds the store free becomes the leader: it takes the calls that wait as one batch, numbers
+A caller that finds the store free becomes the leader. It takes the calls that wait as one batch, numbers
 their records, has them written once, and tells each call its outcome. So a hundred threads cost one
 fdatasync, and a lone caller costs little more than two locks.
 
@@ -16,9 +16,9 @@ Three rules keep the outcome exact:
   interrupt swallowed costs a twentieth of a second, not a hang.
 
 A finalizer, a weak reference callback or a signal's handler may call the store from within one of its own
-calls, in the same thread. Both locks let their own thread in again, and note which thread holds them
-without a byte code in between at which such a call could begin. A call that finds its own thread there
-is refused at once: it would wait for itself, or for another leader, which waits for the queue lock.
+calls, in the same thread. Both locks let their own thread in again. They note which thread holds them
+without a byte code in between at which such a call could begin. A call that finds its own thread there is
+refused at once. It would wait for itself, or for another leader, which waits for the queue lock.
 """
 
 import os
@@ -48,8 +48,8 @@ class CommitQueue(SettledCalls):
     """
     The write calls of one store object, in order.
 
-    The store is passed in and not kept: it holds the queue, and a cycle would leave a store that is
-    dropped to the garbage collector.
+    The store is passed in and not kept. It holds the queue, so keeping it would make a cycle, and
+    leave a store that is dropped to the garbage collector.
 
     Attributes:
         writer: The first half of the ids that are given here: 64 random bits. A store sets another one if

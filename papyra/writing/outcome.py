@@ -1,9 +1,9 @@
 """
 How a batch ends: what became of it is counted, and each of its callers learns it.
 
-`group_commit` calls this when the leader has written, or failed. `records_written` stays exact also after
-Ctrl-C, because the store alone is asked: the number of its stored records moves in one assignment, and
-nothing is concluded from the exception. Settling can be repeated, so the next leader does what an interrupt left.
+`group_commit` calls this when the leader has written, or failed. `records_written` stays exact also after Ctrl-C,
+because the store alone is asked. The number of its stored records moves in one assignment, and nothing is
+concluded from the exception. Settling can be repeated, so the next leader does what an interrupt left.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ class SettledCalls(WaitingCalls):
         """
         Count what became of the batch that is taken, and wake its callers; safe to repeat.
 
-        Where an interrupt struck and nothing was stored, its calls are still in the queue; only one
+        Where an interrupt struck and nothing was stored, its calls are still in the queue. Only one
         of the leader's own is given up, by its caller.
         """
         calls = self._taken

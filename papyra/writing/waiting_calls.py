@@ -2,7 +2,7 @@
 The write calls of one store that wait, and their queue lock: which are taken, and which may withdraw.
 
 The commit queue alone knows their outcomes (see `papyra.writing.group_commit`). A finalizer or a signal's
-handler may call the store in the middle of all this, in the same thread: the queue lock lets its own
+handler may call the store in the middle of all this, in the same thread. So the queue lock lets its own
 thread in again.
 """
 

@@ -1,7 +1,7 @@
 """
 The contents of the lock file: the highest number of a segment ever used, and the generation.
 
-Twelve digits and a newline are the number. Each byte behind them is one generation: a process that
+Twelve digits and a newline are the number. Each byte behind them is one generation. A process that
 replaces or renames the active file adds one, so that all others open the file at the path anew.
 Callers hold the lock, exclusive where they write. Which number a segment gets is not decided here.
 """
@@ -46,7 +46,7 @@ def bump_generation(lock: int) -> None:
     Have all writers open the active file anew.
 
     This is on the disk before the change that it announces. A crash between the two costs each writer
-    one look; in the other order a writer would go on in a file that is never read.
+    one look. In the other order a writer would go on in a file that is never read.
     """
     if os.lseek(lock, 0, os.SEEK_END) < FIRST_GENERATION:
         begin_generations(lock)

@@ -18,7 +18,7 @@ class JsonBackend(FileBackend):
     Args:
         path: The file; made by the first append, in a directory that exists.
         retention: What is kept; by default everything.
-        sync: When written records are brought to the disk: "none" leaves it to the operating
+        sync: When written records are brought to the disk. "none" leaves it to the operating
             system, "interval" does it once a second, "always" before a write is acknowledged.
         lock_timeout: Seconds that a call waits for other threads and processes.
 

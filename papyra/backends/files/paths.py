@@ -181,8 +181,9 @@ class Layout:
         Raise if no store can be at the path; change nothing.
 
         Raises:
-            StoreIOError: if the directory is missing or is not a directory, if the name is too long for
-                the files beside it, if it is not a regular file, or if the system refuses to look at it.
+            StoreIOError: if the directory is missing or is not a directory, or if the name is too long
+                for the files beside it. Also if it is not a regular file, or if the system refuses to
+                look at it.
         """
         longest = len(os.fsencode(os.path.basename(self.path))) + _LONGEST_ENDING
         with refusals(self.path, "there is no place for a store"):
@@ -309,7 +310,7 @@ def _state_of(directory: str) -> _State:
     Return a state that changes with every change of the names in *directory*; () if there is none to trust.
 
     The modification time alone does not: rsync -a, tar and cp -a set it to the time of their source, which is
-    always the same. Programs cannot set the time of the last change of the entry, but Windows has none, FAT
+    always the same. Programs cannot set the time of the last change of the entry. But Windows has none, FAT
     and exFAT show the modification time in its place, and other file systems show 0.
     """
     status = os.stat(directory)

@@ -37,7 +37,7 @@ class RotatingBackend(FileBackend):
             a warning, when a new one is begun. By default none is dropped. Files that repairs and
             compactions of Papyra 0.3.0 left do not count.
         retention: What is kept; by default everything.
-        sync: When written records are brought to the disk: "none" leaves it to the operating
+        sync: When written records are brought to the disk. "none" leaves it to the operating
             system, "interval" does it once a second, "always" before a write is acknowledged.
         lock_timeout: Seconds that a call waits for other threads and processes.
     """

@@ -44,8 +44,9 @@ def check_ownership(layout: Layout) -> None:
         core = _core(head)
         if core and _is_beginning(core):
             return
-        # Papyra has written here, so other bytes are damage: a damaged first line of a new active file, or
-        # NULs where a power cut kept the first blocks from the disk. A copy of the files may lack the lock.
+        # Papyra has written here, so other bytes are damage. Examples are a damaged first line of a new
+        # active file, or NULs where a power cut kept the first blocks from the disk. A copy of the files
+        # may lack the lock.
         if os.path.exists(layout.lock) or layout.last_number():
             return
         if not core:

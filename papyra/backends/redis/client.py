@@ -2,7 +2,7 @@
 Exchange commands with the server: send them again when that may help, and note whose outcome is unknown.
 
 The retries of redis-py are switched off. It cannot tell a command that was never sent from one whose reply was
-lost; the outcome of the first is known, and that of the second is not. `server_errors` says which errors pass.
+lost. The outcome of the first is known, and that of the second is not. `server_errors` says which errors pass.
 """
 
 import random

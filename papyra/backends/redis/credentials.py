@@ -55,8 +55,8 @@ class Credentials:
         """
         Replace the text of *error*, and of the errors that led to it, if it has a secret in it.
 
-        A server may repeat the words that it was sent: the arguments of an AUTH that it does not know, or
-        the name of a user that lacks a right.
+        A server may repeat the words that it was sent. They may be the arguments of an AUTH that it does
+        not know, or the name of a user that lacks a right.
         """
         seen: set[int] = set()
         left: list[BaseException | None] = [error]

@@ -16,11 +16,11 @@ class Claim:
     """
     Hold the lease during a `with` block, and so keep other imports out; call it before each batch to renew it.
 
-    `__exit__` may run twice: an interrupt may skip all of it, since it is a function of Python, so
+    `__exit__` may run twice. It is a function of Python, so an interrupt may skip all of it, and
     `import_store` calls it once more behind the block.
 
     Raises:
-        StoreLockedError: on entry, if another import is under way; at a call, if another import took
+        StoreLockedError: on entry, if another import is under way. At a call, if another import took
             the lease because this one had not renewed it for a minute.
     """
 

@@ -39,8 +39,9 @@ _CLASSES: Final[dict[type[Exception], str]] = {
     ReadOnlyError: "READONLY",
     TryAgainError: "TRYAGAIN",
 }
-#: Codes of errors that pass by themselves, or when another server takes the name: they are retried until
-#: the timeout is over. "" is a connection that was lost, or not made. Any other code, as OOM, is raised at once.
+#: Codes of errors that pass by themselves, or when another server takes the name. A command that meets one is
+#: retried until the timeout is over. "" is a connection that was lost, or not made. Any other code, as OOM,
+#: is raised at once.
 _PASSING: Final = frozenset(
     {"", "BUSY", "CLUSTERDOWN", "LOADING", "MASTERDOWN", "READONLY", "TRYAGAIN"}
 )

@@ -37,8 +37,8 @@ class Marker:
     """
     Mark the lines of such a set, one file after the other.
 
-    A burst of equal records may go on in the next file, and a file may begin with a copy of the last record of
-    the file before. The two files tell: in a burst, one of them has two equal records in a row.
+    A burst of equal records may go on in the next file. A file may also begin with a copy of the last record
+    of the file before. The two files tell: in a burst, one of them has two equal records in a row.
     """
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Copies:
     """
     Remember the records met so far, as fingerprints.
 
-    A record that equals the one right before it shares its fate: a burst of equal records looks like that, and
+    A record that equals the one right before it shares its fate. A burst of equal records looks like that, and
     all of them are real. A repair never repeats a record like that.
     """
 

@@ -34,8 +34,8 @@ def age_of_leftover(ending: str) -> Age | None:
 
     A repair moves the oldest file away first, and a compaction deletes it first. Both then put the newest
     of the new files in place first, so what they left is older than what is in place. A repair that moves
-    nothing away replaces the newest file first: what it left of file N belongs between the old file N and
-    the new file N - 1.
+    nothing away replaces the newest file first. The part that it left of file N belongs between the old
+    file N and the new file N - 1.
     """
     match = re.fullmatch(_LEFTOVER, ending)
     if match is None:

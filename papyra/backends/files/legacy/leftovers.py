@@ -2,8 +2,8 @@
 Find the records of 0.3.0's leftovers that are in no other file.
 
 A leftover is a file that a repair of Papyra 0.3.0 moved away, or wrote and never renamed. It may be the only copy
-of its records, or repeat what other files hold, in part or whole. A record in it counts if neither the
-files in place nor an older leftover have it; the rest of the file is not reported as damage.
+of its records, or repeat what other files hold, in part or whole. A record in it counts if neither the files in
+place nor an older leftover have it. The rest of the file is not reported as damage.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -103,8 +103,8 @@ class Remains:
         """
         Return where the records begin that the file at *path* holds a second time.
 
-        This is known before a line is shown, so that the same one of two copies is the record, from whichever
-        end the file is read.
+        This is known before a line is shown. So the same one of two copies is the record, from whichever end
+        the file is read.
         """
         if path not in self._repeated:
             here = Copies()

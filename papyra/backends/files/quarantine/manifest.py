@@ -1,7 +1,7 @@
 """
 Read one directory of the quarantine, as far as its checksums vouch for it.
 
-A manifest grows while files are rewritten, so one that ends early was interrupted: its chapters on whole
+A manifest grows while files are rewritten, so one that ends early was interrupted. Its chapters on whole
 files are true, and the other saved bytes never left the store. Every line of it has a checksum, and so
 have the bytes that were taken out of each file. `undo` and the list of what is saved use it.
 """
@@ -32,8 +32,8 @@ class Chapter(NamedTuple):
     Attributes:
         file: Its name.
         begin: The byte of the manifest at which the first fragment is noted.
-        end: Sizes and checksums of the old file, of the new one, of the bytes that were taken out and of the
-            file that an undo makes; the inode of the new file, and the highest number of a segment at that time.
+        end: Sizes and checksums of the old file, the new one, the bytes that were taken out and the file that
+            an undo makes. Also the inode of the new file, and the highest number of a segment at that time.
     """
 
     file: str

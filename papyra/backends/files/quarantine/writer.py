@@ -6,10 +6,10 @@ Save the bytes that a recovery or compaction removes, before they leave the stor
         manifest.ndjson   what they are, and where they were
 
 The manifest begins with a header. Each file that was rewritten adds a line with its name, a line for each
-fragment (its old offset, length and type, its offset in `removed`, and the offset in the new file at which
-it would go), and an end. The end has size and CRC-32 of the old file, of the new one, and of the file that an
-undo makes of that: the old one without the records that were dropped for good. All lines about a file, and its
-bytes, are on the disk before the new file takes the old one's place.
+fragment, and an end. A fragment's line has its old offset, length and type, its offset in `removed`, and the
+offset in the new file where it would go. The end has size and CRC-32 of the old file, of the new one, and of
+the file that an undo makes of that. That file is the old one without the records that were dropped for good.
+All lines about a file, and its bytes, are on the disk before the new file takes the old one's place.
 """
 
 import json

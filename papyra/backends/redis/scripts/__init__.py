@@ -1,12 +1,12 @@
 """
 What runs inside a Redis server?
 
-Lua scripts, each of which the server runs as one step, with no other command in between. `append` stores a batch
-and finds out whether the server has it already; `counters` takes in and resets the counts; `reading` returns the
-entries page by page; `rewrite` moves and drops entries; `import_lease` keeps other imports out; `startup_check` tries
-the commands that a store needs. The client sends them; nothing here connects.
+Lua scripts, each of which the server runs as one step, with no other command in between. `append` stores a batch and
+finds out whether the server has it already; `counters` takes in and resets the counts. `reading` returns the entries
+page by page; `rewrite` moves and drops entries. `import_lease` keeps other imports out; `startup_check` tries the
+commands that a store needs. The client sends them; nothing here connects.
 
-Redis does not undo what a script wrote before it failed, and may refuse any command in the middle of one: because the
+Redis does not undo what a script wrote before it failed. It may refuse any command in the middle of one, because the
 user lacks a right, or because the command was renamed. So each script reads everything it needs before it writes. Then
 it either writes with one command, or notes with each write the commands that undo it (see `rollback`).
 

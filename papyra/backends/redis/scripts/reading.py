@@ -30,11 +30,11 @@ return {page, 0}
 
 #: Return the last bytes of many lines, so that a look for duplicate ids need not fetch the lines.
 #:
-#: ARGV: where to begin and end, the most entries, the bytes of lines after which the page ends, the mark before a
-#: line's checksum, the number of bytes from the mark on, and the number of last bytes to return.
+#: ARGV: where to begin and end, the most entries, and the bytes of lines after which the page ends. Then the mark
+#: before a line's checksum, the number of bytes from the mark on, and the number of last bytes to return.
 #:
-#: It returns these bytes of each line that has one mark, at its end, joined by newlines; the fields of every other
-#: entry; where to go on; and whether there is nothing more.
+#: It returns these bytes of each line that has one mark, at its end, joined by newlines. Then come the fields of
+#: every other entry, the place where to go on, and whether there is nothing more.
 LINE_ENDS: Final = Script(
     "records",
     """

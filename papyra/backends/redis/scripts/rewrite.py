@@ -7,8 +7,8 @@ from papyra.backends.redis.scripts.script import Script
 
 #: Move an entry to the quarantine, and append the intact lines that were in it.
 #:
-#: ARGV: the entry, the recovery ("" if nothing is to be saved), the anomaly, the number of damaged bytes as reports
-#: count them, and the lines that take the entry's place.
+#: ARGV: the entry, the recovery ("" if nothing is to be saved), and the anomaly. Then the number of damaged bytes
+#: as reports count them, and the lines that take the entry's place.
 #:
 #: A full server would still allow the deletions that are tried first, so a malformed XADD goes before them.
 MOVE: Final = Script(

@@ -12,7 +12,7 @@ class Script:
 
     Args:
         keys: The names of the keys that the script uses, and no others. While a cluster moves their slot, it
-            serves a script only if all of its keys are in one place, and a key that does not exist is in none.
+            serves a script only if all of its keys are in one place. A key that does not exist is in none.
         texts: The parts of the script, which use these names for the keys.
     """
 
