@@ -24,8 +24,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
     try:
         # Here, so that a missing click and an early Ctrl-C are reported in one line too.
         from papyra.cli.interrupts import interrupts_later  # noqa: PLC0415
+        from papyra.cli.loading import uncollected  # noqa: PLC0415
 
-        with interrupts_later():
+        with interrupts_later(), uncollected(is_alone=arguments is None):
             from papyra.cli.commands import run  # noqa: PLC0415
 
         return run(given)

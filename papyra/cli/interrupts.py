@@ -1,5 +1,6 @@
 """Hold Ctrl-C back while a command is at a point where it must not stop."""
 
+import signal
 from collections.abc import Generator
 from contextlib import contextmanager
 from importlib import import_module
@@ -21,8 +22,6 @@ def interrupts_later() -> Generator[None]:
     with a segmentation fault in 3 of 155 tries. And the interval that a reset ended would not be shown
     anywhere. On Windows Ctrl-C is not held back.
     """
-    import signal  # noqa: PLC0415  half a millisecond, which a command that reads counters need not wait
-
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
