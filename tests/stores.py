@@ -22,6 +22,10 @@ class Kind(ABC):
 
     name: str
     counts_compactions = True
+    #: Another object of the same place finds what this one stored.
+    outlives_object = True
+    #: An append may have to wait, for a lock, a disk or a server.
+    may_wait = True
     #: Options for a test with thousands of appends.
     busy: ClassVar[dict[str, Any]] = {}
 
@@ -39,6 +43,8 @@ class Memory(Kind):
 
     name = "memory"
     counts_compactions = False
+    outlives_object = False
+    may_wait = False
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory

@@ -97,7 +97,7 @@ def test_a_call_that_meets_the_end_of_the_store_gets_its_error_and_no_id(
     with pytest.raises(StoreClosedError):
         store.append(event(1))
     assert store.metrics.snapshot() == counts(write_errors=2, scan_operations=1)
-    if kind.name != "memory":
+    if kind.outlives_object:
         with kind.open() as again:
             assert again.scan().records == before
 

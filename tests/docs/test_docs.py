@@ -70,3 +70,15 @@ def test_the_readme_is_short_and_its_first_screen_leads_to_the_counters() -> Non
     first_screen = "\n".join(lines[:25])
     assert "docs/reference/counters.md" in first_screen
     assert "docs/explanation/counters.md" in first_screen
+
+
+def test_every_command_is_on_the_page_on_the_shell() -> None:
+    commands = re.findall(
+        r"^    (papyra(?: [a-z]+)+) \[OPTIONS\](?! \[COMMAND\])",
+        (ROOT / "docs" / "reference" / "cli.md").read_text(),
+        re.MULTILINE,
+    )
+    page = (ROOT / "docs" / "how-to" / "use-the-shell.md").read_text()
+
+    assert len(commands) >= 6
+    assert [name for name in commands if f"`{name}`" not in page] == []
