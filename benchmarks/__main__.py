@@ -46,8 +46,8 @@ The steps of one append to a file, and the time of each. A bare loop's turn is `
 file open.
 """
 _GROWTH: Final = """\
-The costs beside those of the smallest case of the same kind, and the resident memory of each record, or
-of each store where there are several.
+The costs beside those of the smallest case of the same kind. Then the resident memory of each record,
+or of each store where there are several.
 
 ![Costs over the number of records](growth-records.png)
 ![Costs over the number of stores](growth-stores.png)

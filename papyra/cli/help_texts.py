@@ -83,8 +83,8 @@ beyond max_files, whole. Damage is moved to the quarantine, as by recover. If a 
 belong to the store, or if a dry run found damage, the exit code is 3.
 
 If more than half of the records would be dropped, the command asks on a terminal. Without a terminal and
-without --yes it changes nothing, and the exit code is 2. The command decides what to drop after the answer:
-records that are appended between the question and the answer may push others out of the retention.
+without --yes it changes nothing, and the exit code is 2. The command decides what to drop after the answer.
+Records that are appended between the question and the answer may push others out of the retention.
 """
     + _STORE
 )

@@ -11,7 +11,11 @@ it must find, and sentences that it must pass over. Two rules for prose are behi
    ...". ``else`` counts only where it means otherwise, "stands" only of things that lie somewhere,
    "so many" only without "that".
 
-Code is not prose: blocks of code, and code within a line, are left out.
+A third rule is counted: a sentence has at most 25 words, in the comments and docstrings of both
+packages, in the README and in the pages of docs. A sentence of a message has at most 35.
+
+Code is not prose: blocks of code, and code within a line, are left out. Code within a sentence is
+one word. Words of tables and trees are not counted.
 """
 
 import ast
@@ -163,17 +167,26 @@ def prose(path: Path) -> Iterator[str]:
 def program(path: Path) -> Iterator[str]:
     """Yield each comment, as of several lines, and the paragraphs of each docstring and message."""
     code = path.read_text()
-    comments: list[str] = []
+    yield from (" ".join(lines) for lines in comments(code))
+    yield from messages(ast.parse(code))
+
+
+def comments(code: str) -> list[list[str]]:
+    """Return the lines of each comment in *code*; lines below each other are one comment."""
+    found: list[list[str]] = []
     below = (0, 0)
     for token in tokenize.generate_tokens(io.StringIO(code).readline):
         if token.type == tokenize.COMMENT:
             if token.start != below:
-                yield " ".join(comments)
-                comments = []
-            comments.append(token.string.lstrip("#: "))
+                found.append([])
+            found[-1].append(token.string.lstrip("#: "))
             below = token.start[0] + 1, token.start[1]
-    yield " ".join(comments)
-    nodes = list(ast.walk(ast.parse(code)))
+    return found
+
+
+def messages(tree: ast.AST) -> Iterator[str]:
+    """Yield the paragraphs of each string in *tree* that is not a program."""
+    nodes = list(ast.walk(tree))
     formatted = [node for node in nodes if isinstance(node, ast.JoinedStr)]
     parts = {id(part) for node in formatted for part in node.values}
     for literal in formatted:
@@ -209,6 +222,73 @@ def faults(path: Path) -> list[str]:
     ]
 
 
+#: The most words of a sentence; a message says what happened and what to do in one.
+MOST_WORDS = 25
+MOST_WORDS_OF_A_MESSAGE = 35
+COUNTED = [
+    name
+    for name in FILES
+    if name.startswith(("papyra/", "papyra_otel/", "docs/")) or name == "README.md"
+]
+#: Between two sentences. A name in small letters may begin one.
+_END = re.compile(
+    r"(?:(?<=[.?!])|(?<=[.?!][*\")])|(?<=[.?!]\*\*)) (?=[^a-z]|(?:papyra|orjson|redis-py)\b)"
+)
+#: Before an entry of a list, or of the arguments, attributes or errors of a docstring.
+_ENTRY = re.compile(
+    r"\n\s*\n|\n(?=\s*(?:[-*]|\d+\.) )|\n(?= {4}(?:\*{0,2}\w+(?:, )?)+: )|:\n(?= {4})"
+)
+#: A line of a tree or a table, whose columns are apart, or a line of code.
+_ROW = re.compile(r"^ +\S+(?: \S+)* {2,}\S|^ {4,}.*->|[├└│]|^\s*\|")
+
+
+def long_sentences(path: Path) -> Iterator[str]:
+    """Yield each sentence in the file at *path* that has too many words, with their number."""
+    text = path.read_text()
+    texts = [(text, MOST_WORDS)]
+    if path.suffix == ".py":
+        tree = ast.parse(text)
+        texts = [("\n".join(lines), MOST_WORDS) for lines in comments(text)]
+        texts += [(docstring, MOST_WORDS) for docstring in cut_docstrings(tree)]
+        texts += [(message, MOST_WORDS_OF_A_MESSAGE) for message in messages(tree)]
+    for prose_of_one, most in texts:
+        for sentence in sentences(prose_of_one):
+            words = sum(1 for word in sentence.split() if re.search(r"\w", word))
+            if words > most:
+                yield f"{words} words: {sentence}"
+
+
+def cut_docstrings(tree: ast.AST) -> list[str]:
+    """Take the docstrings out of *tree*, so that the strings that are left are messages."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            docstring = ast.get_docstring(node)
+            if docstring:
+                found.append(docstring)
+                node.body[0] = ast.Pass()
+    return found
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of *text*, without the blocks of code and the rows of tables and trees."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    for part in re.split(r"\n\s*\n", text):
+        rows = part.splitlines()
+        if any(_ROW.search(row) for row in rows) or re.match(r"#+ | {4}(?:class|def|async) ", part):
+            continue
+        for entry in _ENTRY.split(part):
+            flat = re.sub(r"(`+)[^`]+\1", "CODE", re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", entry))
+            yield from _END.split(" ".join(flat.split()))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_a_sentence_is_short_enough_to_be_read_once(name: str) -> None:
+    found = list(long_sentences(FILES[name]))
+
+    assert not found, "\n".join(found)
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_a_file_holds_no_turn_that_a_reader_must_read_twice(name: str) -> None:
     found = faults(FILES[name])
@@ -235,3 +315,24 @@ def test_what_people_read_is_told_from_code(tmp_path: Path) -> None:
 
     assert {"Module", "of a CODE.", "One comment", "two", "three VALUEfour"} <= set(prose(module))
     assert [text for text in prose(document) if text] == ["What one CODE", "a", "b"]
+
+
+WORDS = "One " + "word " * 23 + "more"
+
+
+def test_the_words_of_each_sentence_are_counted(tmp_path: Path) -> None:
+    module = tmp_path / "module.py"
+    module.write_text(
+        f'"""\n{WORDS}. {WORDS} a.\n\n{WORDS}:\n\n    name    {WORDS}\n    other   {WORDS}\n"""\n'
+        f'def f():\n    """\n    {WORDS}.\n\n    Args:\n        x: {WORDS[9:]} b.\n'
+        f'        y: {WORDS} `c d`.\n    """\n'
+        f'# {WORDS}.\n# {WORDS} d.\nraise E("{WORDS} e. {WORDS} {WORDS[:53]} f")\n'
+    )
+    document = tmp_path / "page.md"
+    document.write_text(
+        f"# {WORDS} a\n\n{WORDS} b.\n\n- {WORDS}.\n- {WORDS}, [c d](x.md).\n\n"
+        f"```\n{WORDS} d\n```\n\n| {WORDS} e |\n| --- |\n"
+    )
+
+    assert [found[-4:] for found in long_sentences(module)] == ["e d.", "e a.", "ODE.", "rd f"]
+    assert [found[-4:] for found in long_sentences(document)] == ["e b.", "c d."]

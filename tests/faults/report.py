@@ -113,11 +113,10 @@ again. Two things do not depend on that seed: hypothesis seeds the stateful mode
 {minutes} minutes.
 
 An outcome is five numbers. **Lost** are records that an append acknowledged and a read did not
-return; **duplicated** those that it returned more than once; **glued** is damage that was served
-as data, or a record that a torn line swallowed; **miscounted** are whole snapshots of the ten
-counters that do not say exactly what happened; **broken** is everything else that is not as
-promised: records out of order, findings where nothing is wrong, errors of another kind than the
-documented ones.
+return; **duplicated** are those that it returned more than once. **Glued** is damage that was
+served as data, or a record that a torn line swallowed. **Miscounted** are whole snapshots of the
+ten counters that do not say exactly what happened. **Broken** is everything else that is not as
+promised: records out of order, findings where nothing is wrong, errors of an undocumented kind.
 """
 _FILE_LIMITS: Final = """\
 ## What is not promised
@@ -140,8 +139,8 @@ _FILE_LIMITS: Final = """\
 _REDIS_LIMITS: Final = """\
 ## What is not promised
 
-- Records that the server itself loses: with `appendfsync everysec` those of the last second or two at a power cut, and
-  those that a promoted replica lacks. No power was cut. Killing the server loses nothing that it has in its
+- Records that the server itself loses. With `appendfsync everysec` they are those of the last second or two at a power
+  cut, and those that a promoted replica lacks. No power was cut. Killing the server loses nothing that it has in its
   append-only file.
 - An eviction policy that drops the stream's key, and a client that deletes it.
 - Counts that a killed process had not told the server. `records_written` is exact all the same.

@@ -80,7 +80,7 @@ print(store.metrics.snapshot()["records_written"], store.metrics.totals()["recor
 ```
 
 The results of all resets and the last snapshot add up to the totals. The outcome of a write decides what is
-counted, not the place where an exception struck: after an interrupt anywhere in an append, the number of stored
+counted, not the place where an exception struck. After an interrupt anywhere in an append, the number of stored
 records equals `records_written`. After `kill -9` a store may hold a few records more, which were written and not
 yet acknowledged; never fewer."""
 _NAMES = """\

@@ -62,7 +62,7 @@ _INTRODUCTION = """\
 value, and an option that is given twice raise [`StoreURLError`](errors.md#storeurlerror)."""
 _PATHS = """\
 The text after `json:` or `rotating:` is a path and is taken as it is, so `json://x` is the file `/x`. In a path `%3F`
-is a `?` and `%25` is a `%`. The command line also takes a bare path, with options behind it: papyra looks whether a
+is a `?` and `%25` is a `%`. The command line also takes a bare path, with options behind it. Papyra looks whether a
 file or a rotated set is there, and refuses anything that is not a store.
 
 In a user name or password, write every character but letters, digits and `-._~` as `%XX` (`%40` is `@`). Messages
