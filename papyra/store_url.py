@@ -282,7 +282,7 @@ def _parse(url: str) -> _Parsed:
     if is_server_address(rest, _unescape(path)):
         raise StoreURLError(
             f"{scheme}: a path must follow, not the address of a server; begin the URL of a Redis store with"
-            " redis://, rediss:// or unix://; write ./ before a new file's name with : and @ in it"
+            " redis://, rediss:// or unix://; write ./ before the name of a new file with : and @ in it"
         )
     if "\0" in url:
         raise StoreURLError(f"{url!r:.80}: the URL must not have a NUL character in it")
