@@ -51,7 +51,7 @@ class _Kind:
     ) -> None:
         self.module = module
         self.store = store
-        self.place = place
+        self.place: Literal["", "path", "server"] = place
         self.options = options
 
 
