@@ -139,7 +139,7 @@ def open_store(
     if kind.place == "server":
         options["must_exist"] = must_exist
     elif must_exist:
-        _check_there(kind, path)
+        _check_there(kind, path, shown)
     if "layout" in options:
         kind = _of_layout(kind, shown, options.pop("layout"))
     store = getattr(import_module(kind.module), kind.store)
@@ -153,6 +153,12 @@ def open_store(
             raise
         raise StoreURLError(f"{shown}: {error}") from None
     return opened
+
+
+def is_in_memory(url: str) -> bool:
+    """Tell whether *url* names a store that ends with its program."""
+    scheme, colon, _ = url.partition(":")
+    return bool(colon) and scheme in _KINDS and not _KINDS[scheme].place
 
 
 def _given_twice(shown: str, name: str) -> StoreURLError:
@@ -185,10 +191,10 @@ def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
     )
 
 
-def _check_there(kind: _Kind, path: str) -> None:
+def _check_there(kind: _Kind, path: str, shown: str) -> None:
     if not kind.place:
         raise StoreNotFoundError(
-            "memory",
+            shown.removesuffix(":"),
             "a store in memory exists only in its own process; name a store of files or of Redis",
         )
     layout = Layout(path)
@@ -226,7 +232,7 @@ def open_counters(url: str) -> "CounterSource":
         return _shared_counters(shown, path, options)
     if not kind.place:
         raise NotPublishedError(
-            "memory: a store in memory has its counters only in its own process;"
+            f"{shown} a store in memory has its counters only in its own process;"
             " print store.metrics.snapshot() there"
         )
     layout = Layout(path)

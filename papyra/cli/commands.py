@@ -13,6 +13,7 @@ from papyra.cli.interrupts import interrupts_later, open_store
 from papyra.cli.output import closed, emit, json_line, progress_shown, warnings_shown, write
 from papyra.cli.store_argument import takes_store, url_of
 from papyra.cli.usage import Group, explained
+from papyra.store_url import is_in_memory
 
 if TYPE_CHECKING:
     from papyra.reports import (
@@ -220,7 +221,7 @@ def compact(*, url: str, as_json: bool, dry_run: bool, yes: bool, **limits: str 
 @_json
 def import_(*, source: str, destination: str, dry_run: bool, seal: bool, as_json: bool) -> int:
     """Copy a store's records into another."""
-    if destination.startswith("memory:"):
+    if is_in_memory(destination):
         raise click.UsageError("a store in memory ends with the command; name another DST.")
     with (
         warnings_shown(unless=as_json),

@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 from cli.shell import STRANGE, Shell, everything, intact
 
+from papyra.cli import main
+from papyra.store_url import _KINDS
+
 
 @pytest.fixture
 def new(shell: Shell) -> Path:
@@ -98,6 +101,15 @@ def test_what_cannot_be_copied_is_one_line(
     assert message in done.err
     assert done.err.count("\n") == 1
     assert everything(shell.directory) == before
+
+
+def test_another_scheme_of_a_store_in_memory_is_refused_like_memory(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Otherwise the command would say that it copied into what ends with it."""
+    monkeypatch.setitem(_KINDS, "plain", _KINDS["memory"])
+    assert main(["import", "memory:", "plain:"]) == 2
+    assert "a store in memory ends with the command; name another DST" in capsys.readouterr().err
 
 
 def test_seal_takes_in_what_other_tools_wrote(shell: Shell, new: Path) -> None:

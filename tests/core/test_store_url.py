@@ -19,7 +19,7 @@ from papyra import (
     open_counters,
     open_store,
 )
-from papyra.store_url import _KINDS, SCHEMES
+from papyra.store_url import _KINDS, SCHEMES, is_in_memory
 
 
 def test_a_url_names_a_store_and_its_options(tmp_path: Path) -> None:
@@ -193,3 +193,17 @@ def test_a_path_with_rotated_segments_is_not_one_file(tmp_path: Path) -> None:
 def test_a_store_in_memory_publishes_nothing() -> None:
     with pytest.raises(NotPublishedError, match=r"print store\.metrics\.snapshot\(\) there"):
         open_counters("memory:")
+
+
+def test_another_scheme_of_a_store_in_memory_is_refused_where_memory_is_and_by_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert is_in_memory("memory:")
+    assert not is_in_memory("plain:")
+    monkeypatch.setitem(_KINDS, "plain", _KINDS["memory"])
+    assert is_in_memory("plain:?max_records=1")
+    assert not any(map(is_in_memory, ["plain", "json:plain:", "redis://memory:1", ":", ""]))
+    with pytest.raises(StoreNotFoundError, match=r"^plain: a store in memory exists only "):
+        open_store("plain:", must_exist=True)
+    with pytest.raises(NotPublishedError, match=r"^plain: a store in memory has its counters "):
+        open_counters("plain:")

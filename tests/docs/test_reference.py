@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reference import PAGES
+from reference import PAGES, urls
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -25,6 +25,21 @@ EXAMPLES = {
 @pytest.mark.parametrize("name", PAGES)
 def test_a_generated_page_is_what_the_code_says(name: str) -> None:
     assert (REFERENCE / name).read_text() == PAGES[name](), "run `make reference`"
+
+
+@pytest.mark.parametrize(
+    ("table", "word", "what"),
+    [("_SCHEMES", "json", "scheme"), ("_MEANINGS", "max_age", "option")],
+)
+def test_a_scheme_or_an_option_that_is_not_explained_is_named_with_the_table_to_change(
+    table: str, word: str, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    explained = {name: text for name, text in getattr(urls, table).items() if name != word}
+    monkeypatch.setattr(urls, table, explained)
+    with pytest.raises(
+        ValueError, match=rf"^{table} in tests/reference/urls\.py .* {what} .* {word}$"
+    ):
+        urls.make()
 
 
 @pytest.mark.parametrize("name", [name for name, examples in EXAMPLES.items() if examples])

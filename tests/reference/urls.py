@@ -1,7 +1,7 @@
 """The page of store URLs, from the tables that parse them and the signatures of the stores."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from typing import Any, Final
 
@@ -77,6 +77,9 @@ A time may have a fraction, and so may a size in a unit above `B`: `1.5h`, `1.5G
 
 def make() -> str:
     """Return the page."""
+    _check("scheme", "_SCHEMES", _SCHEMES, store_url._KINDS)
+    options = [store_url._COMMON, *(kind.options for kind in store_url._KINDS.values())]
+    _check("option", "_MEANINGS", _MEANINGS, {name for names in options for name in names})
     schemes = [
         [f"`{_SCHEMES[scheme][0]}`", _SCHEMES[scheme][1], _names(kind.options)]
         for scheme, kind in store_url._KINDS.items()
@@ -100,6 +103,15 @@ def make() -> str:
         markdown.table(["unit of time", "seconds"], _times()),
         markdown.table(["unit of size", "bytes"], _sizes()),
     )
+
+
+def _check(what: str, table: str, explained: Iterable[str], known: Iterable[str]) -> None:
+    """Raise an error that names the *table* of this file to change, if papyra knows others than it explains."""
+    if differing := sorted({*explained} ^ {*known}):
+        raise ValueError(
+            f"{table} in tests/reference/urls.py must explain each {what} of papyra/store_url.py and no other,"
+            f" differs in {', '.join(differing)}"
+        )
 
 
 def _names(options: dict[str, Any]) -> str:
