@@ -37,7 +37,8 @@ How fast papyra is beside others. `make bench` wrote this page. All figures of a
 unless their unit is given. The contenders took turns in one run on one machine, and a ratio compares
 two turns of one round. The tables show the middle one of all rounds, with the quartiles in brackets.
 Records are events with a nested payload, of about 200 bytes. The targets are those that prototypes
-reached. The table says which one is short, and [Limits](#limits) says why.
+reached. The last column marks each row that falls short of its target, and [Limits](#limits) says why.
+The figures are those of the commit below, not of later changes.
 
 {when}, commit {commit}, Python {python}, {machine}, {processors} processors, {kernel}.
 """

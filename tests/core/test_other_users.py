@@ -152,6 +152,33 @@ def test_a_look_of_a_user_who_may_only_read_makes_nothing(place: Path, command: 
     assert sorted(place.iterdir()) == before
 
 
+@pytest.mark.parametrize("ending", ["store.close()", "None"], ids=["closed", "open"])
+def test_a_look_must_be_able_to_read_the_lock_that_is_there_and_an_append_to_write_it(
+    place: Path, ending: str
+) -> None:
+    path, lock = place / "store.ndjson", place / "store.ndjson.lock"
+    with Child() as owner, Child() as other:
+        become(owner, OWNER)
+        become(other, OTHER)
+        owner.do(f"store = open_store('json:{path}')")
+        owner.do("store.append(Record('event'))")
+        owner.do(ending)
+        other.do(f"store = open_store('json:{path}')")
+        path.chmod(0o666)
+        lock.chmod(0o600)
+        for look in ("len(store.read())", "store.scan().records"):
+            refused = other.do(look)
+            assert refused["raised"] == "StoreIOError"
+            assert refused["message"].startswith(f"{lock}: ")
+        lock.chmod(0o644)
+        for look in ("len(store.read())", "store.scan().records"):
+            assert other.do(look) == 1
+        refused = other.do("store.append(Record('event'))")
+        assert refused["message"].startswith(f"{lock}: nothing was stored: Permission denied")
+        lock.chmod(0o666)
+        assert not isinstance(other.do("store.append(Record('event'))"), dict)
+
+
 def test_side_files_have_the_mode_of_the_store_and_of_a_new_one_are_its_makers_alone(
     place: Path,
 ) -> None:

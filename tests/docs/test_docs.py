@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from papyra import (
     COUNTERS,
     JsonBackend,
@@ -82,3 +84,14 @@ def test_every_command_is_on_the_page_on_the_shell() -> None:
 
     assert len(commands) >= 6
     assert [name for name in commands if f"`{name}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "docs/tutorial.md", "docs/explanation/limits.md", "docs/reliability.md"]
+)
+def test_a_page_that_names_another_system_says_that_it_was_not_tried(page: str) -> None:
+    parts = re.split(r"\n(?=- )|\n\n", (ROOT / page).read_text())
+    found = [part for part in parts if re.search(r"macOS|Windows|3\.14", part)]
+
+    assert found
+    assert [part for part in found if not re.search(r"(not|nothing above was)\s+tried", part)] == []

@@ -105,7 +105,7 @@ _INTRODUCTION: Final = """\
 # {title}
 
 This page says what was done to papyra's {stores} so that a record might be lost, and what came of it.
-`make faults` wrote it. That command tries everything again and takes about {usual} minutes; the tests
+`make faults` wrote it. That command tries everything again, and the line below says how long that took. The tests
 (`make test-all`) try a shorter form of each. `PAPYRA_SEED={seed} make faults` makes the same random choices
 again. Two things do not depend on that seed: hypothesis seeds the stateful model itself, and processes race each other.
 
@@ -134,7 +134,8 @@ _FILE_LIMITS: Final = """\
   there while its file is.
 - A file that is not taken for a store, also where damage made it look so: appends are refused. Its first 64 KiB behind
   blanks and NUL bytes hold no record and do not begin like one. Neither papyra's lock nor a rotated segment is beside it.
-- Windows, where there is no flock: one process at a time, and nothing above was tried there.
+- Systems other than Linux: nothing above was tried there. papyra is written for macOS, too, and for Windows, where there
+  is no flock: one process at a time.
 """
 _REDIS_LIMITS: Final = """\
 ## What is not promised
@@ -148,17 +149,16 @@ _REDIS_LIMITS: Final = """\
 
 
 class _Page(NamedTuple):
-    """What is told of the stores of one kind; *usual* are the minutes that it takes to find out."""
+    """What is told of the stores of one kind."""
 
     title: str
     stores: str
-    usual: str
     limits: str
 
 
 _PAGES: Final = {
-    "files": _Page("Reliability", "stores of files", "forty", _FILE_LIMITS),
-    "redis": _Page("Reliability of the Redis store", "Redis store", "ten", _REDIS_LIMITS),
+    "files": _Page("Reliability", "stores of files", _FILE_LIMITS),
+    "redis": _Page("Reliability of the Redis store", "Redis store", _REDIS_LIMITS),
 }
 
 
@@ -184,7 +184,6 @@ def main(kind: str, page: str, original: str = "") -> int:
     introduction = _INTRODUCTION.format(
         title=about.title,
         stores=about.stores,
-        usual=about.usual,
         seed=seed,
         commit=_commit(),
         when=time.strftime("%Y-%m-%d"),
