@@ -20,6 +20,14 @@ from papyra.suggestions import is_harmless, nearest
 _PROGRAM: Final = "papyra"
 #: How like a known option a misspelt one before the command must be, to be taken for it.
 _ALIKE: Final = 0.75
+#: The names of commands in other tools.
+_OTHER_WORDS: Final = {
+    **dict.fromkeys(("check", "fsck", "verify"), "scan"),
+    **dict.fromkeys(("fix", "repair", "undo"), "recover"),
+    **dict.fromkeys(("counters", "stats", "status"), "persistence"),
+    **dict.fromkeys(("gc", "prune", "vacuum"), "compact"),
+    **dict.fromkeys(("copy", "restore"), "import"),
+}
 #: The command to suggest where a store is given without a command.
 _USUAL: Final = "scan"
 #: Characters that paths and URLs have, and names of commands do not have.
@@ -139,9 +147,9 @@ def _unknown_command(word: str, group: click.Group, context: click.Context) -> s
     paths = {name: f"{root.command_path} {name}" for name in _subcommands(root.command)}
     paths |= {path.split()[-1]: path for path, _ in _leaves(root.command, root.command_path)}
     verbs = {_verb(command): name for name, command in group.commands.items()}
-    name = nearest(word, paths) or verbs.get(nearest(word, verbs))
+    name = nearest(word, paths) or verbs.get(nearest(word, verbs)) or _OTHER_WORDS.get(word.lower())
     what = f"the command {_echo(word)}is not known"
-    if name is not None:
+    if name in paths:
         return f"{what}; did you mean '{paths[name]}'?"
     if not re.search(_IN_PATHS, word):
         return f"{what}; the commands are {', '.join(sorted(group.commands))}."

@@ -4,6 +4,7 @@ import gc
 import os
 import pickle
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -126,13 +127,22 @@ def half_made(make: Callable[[], object], things: list[Any]) -> int:
     def stop() -> None:
         raise KeyboardInterrupt
 
-    at, found, is_whole = 0, 0, False
-    while not is_whole:
+    def attempt(at: int, is_whole: list[bool]) -> None:
+        with suppress(KeyboardInterrupt):
+            is_whole.append(not interrupted(make, at, stop))
+
+    at, found = 0, 0
+    whole: list[bool] = []
+    while True not in whole:
         at += 1
         things.clear()
-        try:
-            is_whole = not interrupted(make, at, stop)
-        except KeyboardInterrupt:
+        whole.clear()
+        # In a thread of its own: Python 3.11 keeps an interrupt that a trace function raised at an `except`, and
+        # every later error of the thread would show it.
+        thread = threading.Thread(target=attempt, args=(at, whole))
+        thread.start()
+        thread.join()
+        if not whole:
             found += len(things)
         for thing in things:
             thing._after_fork()
