@@ -34,7 +34,7 @@ sync_data: Final = _find_sync()
 def sync_directory(path: str) -> str:
     """Bring the names in the directory *path* onto the disk; return "", or why that is impossible."""
     if not hasattr(os, "O_DIRECTORY"):
-        return ""  # Windows: a directory has no descriptor, which README says
+        return ""  # Windows: a directory has no descriptor (docs/explanation/limits.md)
     return lacking(_sync_directory, path)
 
 
