@@ -266,7 +266,7 @@ class Primitives(PersistenceMetricsMixin, ABC):
         """Raise why the store cannot be used, if it cannot."""
         if self._forked:
             raise ForkedStoreError(
-                f"{self.source}: opened before a fork; open it in the child, after the fork"
+                f"{self.source}: the store was opened before a fork; open it in the child, after the fork"
             )
         if self._closed:
             raise StoreClosedError(f"{self.source}: the store is closed; open it again")

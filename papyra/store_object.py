@@ -132,7 +132,10 @@ class StoreObject(Primitives):
         """Store the batch of *error*, if it is this store's."""
         self._check_usable()
         if not isinstance(error, WriteOutcomeUnknownError):
-            raise TypeError(f"a WriteOutcomeUnknownError is needed, not {type(error).__name__}")
+            raise TypeError(
+                f"error must be a papyra.WriteOutcomeUnknownError, got {type(error).__name__}; pass the one"
+                " that the write call raised"
+            )
         if error.source != self.source:
             raise UnsupportedError(
                 f"{self.source}: the batch is one of {error.source}; send it again there"
@@ -173,7 +176,12 @@ class StoreObject(Primitives):
     def _log_append_damage(self, findings: Sequence[Anomaly]) -> None:
         """Log what an append met."""
         places = "; ".join(map(str, findings))
-        warn("an append met damage and went on behind it: %s", places, about=self.source)
+        warn(
+            "%s: an append met damage and went on behind it; scan() lists it and recover() repairs it: %s",
+            self.source,
+            places,
+            about=self.source,
+        )
 
     def _log_read_damage(self, findings: Findings) -> None:
         """Log what a read passed over."""
@@ -182,7 +190,7 @@ class StoreObject(Primitives):
         places = "; ".join(map(str, findings.listed[:_MOST_LOGGED]))
         more = findings.found - min(findings.found, _MOST_LOGGED)
         warn(
-            "%s: a read passed over damage in %d place%s, which scan() lists and recover() mends: %s%s",
+            "%s: a read passed over damage in %d place%s, which scan() lists and recover() repairs: %s%s",
             self.source,
             findings.found,
             "" if findings.found == 1 else "s",

@@ -59,7 +59,10 @@ class AsyncBackend:
 
     def __init__(self, store: PersistenceBackend) -> None:
         if not isinstance(store, PersistenceBackend):
-            raise TypeError(f"must be a papyra.PersistenceBackend, got {type(store).__name__}")
+            raise TypeError(
+                f"store must be a papyra.PersistenceBackend, got {type(store).__name__}; open one with"
+                " papyra.open_store()"
+            )
         self.store = store
         self._lane: Lane | None = None
         self._pool = ThreadPool()

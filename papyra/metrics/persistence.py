@@ -120,7 +120,9 @@ class PersistenceMetrics:
         if index is None:
             raise misnamed(name)
         if n < 0:
-            raise ValueError(f"{name} cannot rise by {n}: a total never falls")
+            raise ValueError(
+                f"{name} must rise by 0 or more, got {n}: a total never falls; reset() begins a new interval"
+            )
         if name in self._unsupported:
             return
         # The lock is not waited for, because its holder may wait for a call that this one interrupted.

@@ -74,7 +74,8 @@ def _finish_in_child() -> None:
         # Python reports it as any error of a hook, by `sys.unraisablehook`. It is not logged, because a
         # lock of logging may still be held by a thread that does not live on here.
         raise BaseExceptionGroup(
-            "papyra could not tell objects of a fork; this child cannot use a store among them",
+            "papyra: some objects could not be told of the fork, so this child cannot use a store among them;"
+            " open the store again in the child",
             failures,
         )
 

@@ -86,7 +86,10 @@ def test_an_unknown_outcome_belongs_to_the_store_that_had_it(backend: Persistenc
     error = WriteOutcomeUnknownError("elsewhere", "no reply", "w", 1, (b"{}\n",), time.time())
     with pytest.raises(UnsupportedError, match="one of elsewhere; send it again there"):
         backend.resend(error)
-    with pytest.raises(TypeError, match="a WriteOutcomeUnknownError is needed"):
+    with pytest.raises(
+        TypeError,
+        match=r"error must be a papyra.WriteOutcomeUnknownError, got .*; pass the one that",
+    ):
         backend.resend(ValueError())  # type: ignore[arg-type]
     assert backend.read() == []
     assert backend.metrics.snapshot() == counts(write_errors=2)

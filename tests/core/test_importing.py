@@ -141,7 +141,9 @@ def test_a_store_is_not_copied_into_itself(old: Path, tmp_path: Path) -> None:
     before = old.read_bytes()
     with JsonBackend(old) as one, JsonBackend(link) as other, RotatingBackend(old) as third:
         for destination in (one, other, third):
-            with pytest.raises(UnsupportedError, match="cannot be imported into itself"):
+            with pytest.raises(
+                UnsupportedError, match="cannot be imported into itself; name another"
+            ):
                 import_store(one, destination)
     with MemoryBackend() as one, MemoryBackend() as other:
         one.append(event(1))

@@ -126,7 +126,7 @@ def test_a_file_is_copied_to_redis_and_back_line_by_line(kind: Redis, tmp_path: 
 def test_a_store_is_not_imported_into_itself(kind: Redis) -> None:
     with kind.open() as one, kind.open() as other:
         one.append(event(1))
-        with pytest.raises(UnsupportedError, match="cannot be imported into itself"):
+        with pytest.raises(UnsupportedError, match="cannot be imported into itself; name another"):
             import_store(one, other)
 
 

@@ -148,7 +148,8 @@ class Saved:
 
     def _changed(self, what: str) -> UndoError:
         return UndoError(
-            f"{self.directory}: what was saved has been changed since ({what}); the store was left as it is"
+            f"{self.directory}: what was saved has been changed since ({what}); the store was left as it is;"
+            " put the directory back as it was, from a backup, and undo again"
         )
 
 

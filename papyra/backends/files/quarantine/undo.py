@@ -136,7 +136,8 @@ def _put_back(layout: Layout, saved: Saved, chapter: Chapter, path: str, *, time
                 new.write(chunk)
             if (new.size, new.checksum) != (end["undone_size"], end["undone_checksum"]):
                 raise UndoError(
-                    f"{saved.directory}: what was saved has been changed since; the store was left as it is"
+                    f"{saved.directory}: what was saved has been changed since; the store was left as it is;"
+                    " put the directory back as it was, from a backup, and undo again"
                 )
             new.sync()
             new.take_place(timeout=timeout)
