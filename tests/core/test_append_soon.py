@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from stores import (
 
 from papyra import Anomaly, MemoryBackend, PersistenceBackend, StoreLockedError
 from papyra.aio.backend import AsyncBackend
+from papyra.writing.group_commit import CommitQueue
 
 
 class Interrupted(BaseException):
@@ -56,6 +57,25 @@ def test_after_close_it_is_one_write_error(kind: Kind) -> None:
     store.append_soon(event(1))
     store.close()
     assert store.metrics.totals() == counts(write_errors=1)
+
+
+def test_what_comes_after_close_has_written_and_before_the_store_is_closed_is_a_write_error(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = kind.open()
+    real = CommitQueue.alone
+
+    def alone(queue: CommitQueue, its: PersistenceBackend, do: Callable[[], object]) -> object:
+        if do == store._release:
+            store.append_soon(event(2))
+        return real(queue, its, do)
+
+    store.append_soon(event(1))
+    with monkeypatch.context() as patch:
+        patch.setattr(CommitQueue, "alone", alone)
+        store.close()
+    assert store.metrics.totals() == counts(records_written=1, write_errors=1)
+    assert not store._queue.soon
 
 
 def test_a_record_that_cannot_be_stored_fails_no_other(

@@ -5,6 +5,7 @@ import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -14,7 +15,9 @@ from stores import Kind, counts, event, numbers, raiser
 import papyra.writing.call
 import papyra.writing.group_commit
 from papyra import Anomaly, MemoryBackend, StoreLockedError
-from papyra.writing.call import Call
+from papyra.format.codec import encode
+from papyra.writing.call import Call, WouldBlock
+from papyra.writing.group_commit import CommitQueue
 
 
 class Gated(MemoryBackend):
@@ -213,6 +216,52 @@ def test_a_batch_that_an_interrupt_kept_from_being_settled_is_settled_by_the_nex
     assert numbers(store.read()) == [1, 2]
     assert store.metrics.snapshot() == counts(records_written=2, records_read=2)
     assert not store._queue._pending
+
+
+def test_an_append_that_is_interrupted_while_it_settles_is_counted_before_it_raises(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = CommitQueue._settle
+    interrupts = [KeyboardInterrupt()]
+
+    def settle(queue: CommitQueue, its: MemoryBackend) -> None:
+        if interrupts:
+            raise interrupts.pop()
+        real(queue, its)
+
+    with kind.open() as store:
+        with monkeypatch.context() as patch:
+            patch.setattr(CommitQueue, "_settle", settle)
+            with pytest.raises(KeyboardInterrupt):
+                store.append(event(1))
+        assert store.metrics.snapshot() == counts(records_written=1)
+        assert numbers(store.read()) == [1]
+
+
+def test_a_call_that_may_not_wait_wakes_the_one_that_came_while_it_tried(
+    store: Gated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store._lock_timeout = 30.0  # for as long would the other sleep
+    callers = Callers(store)
+    real = store._append
+
+    def append(lines: Sequence[bytes], *, deadline: float, may_wait: bool) -> list[Anomaly]:
+        if may_wait:
+            return real(lines, deadline=deadline, may_wait=may_wait)
+        callers.start(2)  # it waits behind this call
+        while not any(call.settled for call in store._queue._pending.copy()):
+            threading.Event().wait(0.001)
+        raise WouldBlock
+
+    monkeypatch.setattr(store, "_append", append)
+    store.go.release()
+    begin = monotonic()
+    with pytest.raises(WouldBlock):
+        store._queue.commit(store, Call((encode(event(1)),), float("inf")), may_wait=False)
+    callers.join()
+    assert monotonic() - begin < 20
+    assert numbers(store.read()) == [2]
+    assert store.metrics.snapshot() == counts(records_written=1, records_read=1)
 
 
 def test_close_counts_what_two_interrupts_left_stored_and_uncounted(

@@ -17,6 +17,7 @@ from papyra import (
     StoreIOError,
     StoreLockedError,
 )
+from papyra.primitives import RewriteFilter
 from papyra.reading.scanner import Moment
 from papyra.reports import Rewritten
 
@@ -310,6 +311,36 @@ def test_a_recovery_that_raises_is_one_attempt_and_one_failure(
             anomaly_detected=found,
             recovery_attempts=1,
             recovery_failures=1,
+        )
+
+
+@pytest.mark.parametrize("fault", [None, KeyboardInterrupt()], ids=str)
+def test_damage_that_comes_between_the_scan_and_the_rewrite_is_found_too(
+    kind: Kind, monkeypatch: pytest.MonkeyPatch, fault: BaseException | None
+) -> None:
+    with kind.open() as store:
+        store.append(event(1))
+        kind.put(store, b"no record\n")
+        real = store._rewrite
+
+        def rewrite(rewrite_filter: RewriteFilter) -> Rewritten:
+            kind.put(store, b"nor is this\n")
+            done = real(rewrite_filter)
+            if fault is not None:
+                raise fault
+            return done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_rewrite", rewrite)
+            with nullcontext() if fault is None else pytest.raises(type(fault)):
+                report = store.recover()
+                assert (report.found, len(report.anomalies), report.clean) == (2, 2, True)
+        assert store.metrics.snapshot() == counts(
+            records_written=1,
+            scan_operations=1,
+            anomaly_detected=2,
+            recovery_attempts=1,
+            recovery_failures=0 if fault is None else 1,
         )
 
 

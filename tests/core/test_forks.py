@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from papyra import (
     MemoryBackend,
     PersistenceMetrics,
     StoreIOError,
+    open_counters,
     open_store,
 )
 from papyra.aio.backend import AsyncBackend
@@ -164,6 +166,31 @@ def test_half_made_counters_and_pages_stand_a_fork(tmp_path: Path, things: list[
         publish(directory, str(tmp_path), PersistenceMetrics(), timeout=1.0)
 
     assert half_made(make, things) > 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing is published without flock")
+def test_counters_that_are_closed_count_as_exited_while_a_child_lives(file_kind: FileKind) -> None:
+    store = file_kind.open()
+    store.append(event(1))
+    page = store.metrics._storage  # as a thread holds it that was publishing meanwhile
+    here, there = socket.socketpair()
+    child = os.fork()
+    if child == 0:
+        here.close()
+        there.send(b"I was told")
+        there.recv(1)  # until the parent is done
+        os._exit(0)
+    there.close()
+    try:
+        here.recv(10)
+        store.close()
+        counter_totals = open_counters(file_kind.url).read()
+    finally:
+        here.close()
+        os.waitpid(child, 0)
+    del page
+    assert counter_totals.snapshot() == counts(records_written=1)
+    assert (counter_totals.live, counter_totals.exited) == (0, 1)
 
 
 def test_a_half_made_store_for_asyncio_stands_a_fork(things: list[Any]) -> None:

@@ -303,21 +303,23 @@ def test_an_interrupt_is_raised_where_the_disk_is_too_full_to_take_the_reset_bac
 
 @pytest.mark.parametrize("step", ["save", "unlink"])
 def test_folding_interrupted_anywhere_counts_nothing_twice(file_kind: FileKind, step: str) -> None:
-    for _ in range(2):
-        with Child() as child:
+    with Child() as early, Child() as late:
+        for child in (early, late):
             child.do(f"store = open_store({file_kind.url!r})")
             child.do("store.append_many([Record('event')] * 5)")
-            child.kill()
-    with Child() as child:
-        child.do("import papyra.metrics.exited as exited")
-        child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
-        if step == "save":
-            child.do("exited.Retired.save = die")
-        else:
-            child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
-        child.do(f"store = open_store({file_kind.url!r})")
-        child.send("store.append(Record('event'))")
-        child._process.wait()
+        # The second time there is a page that was folded the first time, and not removed.
+        for ended in (early, late):
+            ended.kill()
+            with Child() as child:
+                child.do("import papyra.metrics.exited as exited")
+                child.do("die = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
+                if step == "save":
+                    child.do("exited.Retired.save = die")
+                else:
+                    child.do("os.unlink = lambda path: path.endswith('.tmp') or die()")
+                child.do(f"store = open_store({file_kind.url!r})")
+                child.send("store.append(Record('event'))")
+                child._process.wait()
 
     for _ in range(2):
         assert open_counters(file_kind.url).read().snapshot() == counts(records_written=10)
@@ -523,6 +525,7 @@ def test_a_page_of_which_only_a_part_can_be_written_is_done_without(file_kind: F
         child.do(f"store = open_store({file_kind.url!r})")
         child.do("store.append(Record('event'))")
         assert child.do("store.metrics.snapshot()") == counts(records_written=1)
+        assert pages(file_kind) == []
 
 
 def test_who_comes_or_goes_looks_at_a_few_pages_however_many_there_are(

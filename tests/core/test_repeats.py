@@ -224,6 +224,20 @@ def test_a_damaged_line_that_shows_an_id_is_no_copy() -> None:
     assert not repeats.has(id_in(line(2)))
 
 
+@pytest.mark.parametrize("max_records", [None, 9])
+def test_a_line_with_the_next_id_and_a_right_checksum_that_is_no_record_is_taken_out(
+    tmp_path: Path, max_records: int | None
+) -> None:
+    forged = seal(b'["kind":"event","timestamp":1700000000.0', "a" * 16, 2)
+    path = tmp_path / "store.ndjson"
+    path.write_bytes(line(1) + forged + line(3))
+    with JsonBackend(path, retention=Retention(max_records=max_records)) as store:
+        assert store.scan().records == 2
+        report = store.recover() if max_records is None else store.compact()
+        assert (report.found, report.remaining) == (1, ())
+        assert path.read_bytes() == line(1) + line(3)
+
+
 def test_a_clean_store_is_looked_at_no_second_time(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[bool] = []
     lines_of_store = MemoryBackend._lines_of

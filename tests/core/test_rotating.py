@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 from children import Child
-from stores import counts, event, numbers, raiser
+from stores import counts, event, numbers, original, raiser
 
 from papyra import Retention, RotatingBackend, StoreFailedError, StoreIOError, open_store
 from papyra.backends.files.line_reader import FileLine, forward
 from papyra.backends.files.paths import Layout
 from papyra.format.codec import encode, seal
+from papyra.primitives import RewriteFilter
+from papyra.reports import Rewritten
 
 #: Room for two of the tests' records.
 TWO = 270
@@ -72,6 +74,31 @@ def test_a_recovery_looks_again_only_at_files_that_it_replaced_and_at_the_active
         assert store.recover().clean
         assert looked == [number(1), number(2), number(3), str(path), number(2), str(path)]
         assert numbers(store.read(strict=True)) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_beside_files_of_0_3_0_s_a_recovery_looks_again_at_all(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copy that comes meanwhile is one of a record in a file that was left untouched."""
+    Path(f"{path}.1").write_bytes(original(1, 2))
+    with RotatingBackend(path) as store:
+        store.append(event(3))
+        real = store._rewrite
+
+        def rewrite(rewrite_filter: RewriteFilter) -> Rewritten:
+            done = real(rewrite_filter)
+            with path.open("ab") as file:
+                file.write(original(1))
+            return done
+
+        with path.open("ab") as file:
+            file.write(b"no record\n")
+        with monkeypatch.context() as patch:
+            patch.setattr(store, "_rewrite", rewrite)
+            report = store.recover()
+        assert [left.type for left in report.remaining] == ["duplicate_record"]
+        assert store.recover().clean
+        assert len(store.read(strict=True)) == 3
 
 
 def test_a_rotation_replaces_no_file_that_has_its_number(
@@ -174,6 +201,20 @@ def test_a_compaction_drops_what_a_smaller_bound_leaves_no_room_for(
         assert (report.kept, report.dropped) == (3, 4)
         assert [message.partition(":")[0] for message in caplog.messages] == [*report.files_dropped]
         assert numbers(store.read()) == [4, 5, 6]
+
+
+def test_a_compaction_that_fails_has_logged_the_files_that_it_dropped(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with RotatingBackend(path, max_bytes=TWO) as store:
+        for n in range(5):
+            store.append(event(n))
+    with RotatingBackend(path, max_bytes=TWO, max_files=2) as store:
+        monkeypatch.setattr(store, "_rewrite", raiser(OSError(errno.EIO, "input/output error")))
+        with pytest.raises(OSError, match="input/output"):
+            store.compact()
+        (dropped,) = caplog.messages
+        assert dropped == f"{path}.{number(1)}: dropped, as one file more than max_files=2"
 
 
 def test_no_number_is_used_twice(path: Path) -> None:

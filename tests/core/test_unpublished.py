@@ -5,10 +5,11 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from children import Child, subject_to_permissions
-from stores import FileKind, counts, event
+from stores import FileKind, counts, event, locked_by_another_thread
 
 from papyra import NotPublishedError, open_counters
 from papyra.metrics.unpublished_marks import count_marks
@@ -241,6 +242,24 @@ def test_counters_that_were_removed_are_published_again_with_all_that_was_counte
     assert open_counters(file_kind.url).read().snapshot() == counts(records_written=1)
     (warning,) = caplog.messages
     assert "the counters of this program were removed" in warning
+
+
+def test_an_append_that_publishes_again_waits_for_no_reset(file_kind: FileKind) -> None:
+    with file_kind.open(lock_timeout=60.0) as store:
+        store.append(event(0))
+        for page in Path(f"{file_kind.path}.metrics").glob("[0-9]*"):
+            page.unlink()
+        store._active._look_at = 0.0
+        store.append(event(1))
+        begin = monotonic()
+        with locked_by_another_thread(f"{file_kind.path}.metrics/lock"):
+            store.append(event(2))
+            assert monotonic() - begin < 30
+        assert store._publication.mark is not None
+        store._publication.again_at = store._active._look_at = 0.0
+        store.append(event(3))
+        store.append(event(4))
+        assert open_counters(file_kind.url).read().snapshot() == counts(records_written=5)
 
 
 def test_counters_whose_place_is_taken_are_told_of_as_unseen_until_it_is_free(

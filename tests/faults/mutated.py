@@ -10,6 +10,7 @@ from shutil import copytree, ignore_patterns
 from typing import Final
 
 from faults.asyncio_mutants import POSITIONS
+from faults.count_mutants import COUNTS
 from faults.file_mutants import FILES
 from faults.fork_mutants import FORKS
 from faults.outcome import Outcome
@@ -20,7 +21,7 @@ from faults.text_mutant import ROOT, TextMutant
 from faults.thread_mutants import THREADS
 
 #: Every one of them.
-MUTANTS: Final = (*RECORDS, *POSITIONS, *THREADS, *FORKS, *FILES)
+MUTANTS: Final = (*RECORDS, *POSITIONS, *THREADS, *FORKS, *FILES, *COUNTS)
 #: Seconds after which a test that hangs has noticed; whoever runs them all has as many for each.
 _PATIENCE: Final = 45
 #: pytest's answers.
