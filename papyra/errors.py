@@ -122,7 +122,9 @@ class StoreNotFoundError(PapyraError):
     _made_of = ("source", "reason")
 
     def __init__(
-        self, source: str, reason: str = "no such store; a program makes it with its first append"
+        self,
+        source: str,
+        reason: str = "no such store; correct the name, or start the program: its first append makes the store",
     ) -> None:
         super().__init__(f"{source}: {reason}")
         self.source = source

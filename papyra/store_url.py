@@ -6,6 +6,7 @@ is understood, and then only scheme, host and database.
 """
 
 import os
+import re
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -13,8 +14,8 @@ from papyra.backends.files.paths import Layout
 from papyra.backends.redis import load
 from papyra.errors import NotPublishedError, StoreNotFoundError, StoreURLError
 from papyra.metrics.multiprocess import LOCK_TIMEOUT, PublishedCounters
-from papyra.suggestions import is_server_address, unknown_scheme
-from papyra.units import duration, size, whole_number
+from papyra.suggestions import is_server_address, near_store, unknown_scheme
+from papyra.units import duration, number_from_1, size, whole_number
 from papyra.url_options import Reader, options_of, sync_mode, value_of
 
 if TYPE_CHECKING:  # Otherwise a command on published counters would take longer.
@@ -70,7 +71,7 @@ _KINDS: Final = {
         "papyra.backends.files.rotating",
         "RotatingBackend",
         "path",
-        {"max_bytes": size, "max_files": whole_number},
+        {"max_bytes": size, "max_files": number_from_1},
     ),
     "redis": _redis(),
     "rediss": _redis(**dict.fromkeys(_TLS, str)),
@@ -204,7 +205,13 @@ def _check_there(kind: _Kind, path: str, shown: str) -> None:
 
 def _not_found(layout: Layout) -> StoreNotFoundError:
     if os.path.isdir(layout.directory):
-        return StoreNotFoundError(layout.path)
+        near = near_store(layout)
+        if not near:
+            return StoreNotFoundError(layout.path)
+        return StoreNotFoundError(
+            layout.path,
+            f"no such store; did you mean {near!r}? Otherwise start the program: its first append makes the store",
+        )
     return StoreNotFoundError(
         layout.path, "no such store, and no directory for one; correct the path"
     )
@@ -292,6 +299,11 @@ def _parse(url: str) -> _Parsed:
         )
     if "\0" in url:
         raise StoreURLError(f"{url!r:.80}: the URL must not have a NUL character in it")
+    if re.match("//[^/]", path):
+        raise StoreURLError(
+            f"{scheme}:{path:.80}: a path must follow the colon, not //; write {scheme}:{path[2:]:.80} for a file in the"
+            f" working directory, or {scheme}:{path[1:]:.80} for one in the root directory"
+        )
     if kind.place and not path:
         raise StoreURLError(f"{scheme}: a path must follow, as in {scheme}:actors.ndjson")
     if not kind.place and path:

@@ -8,6 +8,7 @@ repeats a text that may hold a password: a suggestion is then one of the known w
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Final
 
 from papyra.backends.files.paths import Layout
@@ -21,6 +22,8 @@ _HARMLESS: Final = (
     r"|[+-]?[0-9][0-9.,_+-]*(?: ?[A-Za-z]{1,8} ?[0-9.,_+-]+)*(?: ?[A-Za-z]{1,8})?"
     r"|"
 )
+#: The endings of the files beside a store's own: see `Layout`.
+_SIDE: Final = r"\.(?:[0-9]{12}|lock|maint\.lock|quarantine|metrics|tmp\.[0-9a-f]{8})$"
 #: Beginnings of a server's URL, which a path never has.
 _SERVER: Final = r"(?is)//.*@|[a-z][a-z0-9+.-]*://|(?:rediss?|valkeys?|unix):"
 #: User and password before an "@", as a server's address has them; a drive's letter is not a user.
@@ -64,7 +67,7 @@ def unknown_scheme(url: str, places: Mapping[str, str]) -> str:
     """
     known = f"a store URL must begin with one of {', '.join(f'{name}:' for name in places)}"
     if not url:
-        return f"the store URL is empty, as where a variable is not set; {known}"
+        return f"the store URL is empty, perhaps because a variable is not set; {known}"
     scheme, colon, _ = url.partition(":")
     if not colon and "@" not in url:
         hint = "" if "\0" in url else f"; did you mean {_url_meant_by(url, places)}?"
@@ -79,6 +82,25 @@ def scheme_at(path: str) -> str:
         return "rotating" if Layout(path).newest_numbered() else "json"
     except (PapyraError, ValueError):
         return "json"
+
+
+def near_store(layout: Layout) -> str:
+    """Return the path of the store beside *layout* whose name is spelt most like it; "" if none is near."""
+    from papyra.backends.files.store_check import check_ownership  # noqa: PLC0415  for a mistake alone
+
+    try:
+        beside = os.listdir(layout.directory)
+    except OSError:
+        return ""
+    names = {re.sub(_SIDE, "", name) for name in beside}
+    name = nearest(os.path.basename(layout.path), names)
+    with suppress(PapyraError, OSError, ValueError):
+        path = os.path.join(layout.directory, name)
+        found = Layout(path)
+        if name and found.exists():
+            check_ownership(found)
+            return path
+    return ""
 
 
 def is_server_address(rest: str, path: str) -> bool:

@@ -43,6 +43,7 @@ SIZE: Final = (
     f"a whole number of bytes, or a number and one of {', '.join(_SIZES)} (as 1000000, 500MB, 2GiB)"
 )
 WHOLE_NUMBER: Final = "a whole number from 0 on"
+NUMBER_FROM_1: Final = "a whole number from 1 on"
 
 
 def duration(text: str) -> float:
@@ -86,4 +87,16 @@ def whole_number(text: str) -> int:
     """
     if not re.fullmatch(_WHOLE, text):
         raise ValueError(f"must be {WHOLE_NUMBER}")
+    return int(text)
+
+
+def number_from_1(text: str) -> int:
+    """
+    Return the number that *text* is, which is not 0.
+
+    Raises:
+        ValueError: if it is not a whole number from 1 on.
+    """
+    if not re.fullmatch(_WHOLE, text) or not int(text):
+        raise ValueError(f"must be {NUMBER_FROM_1}")
     return int(text)

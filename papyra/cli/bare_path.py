@@ -43,4 +43,5 @@ def url_at(path: str) -> str:
         # A file that cannot be read is left to the command to complain of.
         with refusals(layout.path, "the store cannot be looked at"), suppress(PermissionError):
             check_ownership(layout)
+    path = re.sub("^//+", "/", path)  # A URL refuses it, because json://x is seldom meant as /x.
     return f"{scheme_at(path)}:{path.replace('%', '%25').replace('?', '%3F')}"

@@ -98,7 +98,7 @@ def _exit_code(error: BaseException) -> int:
 def _message(error: BaseException) -> str:  # noqa: PLR0911  one for each kind
     match error:
         case KeyboardInterrupt():  # A reset that was done leaves a note.
-            return "; ".join(["interrupted", *getattr(error, "__notes__", ())])
+            return _noted("interrupted", error)
         case ModuleNotFoundError(name="click"):
             return "the command line needs click: pip install 'papyra[cli]'"
         case ModuleNotFoundError(name="papyra"):  # its metadata: see `papyra --version`
@@ -112,7 +112,7 @@ def _message(error: BaseException) -> str:  # noqa: PLR0911  one for each kind
             | papyra.PapyraError()
             | ModuleNotFoundError(name="redis")
         ):
-            return str(error)
+            return _noted(str(error), error)
         case MemoryError():
             return (
                 "this process is out of memory, and the store is whole; allow it more (ulimit -v shows the"
@@ -125,6 +125,11 @@ def _message(error: BaseException) -> str:  # noqa: PLR0911  one for each kind
                 f"this is a bug in papyra, please report it: {type(error).__name__}: {error}"
                 " (PAPYRA_TRACEBACK=1 shows where)"
             )
+
+
+def _noted(message: str, error: BaseException) -> str:
+    """Return *message* and the notes of *error*: an interval that was reset, or where the store's name is from."""
+    return "; ".join([message, *getattr(error, "__notes__", ())])
 
 
 def _place(error: BaseException) -> dict[str, str | int]:

@@ -7,10 +7,17 @@ from typing import Final
 
 import click
 
+import papyra
 from papyra.cli.render import DEFAULT_STORE
 from papyra.store_url import SCHEMES
 
 _VARIABLE: Final = "PAPYRA_STORE"
+#: Errors that another store would not have.
+_MISNAMED: Final = (
+    papyra.StoreURLError,
+    papyra.StoreNotFoundError,
+    papyra.NotAStoreError,
+)
 
 
 def takes_store(command: Callable[..., int]) -> Callable[..., int]:
@@ -32,10 +39,19 @@ def takes_store(command: Callable[..., int]) -> Callable[..., int]:
             raise click.UsageError(
                 "the store is given both as an argument and with --store; give it once."
             )
-        given = option if store is None else store
+        given, origin = option if store is None else store, ""
         if given is None:
-            given = os.environ.get(_VARIABLE) or DEFAULT_STORE
-        return command(url=url_of(given), **others)
+            given = os.environ.get(_VARIABLE)
+            origin = f"the store is that of the variable {_VARIABLE}"
+            if not given:
+                given = DEFAULT_STORE
+                origin = f"without STORE, --store and {_VARIABLE} the store is the default {DEFAULT_STORE}"
+        try:
+            return command(url=url_of(given), **others)
+        except _MISNAMED as error:
+            if origin:
+                error.add_note(origin)
+            raise
 
     return named
 

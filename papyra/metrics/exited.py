@@ -52,7 +52,7 @@ class Retired:
             return
         except (ValueError, LookupError, TypeError) as error:
             raise NotPublishedError(
-                f"{self._path}: damaged ({type(error).__name__}); remove it to go on without the counts of"
+                f"{self._path}: damaged ({flaw_of(error)}); remove it to go on without the counts of"
                 " exited processes"
             ) from error
 
@@ -141,3 +141,14 @@ def _is_page_name(name: str) -> bool:
     return (
         pid.isascii() and pid.isdigit() and len(token) == _TOKEN and _HEXADECIMAL.issuperset(token)
     )
+
+
+def flaw_of(error: Exception) -> str:
+    """Say what is wrong with a side file of the counters whose content raised *error*."""
+    match error:
+        case UnicodeDecodeError():
+            return "not UTF-8"
+        case json.JSONDecodeError():
+            return "not valid JSON"
+        case _:
+            return "not the content that papyra writes"

@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager, suppress
 from typing import Any, Final
 
 from papyra.errors import NotPublishedError, PapyraError
-from papyra.metrics.exited import Retired, fold, pages
+from papyra.metrics.exited import Retired, flaw_of, fold, pages
 from papyra.metrics.mmap_page import open_page
 from papyra.metrics.names import NAMES
 from papyra.metrics.totals import RESET_DONE
@@ -170,7 +170,7 @@ def _take_back(directory: str) -> None:
         baseline, since = content["baseline"], content["since"]
     except (ValueError, LookupError, TypeError) as error:
         raise NotPublishedError(
-            f"{_path(directory)}: damaged ({type(error).__name__}); remove it to keep the part of a reset"
+            f"{_path(directory)}: damaged ({flaw_of(error)}); remove it to keep the part of a reset"
             " that was done"
         ) from error
     for name, number in resets.items():

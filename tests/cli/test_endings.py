@@ -137,7 +137,7 @@ def test_a_store_whose_name_is_empty_is_said_to_be(
     done = shell.papyra(*arguments)
 
     assert done[:2] == (code, "")
-    assert "the store URL is empty, as where a variable is not set; " in done.err
+    assert "the store URL is empty, perhaps because a variable is not set; " in done.err
 
 
 def test_misuse_with_json_is_an_object(shell: Shell) -> None:

@@ -241,7 +241,8 @@ def test_a_picture_is_refused_and_stays_as_it_is(shell: Shell, command: str) -> 
     shell.path.write_bytes(PICTURE)
     cause = (
         f"{shell.path}: not a papyra store (no line of its first 64 KiB is a record);"
-        " nothing was changed; name another path, or move the file away"
+        " nothing was changed; name another path, or move the file away;"
+        " without STORE, --store and PAPYRA_STORE the store is the default json:papyra.ndjson"
     )
 
     assert shell.papyra(command) == (1, "", f"papyra: {cause}\n")
@@ -351,7 +352,7 @@ def test_a_recovery_of_a_store_whose_directory_is_closed_fails_and_says_that_nob
     )
     # The command is over by then: it does not say that it tries again.
     assert "every" not in warning
-    assert warning.endswith("counts that no append published end with the program")
+    assert warning.endswith("the counts of a program without one end with the program")
     assert error.startswith(f"papyra: {shell.path}")
     assert as_json.error["type"] == "StoreIOError"  # the one document on stderr
     assert os.listdir(shell.directory) == [STORE]

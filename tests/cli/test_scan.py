@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from cli.shell import PICTURE, STORE, STRANGE, TORN, Shell, everything, intact
 
+#: The end of a message about the store that a command without STORE is about.
+DEFAULT = "; without STORE, --store and PAPYRA_STORE the store is the default json:papyra.ndjson"
+
 
 def test_a_whole_store_is_code_0(shell: Shell) -> None:
     shell.path.write_bytes(intact(3))
@@ -158,7 +161,10 @@ class TestEveryCommand:
     def test_names_a_store_that_is_not_there_and_makes_nothing(
         self, shell: Shell, command: tuple[str, ...]
     ) -> None:
-        cause = f"{shell.path}: no such store; a program makes it with its first append"
+        cause = (
+            f"{shell.path}: no such store; correct the name, or start the program: its first append makes the"
+            f" store{DEFAULT}"
+        )
 
         assert shell.papyra(*command) == (6, "", f"papyra: {cause}\n")
         assert shell.papyra(*command, "--json").error == {
@@ -174,7 +180,7 @@ class TestEveryCommand:
     ) -> None:
         shell.path.symlink_to("nowhere/store.ndjson")
         place = shell.directory / "nowhere" / "store.ndjson"
-        cause = f"{place}: no such store, and no directory for one; correct the path"
+        cause = f"{place}: no such store, and no directory for one; correct the path{DEFAULT}"
 
         assert shell.papyra(*command) == (6, "", f"papyra: {cause}\n")
 

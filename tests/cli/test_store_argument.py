@@ -104,6 +104,20 @@ def test_a_path_finds_a_set_by_its_files_where_the_active_one_is_gone(
     assert shell.papyra("scan", STORE).out.startswith(f"{shell.path}: 2 records ")
 
 
+def test_two_slashes_are_one_where_a_path_begins_with_them_and_refused_in_a_url(
+    shell: Shell,
+) -> None:
+    shell.path.write_bytes(intact(2))
+
+    assert shell.papyra("scan", f"/{shell.path}").out.startswith(f"{shell.path}: 2 records")
+    assert shell.papyra("scan", f"json://{shell.path}").out.startswith(f"{shell.path}: 2 records")
+    refused = shell.papyra("scan", f"json://{STORE}")
+    assert refused[:2] == (2, "")
+    assert f"write json:{STORE} for a file in the working directory, or json:/{STORE} for" in (
+        refused.err
+    )
+
+
 def test_options_may_follow_a_path(shell: Shell) -> None:
     shell.path.write_bytes(intact(4))
 
@@ -178,6 +192,52 @@ def test_what_is_not_a_store_is_named_in_one_line_and_stays_as_it_is(
     assert done.err.count("\n") == 1
     assert shell.papyra(*command, place, "--json").error["exit"] == code
     assert everything(shell.directory) == before
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_store_that_is_not_there_is_answered_with_the_nearest_one(
+    shell: Shell, command: tuple[str, ...]
+) -> None:
+    (shell.directory / "actors.ndjson").write_bytes(intact(1))
+    (shell.directory / "notes.ndjson").write_bytes(PICTURE)
+    (shell.directory / "logs.ndjson.000000000001").write_bytes(intact(1))
+    before = everything(shell.directory)
+
+    for given, near in (
+        ("actor.ndjsn", "; did you mean '{}/actors.ndjson'? Otherwise start the program: its first append makes"),
+        ("json:actors.json", "; did you mean '{}/actors.ndjson'? Otherwise start"),
+        ("log.ndjson", "; did you mean '{}/logs.ndjson'? Otherwise start"),
+        ("note.ndjson", "; correct the name, or start the program: its first append makes the store\n"),
+        ("x", "; correct the name, or start the program: its first append makes the store\n"),
+    ):  # fmt: skip
+        done = shell.papyra(*command, given)
+        path = shell.directory / given.removeprefix("json:")
+        assert done[:2] == (6, "")
+        assert done.err.startswith(f"papyra: {path}: no such store{near.format(shell.directory)}")
+    assert everything(shell.directory) == before
+
+
+@pytest.mark.parametrize(
+    ("store", "code"),
+    [("none", 6), ("json:none", 6), ("tape:x", 2), ("picture", 1), ("json:x?a=1", 2)],
+)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_a_wrong_store_is_said_to_be_from_the_variable_or_the_default(
+    shell: Shell, command: tuple[str, ...], store: str, code: int
+) -> None:
+    (shell.directory / "picture").write_bytes(PICTURE)
+
+    from_variable = shell.papyra(*command, PAPYRA_STORE=store)
+    from_argument = shell.papyra(*command, store)
+    by_default = shell.papyra(*command, "--json")
+
+    assert from_argument[:2] == from_variable[:2] == (code, "")
+    assert from_variable.err == from_argument.err[:-1] + (
+        "; the store is that of the variable PAPYRA_STORE\n"
+    )
+    assert by_default.error["message"].endswith(
+        "; without STORE, --store and PAPYRA_STORE the store is the default json:papyra.ndjson"
+    )
 
 
 @pytest.mark.parametrize("command", ["scan", "recover", "compact"])

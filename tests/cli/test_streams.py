@@ -244,7 +244,7 @@ def test_a_path_that_a_terminal_would_obey_is_shown_escaped(shell: Shell) -> Non
         "",
         (
             f"papyra: {shell.directory}/\\x1b[31mred\\n\\u202e: no such store;"
-            " a program makes it with its first append\n"
+            " correct the name, or start the program: its first append makes the store\n"
         ),
     )
 

@@ -84,7 +84,7 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("actors.ndjson", "did you mean json:actors.ndjson?"),
         (
             "",
-            "the store URL is empty, as where a variable is not set; a store URL must begin with one of memory:",
+            "the store URL is empty, perhaps because a variable is not set; a store URL must begin with one of memory:",
         ),
         ("memory", "did you mean memory:, or json:memory?"),
         ("Memory", "did you mean memory:, or json:Memory?"),
@@ -95,6 +95,22 @@ def test_a_path_without_a_scheme_is_refused_with_that_of_what_stands_there(
         ("unix", "did you mean unix:///SOCKET, or json:unix?"),
         ("sqlite:x", "begin with one of memory:, json:"),
         ("json:", "json: a path must follow, as in json:actors.ndjson"),
+        (
+            "json://x.ndjson",
+            "json://x.ndjson: a path must follow the colon, not //; write json:x.ndjson for a file in the working directory, or json:/x.ndjson for one in the root directory",
+        ),
+        (
+            "rotating://srv/x",
+            "write rotating:srv/x for a file in the working directory, or rotating:/srv/x",
+        ),
+        (
+            "rotating:x?max_files=0",
+            "rotating:x: max_files must be a whole number from 1 on, got '0'",
+        ),
+        (
+            "rotating:x?max_files=many",
+            "rotating:x: max_files must be a whole number from 1 on, got 'many'",
+        ),
         ("json:?sync=none", "json: a path must follow, as in json:actors.ndjson"),
         ("memory:x", "memory: a path must not follow; leave out the text after the colon"),
         (

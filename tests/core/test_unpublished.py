@@ -138,7 +138,8 @@ def test_it_is_tried_again_only_after_some_seconds_and_told_once(
         assert store._publication.mark is None
     (warning,) = caplog.messages
     assert warning.endswith(
-        "; an append tries again 5 s later, and counts that no append published end with the program"
+        ": Permission denied; an append at least 5 s later tries again, and the counts of a program without one"
+        " end with the program"
     )
 
 

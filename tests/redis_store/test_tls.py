@@ -78,5 +78,13 @@ def test_files_are_for_tls_and_must_be_there(tmp_path: Path, name: str) -> None:
 
 
 def test_a_server_without_tls_is_not_spoken_to(server: Server) -> None:
-    with pytest.raises(StoreIOError, match="did not reply"):
+    hint = "did not reply.*; if the server does not use TLS, write redis:// for rediss://$"
+    with pytest.raises(StoreIOError, match=hint):
         open_store(f"rediss://127.0.0.1:{server.port}")
+
+
+def test_a_server_with_tls_is_hinted_at_where_it_is_spoken_to_without(secured: Secured) -> None:
+    plain = url(secured).partition("?")[0].replace("rediss:", "redis:")
+    hint = "did not reply.*; if the server uses TLS, write rediss:// for redis://$"
+    with pytest.raises(StoreIOError, match=hint):
+        open_store(plain)

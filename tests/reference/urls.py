@@ -61,8 +61,9 @@ _INTRODUCTION = """\
 `?` and are joined by `&`, as in `json:actors.ndjson?max_age=7d&sync=always`. An unknown scheme or option, a bad
 value, and an option that is given twice raise [`StoreURLError`](errors.md#storeurlerror)."""
 _PATHS = """\
-The text after `json:` or `rotating:` is a path and is taken as it is, so `json://x` is the file `/x`. In a path `%3F`
-is a `?` and `%25` is a `%`. The command line also takes a bare path, with options behind it. Papyra looks whether a
+The text after `json:` or `rotating:` is a path and is taken as it is. `json://x` is refused: write `json:x` or
+`json:/x`. In a path `%3F` is a `?` and `%25` is a `%`.
+The command line also takes a bare path, with options behind it. Papyra looks whether a
 file or a rotated set is there, and refuses anything that is not a store.
 
 In a user name or password, write every character but letters, digits and `-._~` as `%XX` (`%40` is `@`). Messages
@@ -153,6 +154,7 @@ _KINDS_OF_VALUES: Final[dict[Callable[[str], Any], str]] = {
     units.duration: "a time",
     units.size: "a size",
     units.whole_number: "a number",
+    units.number_from_1: "a number",
     url_options.sync_mode: " ".join(f"`{word}`" for word in url_options.SYNCS),
     str: "text",
 }

@@ -60,8 +60,11 @@ class Publication:
             return
         if self.mark is None:
             self.mark = Mark()
+            reason = f"{failure}"
+            if isinstance(failure, OSError) and failure.strerror:
+                reason = f"{failure.filename}: {failure.strerror}"
             self._warnings.append(
-                f"{self._source}: other processes do not see its counters: {failure}; an append tries again"
-                f" {AGAIN:g} s later, and counts that no append published end with the program"
+                f"{self._source}: other processes do not see its counters: {reason}; an append at least"
+                f" {AGAIN:g} s later tries again, and the counts of a program without one end with the program"
             )
         self.again_at = monotonic() + AGAIN

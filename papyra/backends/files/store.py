@@ -235,7 +235,7 @@ class FileBackend(PersistenceBackend):
 
     def _lines_besides(self, untouched: Collection[str], *, newest_first: bool) -> Iterator[Line]:
         with (
-            refusals(self.source, "reading"),
+            refusals(self.source, "the store cannot be read"),
             View(self._layout, timeout=self._lock_timeout, without=untouched) as view,
         ):
             yield from view.lines(newest_first=newest_first)
@@ -243,14 +243,14 @@ class FileBackend(PersistenceBackend):
     @contextmanager
     def _view(self) -> Generator[View]:
         with (
-            refusals(self.source, "reading"),
+            refusals(self.source, "the store cannot be read"),
             View(self._layout, timeout=self._lock_timeout) as view,
         ):
             yield view
 
     def _rewrite(self, rewrite_filter: RewriteFilter) -> Rewritten:
         layout, timeout = self._layout, self._lock_timeout
-        with refusals(self.source, "rewriting ended where it was"):
+        with refusals(self.source, "the rewrite stopped there"):
             if not layout.exists() and not layout.temporaries():
                 return Rewritten(0, 0)
             with self._maintained():
@@ -268,7 +268,7 @@ class FileBackend(PersistenceBackend):
 
     def _undo(self, id_: str, *, dry_run: bool) -> int:
         layout, timeout = self._layout, self._lock_timeout
-        with refusals(self.source, "undoing"):
+        with refusals(self.source, "the undo failed"):
             if dry_run:
                 return undo(layout, id_, dry_run=True, timeout=timeout)
             with self._maintained():
@@ -279,7 +279,7 @@ class FileBackend(PersistenceBackend):
         return restored
 
     def _quarantined(self) -> Iterable[Quarantined]:
-        with refusals(self.source, "looking into the quarantine"):
+        with refusals(self.source, "the quarantine cannot be read"):
             return list(quarantined(self._layout))
 
     def _maintained(self) -> Maintenance:
@@ -301,7 +301,7 @@ class FileBackend(PersistenceBackend):
         return LegacySeenIds()
 
     def _check(self) -> Iterable[Anomaly]:
-        with refusals(self.source, "scanning"):
+        with refusals(self.source, "the store cannot be scanned"):
             return list(self._layout.strays())
 
     def _leftovers(self, sources: Sequence[str]) -> Sequence[str]:

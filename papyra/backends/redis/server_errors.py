@@ -53,6 +53,8 @@ _CODE: Final = re.compile(
     r"|(?P<DAMAGED>hash value is not an integer)"
     r"|(?P<DB>DB index is out of range)"
 )
+#: Words of the driver's errors for a server that was reached, but does not speak the protocol.
+_MISUNDERSTOOD: Final = r"(?i)timeout|timed out|closed|reset by peer|broken pipe|ssl|protocol"
 #: The commands that a user of the server must be allowed.
 COMMANDS: Final = (
     "+eval +evalsha +select +info +type +exists +time"
@@ -104,16 +106,38 @@ def needed(keys: Keys) -> str:
     return f"it needs ~{keys.prefix}:* {COMMANDS} (ACL SETUSER), none of them renamed"
 
 
+def _connection_cure(text: str, scheme: str) -> str:
+    """Say what to do about a server that did not reply; *text* is the driver's error."""
+    if "CERTIFICATE_VERIFY_FAILED" in text:
+        return "name the file of its CA as ca="
+    cure = "start the server, or correct the address"
+    # A server that speaks the other protocol is reached, and closes the connection or is silent.
+    if not re.search(_MISUNDERSTOOD, text):
+        return cure
+    if scheme == "rediss":
+        return f"{cure}; if the server does not use TLS, write redis:// for rediss://"
+    return (
+        f"{cure}; if the server uses TLS, write rediss:// for redis://"
+        if scheme == "redis"
+        else cure
+    )
+
+
 def refusal(error: Exception, address: Address, keys: Keys) -> StoreIOError:
     """Return *error* with the place and what to do, and without the credentials that it may repeat."""
     code = code_of(error)
-    tls = "CERTIFICATE_VERIFY_FAILED" in str(error)
+    cure = _connection_cure(str(error), address.scheme)
+    is_without_password = "without any password" in str(error)
     address.credentials.hide(error)
     if code == "":
-        cure = (
-            "name the file of its CA as ca=" if tls else "start the server, or correct the address"
-        )
         why = f"the server did not reply ({error}); {cure}"
+    elif code == "WRONGPASS" and address.credentials.password is None:
+        why = (
+            "it asks for a password, and the address has none; write it before the host:"
+            " redis://USER:PASSWORD@HOST:PORT"
+        )
+    elif code == "WRONGPASS" and is_without_password:
+        why = "it does not ask for a password, and the address has one; leave it out of the address"
     elif code == "NOPERM":
         why = f"this user lacks a right; {needed(keys)}; the server says: {error}"
     elif code == "UNKNOWN":
