@@ -8,7 +8,7 @@ is understood, and then only scheme, host and database.
 import os
 import re
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from papyra.backends.files.paths import Layout
 from papyra.backends.redis import load
@@ -37,31 +37,21 @@ _COMMON: Final[dict[str, Reader]] = {
 }
 
 
-# A plain class: a NamedTuple takes a quarter of a millisecond to make, and `papyra metrics` loads this module.
-class _Kind:
+class _Kind(NamedTuple):
     """A scheme: its class by module and name, what follows the colon, and its options beside the common ones."""
 
-    __slots__ = ("module", "options", "place", "store")
-
-    def __init__(
-        self,
-        module: str,
-        store: str,
-        place: Literal["", "path", "server"],
-        options: dict[str, Reader],
-    ) -> None:
-        self.module = module
-        self.store = store
-        self.place: Literal["", "path", "server"] = place
-        self.options = options
+    module: str
+    store: str
+    place: Literal["", "path", "server"]
+    options: dict[str, Reader]
 
 
-def _redis(**more: Reader) -> _Kind:
-    options: dict[str, Reader] = {"name": str, "prefix": str, "timeout": duration, "layout": str}
-    options.update(more)
-    return _Kind("papyra.backends.redis", "RedisBackend", "server", options)
-
-
+_REDIS: Final = _Kind(
+    "papyra.backends.redis",
+    "RedisBackend",
+    "server",
+    {"name": str, "prefix": str, "timeout": duration, "layout": str},
+)
 _TLS: Final = ("ca", "cert", "key")
 # By name, because a caller who only wants counters need not load the stores.
 _KINDS: Final = {
@@ -73,9 +63,9 @@ _KINDS: Final = {
         "path",
         {"max_bytes": size, "max_files": number_from_1},
     ),
-    "redis": _redis(),
-    "rediss": _redis(**dict.fromkeys(_TLS, str)),
-    "unix": _redis(db=whole_number),
+    "redis": _REDIS,
+    "rediss": _REDIS._replace(options={**_REDIS.options, **dict.fromkeys(_TLS, str)}),
+    "unix": _REDIS._replace(options={**_REDIS.options, "db": whole_number}),
 }
 
 
@@ -187,9 +177,7 @@ def _of_layout(kind: _Kind, shown: str, layout: str) -> _Kind:
             f"{shown}: layout must be 0.3.0, or be left out for a store of this version"
         )
     load("legacy_streams")  # Its error names the extra, if that is not installed.
-    return _Kind(
-        "papyra.backends.redis.legacy_streams", "OriginalStreams", kind.place, kind.options
-    )
+    return kind._replace(module="papyra.backends.redis.legacy_streams", store="OriginalStreams")
 
 
 def _check_there(kind: _Kind, path: str, shown: str) -> None:
@@ -270,8 +258,13 @@ def _shared_counters(shown: str, path: str, options: dict[str, Any]) -> "Counter
     return counters
 
 
-#: A parsed URL: its scheme, what follows it, its options, and what messages show of it.
-_Parsed: TypeAlias = tuple[_Kind, str, dict[str, Any], str]
+class _Parsed(NamedTuple):
+    """A parsed URL: its scheme, what follows it, its options, and what messages show of it."""
+
+    kind: _Kind
+    path: str
+    options: dict[str, Any]
+    shown: str
 
 
 def _parse(url: str) -> _Parsed:
@@ -310,7 +303,7 @@ def _parse(url: str) -> _Parsed:
         raise StoreURLError(f"{scheme}: a path must not follow; leave out the text after the colon")
     shown = f"{scheme}:{path}"
     options = _options(shown, kind, query, secretly="@" in query)
-    return kind, _unescape(path), options, shown
+    return _Parsed(kind, _unescape(path), options, shown)
 
 
 def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
@@ -326,7 +319,7 @@ def _server(kind: _Kind, scheme: str, path: str, query: str) -> _Parsed:
         shown = address_of(f"{scheme}:{path}").shown
     except ValueError as error:
         raise StoreURLError(f"{scheme}: {error}") from None
-    return kind, f"{scheme}:{path}", options, shown
+    return _Parsed(kind, f"{scheme}:{path}", options, shown)
 
 
 def _options(shown: str, kind: _Kind, query: str, *, secretly: bool = False) -> dict[str, Any]:

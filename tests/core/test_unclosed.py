@@ -26,6 +26,7 @@ class SyncedFiles(list[int]):
 @pytest.fixture
 def synced(monkeypatch: pytest.MonkeyPatch) -> SyncedFiles:
     """What is synced as a store is dropped; the thread that comes a second later does not come."""
+    gc.collect()  # otherwise stores of earlier tests may end in between, and close their descriptors
     monkeypatch.setattr(background_sync, "INTERVAL", 3600.0)
     monkeypatch.setattr("papyra.backends.files.store.sync_soon", background_sync._Syncer().add)
     files = SyncedFiles()

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from papyra.backends.files.legacy.file_order import (
     Age,
@@ -64,7 +64,7 @@ _COARSE: Final = 10_000_000
 _State = tuple[int, ...]
 
 
-class Slot:
+class Slot(NamedTuple):
     """
     A file in the order of a store's data.
 
@@ -74,13 +74,9 @@ class Slot:
         is_remains: Whether a killed repair of 0.3.0 left it: a record in it counts if no other file has it.
     """
 
-    __slots__ = ("is_legacy", "is_remains", "path")
-
-    # Not a NamedTuple, which takes a quarter of a millisecond to make: `papyra metrics` loads this module.
-    def __init__(self, path: str, *, is_legacy: bool = False, is_remains: bool = False) -> None:
-        self.path = path
-        self.is_legacy = is_legacy
-        self.is_remains = is_remains
+    path: str
+    is_legacy: bool = False
+    is_remains: bool = False
 
 
 class Layout:
@@ -247,7 +243,7 @@ class Layout:
                 legacy.append((age, Slot(path, is_legacy=True)))
             elif age := age_of_leftover(ending):
                 legacy.append((age, Slot(path, is_legacy=True, is_remains=True)))
-        legacy.sort(key=lambda found: (found[0], found[1].path))
+        legacy.sort()
         return [*(slot for _, slot in legacy), *segments, Slot(self.path)]
 
     def newest_numbered(self) -> str:
@@ -264,7 +260,7 @@ class Layout:
         Raises:
             StoreIOError: as `stat`.
         """
-        return self.stat() is not None or len(self.slots()) > 1
+        return self.stat() is not None or self.slots() != [Slot(self.path)]
 
     def segment(self, number: int) -> str:
         """Return the path of the rotated segment *number*."""
