@@ -7,16 +7,11 @@ it would do there by chance is done here on purpose, at every line of papyra's, 
 
 import asyncio
 import gc
-import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import count
-from types import FrameType
-from typing import Any
 
 import pytest
-from reentry import SOURCES, Nested, interrupted
+from reentry import Nested, interrupted
 from stores import FileKind, Kind, counts, event, led_by_another_thread, numbers
 
 from papyra import (
@@ -336,41 +331,3 @@ def test_without_flock_an_append_from_within_a_rewrite_is_refused_at_once(
         assert store.metrics.snapshot()["write_errors"] == 1
         store.append(event(4))
         assert numbers(store.read()) == [1, 2, 4]
-
-
-def test_an_interrupt_anywhere_in_the_settling_leaves_the_counts_exact_at_once() -> None:
-    """No later call makes them right: they are read before one."""
-
-    def strike(at: int) -> tuple[bool, dict[str, int], int]:
-        left = at
-
-        def trace(frame: FrameType, what: str, _: object) -> Any:
-            nonlocal left
-            if not frame.f_code.co_filename.endswith("outcome.py"):
-                return trace if frame.f_code.co_filename.startswith(SOURCES) else None
-            if what == "line":
-                left -= 1
-                if not left:
-                    sys.settrace(None)
-                    raise KeyboardInterrupt
-            return trace
-
-        store = MemoryBackend()
-        store.append(event(0))
-        sys.settrace(trace)
-        try:
-            store.append(event(1))
-        except KeyboardInterrupt:
-            pass
-        finally:
-            sys.settrace(None)
-        return left <= 0, store.metrics.snapshot(), store.scan().records
-
-    for at in count(1):
-        # In a thread of its own: Python 3.11 keeps an interrupt that a trace function raised at an `except`.
-        with ThreadPoolExecutor(1) as threads:
-            came, counted, stored = threads.submit(strike, at).result()
-        if not came:
-            break
-        assert counted["records_written"] == stored, at
-    assert at > 10

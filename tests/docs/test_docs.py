@@ -13,7 +13,6 @@ from papyra import (
     RotatingBackend,
 )
 from papyra.backends.redis import RedisBackend
-from papyra.format.codec import decode
 from papyra.reports import ANOMALY_TYPES
 
 ROOT = Path(__file__).parents[2]
@@ -96,17 +95,3 @@ def test_a_page_that_names_another_system_says_that_it_was_not_tried(page: str) 
 
     assert found
     assert [part for part in found if not re.search(r"(not|nothing above was)\s+tried", part)] == []
-
-
-def test_every_line_of_a_store_that_a_page_shows_has_its_own_checksum() -> None:
-    """A reader who copies it into a store finds no damage."""
-    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
-    shown = [
-        line
-        for page in pages
-        for line in re.findall(r'^\{.*,"_crc":"[0-9a-f]{8}"\}$', page.read_text(), re.MULTILINE)
-    ]
-
-    assert len(shown) >= 4
-    for line in shown:
-        assert decode(f"{line}\n".encode()) is not None, line

@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import pytest
 
-from papyra.format.codec import has_checksum
 from reference import PAGES as GENERATED
 from servers import free_port, missing, running_redis
 
@@ -245,31 +244,3 @@ def test_what_a_timer_runs_is_a_command_that_its_page_shows() -> None:
     for line in started:
         program, *arguments = shlex.split(line)
         assert shlex.join([Path(program).name, *arguments]) in commands
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_a_line_that_a_page_shows_has_its_checksum(page: str) -> None:
-    """A reader may check it, and learn from it what is summed."""
-    lines = re.findall(
-        r'^\{"kind":.*"_crc":"[0-9a-f]{8}"\}$', (ROOT / page).read_text(), re.MULTILINE
-    )
-    assert [line for line in lines if not has_checksum(f"{line}\n".encode())] == []
-
-
-def test_readme_shows_the_line_and_the_bytes_that_its_example_writes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readme = (ROOT / "README.md").read_text()
-    (line,) = re.findall(r'^\{"kind":.*\}$', readme, re.MULTILINE)
-    (code,) = re.findall(r"```python\n(import papyra\n\nwith .*?)```", readme, re.DOTALL)
-    (stamp,) = re.findall(r'"timestamp":([\d.]+)', line)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("papyra.record.time.time", lambda: float(stamp))
-
-    exec(compile(code, "README.md", "exec"), {})
-
-    written = (tmp_path / "actors.ndjson").read_text()
-    assert written.startswith(line.partition('"_id"')[0])
-    size = f"{len(written)}"
-    shown = re.findall(r"(\d+) bytes(?:;| before, (\d+) after)", readme)
-    assert shown == [(size, ""), (size, size)]

@@ -5,7 +5,6 @@ from typing import Final
 from faults.text_mutant import TextMutant
 
 _RECORD: Final = "tests/core/test_record.py::"
-_REENTRY: Final = "tests/core/test_reentry.py::"
 _DAMAGE: Final = "tests/core/test_damage.py::"
 _READING: Final = "tests/core/test_reading.py::"
 _REPEATS: Final = "tests/core/test_repeats.py::"
@@ -14,13 +13,6 @@ _SUBCLASSES: Final = "tests/core/test_subclasses.py::"
 _FAST: Final = "tests/fast/test_orjson.py::"
 
 RECORDS: Final = (
-    TextMutant(
-        "a batch whose settling is interrupted is settled before the interrupt goes on",
-        "writing/group_commit.py",
-        "            except BaseException:\n                self._settle(store)\n                raise\n        return ()",
-        "            except ZeroDivisionError:\n                raise\n        return ()",
-        f"{_REENTRY}test_an_interrupt_anywhere_in_the_settling_leaves_the_counts_exact_at_once",
-    ),
     TextMutant(
         "keys of subclasses are kept apart",
         "format/json_rules.py",
