@@ -32,6 +32,8 @@ class OwnPage(Page):
 
     def __init__(self, descriptor: int, path: str, *, timeout: float) -> None:
         super().__init__(descriptor, writable=True)
+        self.directory: str
+        self.name: str
         self.directory, self.name = os.path.split(path)
         self.timeout: Final = timeout
         forget_in_child(self)

@@ -36,7 +36,7 @@ class Publication:
         self._source = source
         self._warnings = warnings
         self.mark: Mark | None = None
-        self.again_at = 0.0
+        self.again_at: float = 0.0
 
     def is_due(self, lock: int) -> bool:
         """Mark in the lock file that other processes do not see the counters; tell whether to try again now."""
