@@ -164,7 +164,7 @@ def test_an_interrupted_recovery_leaves_nothing_to_undo(
                 "papyra.backends.files.concurrent_swap.sync_directory",
                 raiser(OSError(5, "i/o error")),
             )
-            with pytest.raises(OSError, match="rewriting ended where it was: i/o error"):
+            with pytest.raises(OSError, match="the rewrite stopped there: i/o error"):
                 store.recover()
         undone(store)
         assert file_kind.path.read_bytes() == DAMAGED
