@@ -14,6 +14,7 @@ from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from papyra.backends.files.legacy.file_order import (
+    FIRST_CHARACTERS,
     Age,
     age_of_leftover,
     age_of_rotated,
@@ -33,9 +34,9 @@ if TYPE_CHECKING:
 _TEMPORARY: Final = r"tmp\.[0-9a-f]{8}"
 #: A rotated segment: renamed once, its number never used again.
 _SEGMENT: Final = r"[0-9]{12}"
-#: The first characters of the names of segments and of 0.3.0's files. Otherwise each read would compare the names of
-#: the lock and the counters with three expressions, which takes 3 % of a short one.
-_DATA_BEGINNINGS: Final = frozenset("0123456789cqr")
+#: The first characters of the names of files with data. Otherwise each read would compare the names of the lock and
+#: the counters with three expressions, which takes 3 % of a short one.
+_DATA_BEGINNINGS: Final = frozenset("0123456789") | FIRST_CHARACTERS
 #: Bytes of the longest ending, that of a segment or a temporary file, with its dot.
 _LONGEST_ENDING: Final = 13
 #: The consequence where a directory cannot be synced.

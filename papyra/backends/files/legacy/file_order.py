@@ -13,6 +13,8 @@ _ROTATED: Final = r"[1-9][0-9]{0,5}"
 #: A file that a killed repair or compaction of 0.3.0 left: perhaps the only copy of its records.
 _LEFTOVER: Final = r"(?:([1-9][0-9]{0,5})\.)?(?:quarantine\.([0-9]+)|(compact)\.tmp|recovered\.tmp)"
 _LEGACY: Final = f"{_ROTATED}|{_LEFTOVER}"
+#: The characters that such a name can begin with.
+FIRST_CHARACTERS: Final = frozenset("123456789cqr")
 
 #: A key that sorts files, oldest first.
 Age = tuple[int, int, int]
