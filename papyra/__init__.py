@@ -8,9 +8,8 @@ Persistence for actor systems that counts what it does, exactly, and shows it to
 Names load with their first use, so that `import papyra` costs next to nothing.
 """
 
-TYPE_CHECKING = (
-    False  # type checkers know the name; importing typing would cost more than all of the rest here
-)
+# Type checkers know the name; importing typing would cost more than all of the rest here.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 

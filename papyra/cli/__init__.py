@@ -6,9 +6,8 @@ What can an operator do from a shell?
 
 import sys
 
-TYPE_CHECKING = (
-    False  # Type checkers know the name; an import here would widen the gap for an early Ctrl-C.
-)
+# Type checkers know the name; an import here would widen the gap for an early Ctrl-C.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -55,9 +55,8 @@ def run(arguments: Sequence[str]) -> int:
         return OK
     else:
         return code
-    raise UsageError(
-        wrong
-    )  # Not within the except, because click's error repeats the words of the command line.
+    # Not within the except, because click's error repeats the words of the command line.
+    raise UsageError(wrong)
 
 
 def _show_help(context: click.Context) -> int:

@@ -195,9 +195,8 @@ class PersistenceMetrics:
                 with storage.resetting(), self._lock:
                     try:
                         self._holder = me
-                        if (
-                            storage is self._storage
-                        ):  # otherwise it was published, or closed, meanwhile
+                        # Otherwise it was published, or closed, meanwhile.
+                        if storage is self._storage:
                             self._take_in_late()
                             interval = storage.begin_interval(time.time())
                             counts = dict(zip(NAMES, interval, strict=True))

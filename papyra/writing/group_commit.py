@@ -96,9 +96,8 @@ class CommitQueue(SettledCalls):
                     # it. It does not wait: another thread may keep the lock beyond the deadline.
                     for held in self._tries:  # noqa: B007  this is the note
                         break
-                    if (
-                        held
-                    ):  # uncontended: skip the queue, which saves two lock operations and a check
+                    # Uncontended: skip the queue, which saves two lock operations and a check.
+                    if held:
                         self.leader = me
                         findings = self._lead(store, (), (call,), may_wait)
                 finally:

@@ -58,9 +58,8 @@ class SettledCalls(WaitingCalls):
     def _fail(self, store: Store, error: Exception) -> None:
         """Count *error* as that of every call that it ends."""
         calls = self._taken
-        if isinstance(
-            error, StoreLockedError
-        ):  # callers whose deadline has not passed keep waiting
+        # Callers whose deadline has not passed keep waiting.
+        if isinstance(error, StoreLockedError):
             now = monotonic()
             late = [call for call in calls if call.deadline <= now]
             calls = late or [call for call in calls if not call.is_soon][:1]

@@ -110,9 +110,8 @@ class Replacement:
         layout = self._layout
         for _ in range(_ROUNDS):
             with FileLock(layout.lock, LOCK_SHARED, timeout=timeout):
-                size = os.fstat(
-                    self._old
-                ).st_size  # under the lock no append is in the middle of a line
+                # Under the lock no append is in the middle of a line.
+                size = os.fstat(self._old).st_size
             if size - self._copied <= _LITTLE:
                 break
             self._copy_until(size)

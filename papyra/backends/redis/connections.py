@@ -63,9 +63,8 @@ class Nodes:
             **_DRIVER,
             **address.tls,
         }
-        if (
-            address.scheme == "rediss"
-        ):  # Otherwise redis-py 5 would accept the certificate of any host.
+        # Otherwise redis-py 5 would accept the certificate of any host.
+        if address.scheme == "rediss":
             self._arguments["ssl_check_hostname"] = True
         if address.path:
             self._arguments["path"] = address.path

@@ -23,9 +23,8 @@ def forget(link: Link, age: float) -> None:
         old: list[bytes] = []
         for writer, seen in zip(flat[::2], flat[1::2], strict=True):
             seconds = _SECONDS.match(seen)
-            if (
-                seconds is not None and int(seconds[0]) < oldest
-            ):  # Otherwise another program made the field.
+            # Otherwise another program made the field.
+            if seconds is not None and int(seconds[0]) < oldest:
                 old += [writer, seen]
         if old:
             link.run(FORGET, *old)

@@ -50,9 +50,8 @@ def check_nodes(link: Link) -> None:
         StoreIOError: if they do not form a cluster, cannot be reached or refuse this user.
     """
     if len(link.address.nodes) > 1:
-        link.ask(
-            "EXISTS", link.keys.records
-        )  # Otherwise a lost server would count as one that refuses INFO.
+        # Otherwise a lost server would count as one that refuses INFO.
+        link.ask("EXISTS", link.keys.records)
         _check_cluster(link, _facts(link))
 
 
