@@ -92,7 +92,12 @@ def reset_all(
                 sync_directory(directory)
     except BaseException as error:
         if done:
-            error.__notes__ = [*getattr(error, "__notes__", ()), *notes]
+            # No call here: a second interrupt would come in its place, without the interval.
+            try:  # noqa: SIM105  suppress would be a call
+                notes += error.__notes__
+            except AttributeError:
+                pass
+            error.__notes__ = notes
         elif begun:
             with suppress(PapyraError), refusals(directory, REFUSED), lock():
                 pass  # the lock undoes it; otherwise the next process that takes the lock does
