@@ -112,7 +112,7 @@ class StoreURLError(PapyraError, ValueError):
 
 class StoreNotFoundError(PapyraError):
     """
-    There is no store at a place where an existing one was asked for.
+    The store does not exist, and the caller asked for an existing one.
 
     Attributes:
         source: The path of that place.

@@ -5,8 +5,10 @@ import errno
 import json
 import logging
 import os
+import sys
 import threading
 from pathlib import Path
+from types import FrameType
 
 import pytest
 from children import Child
@@ -19,7 +21,7 @@ from papyra import (
     StoreNotFoundError,
     open_counters,
 )
-from papyra.metrics import exited
+from papyra.metrics import exited, resets
 from papyra.metrics.exited import Retired
 from papyra.metrics.mmap_page import Page, open_page
 from papyra.metrics.persistence import PersistenceMetrics
@@ -274,6 +276,38 @@ def test_a_reset_that_was_done_before_an_interrupt_tells_the_interval(
         (note,) = caught.value.__notes__
         assert json.loads(note.removeprefix(RESET_DONE)) == counts(records_written=1)
         assert open_counters(file_kind.url).read().snapshot() == counts()
+
+
+def test_no_second_interrupt_comes_between_a_reset_that_is_done_and_its_note(
+    file_kind: FileKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It strikes at calls: each one from the first interrupt on, which a note was added to, is struck."""
+    first = KeyboardInterrupt()
+    first.add_note("an earlier note")
+
+    def strike(frame: FrameType, what: str, _: object) -> None:
+        if what == "c_call" and frame.f_code is resets.reset_all.__code__:
+            raise KeyboardInterrupt
+
+    def sync(directory: str) -> None:
+        if not os.path.exists(f"{file_kind.path}.metrics/reset"):
+            sys.setprofile(strike)
+            raise first
+        sync_directory(directory)
+
+    with file_kind.open() as store:
+        store.append(event(1))
+        monkeypatch.setattr("papyra.metrics.resets.sync_directory", sync)
+        counters = open_counters(file_kind.url)
+        try:
+            with pytest.raises(KeyboardInterrupt) as caught:
+                counters.reset()
+        finally:
+            sys.setprofile(None)
+    assert caught.value is first
+    note, earlier = first.__notes__
+    assert earlier == "an earlier note"
+    assert json.loads(note.removeprefix(RESET_DONE)) == counts(records_written=1)
 
 
 def test_an_interrupt_is_raised_where_the_disk_is_too_full_to_take_the_reset_back(

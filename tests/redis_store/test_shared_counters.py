@@ -1,6 +1,8 @@
 """The counters that every host sees."""
 
+import json
 import time
+from typing import Any
 
 import pytest
 from children import run_program
@@ -10,8 +12,10 @@ from stores import counts, event
 
 from papyra import NotPublishedError, StoreNotFoundError, open_counters
 from papyra.backends.redis import RedisBackend
+from papyra.backends.redis.client import Link, Message
 from papyra.backends.redis.scripts.counters import REPORT, REPORTED
 from papyra.backends.redis.shared_counters import Report
+from papyra.metrics.totals import RESET_DONE
 
 
 def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Redis) -> None:
@@ -32,7 +36,7 @@ def test_they_are_the_sum_of_all_objects_and_a_reset_moves_the_baseline(kind: Re
 
     assert shared.reset() == expected
     assert shared.read().snapshot() == counts()
-    assert one.metrics.snapshot()["records_written"] == 3  # a book of its own
+    assert one.metrics.snapshot()["records_written"] == 3  # counters of its own
     assert one.metrics.reset()["records_written"] == 3
     other.append(event(5))
     other.compact()
@@ -116,3 +120,29 @@ def test_a_report_that_comes_late_neither_counts_nor_is_taken_for_the_last_one(k
         assert open_counters(kind.url).read().snapshot() == counts(
             **{"records_written": 1, REPORTED[0]: 4}
         )
+
+
+def test_an_interrupted_reset_tells_its_interval_beside_what_the_interrupt_tells_already(
+    kind: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupts = [KeyboardInterrupt()]
+    interrupts[0].add_note("an earlier note")
+    real = Link.deliver
+
+    def deliver(link: Link, message: Message, *, patient: bool = True) -> Any:
+        reply = real(link, message, patient=patient)
+        if interrupts:  # the server has done it, and its reply is lost
+            message.doubtful = True
+            raise interrupts.pop()
+        return reply
+
+    with kind.open() as store:
+        store.append(event(1))
+        shared = open_counters(kind.url)
+        monkeypatch.setattr(Link, "deliver", deliver)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            shared.reset()
+        earlier, note = caught.value.__notes__
+        assert earlier == "an earlier note"
+        assert json.loads(note.removeprefix(RESET_DONE)) == counts(records_written=1)
+        assert shared.read().snapshot() == counts()

@@ -177,7 +177,7 @@ class SharedCounters:
             counts = self._interval(self._link.deliver(message, patient=False))
         except PapyraError:
             return  # The next reset asks again.
-        notes = [RESET_DONE + json.dumps(counts)]
+        notes = [*getattr(error, "__notes__", ()), RESET_DONE + json.dumps(counts)]
         # The only call is one into C, so an interrupt strikes before both or after both.
         error.__notes__ = notes
         tokens.clear()
